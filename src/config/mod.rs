@@ -1,0 +1,292 @@
+//! Settings: what the operator wrote, turned into what the hub means.
+//!
+//! Two steps. `written` holds what a file may say, key by key, with nothing checked but the types;
+//! this module holds what the rooms are given: one struct per room, every time a [`Duration`], every
+//! limit checked. Sources in rising order of precedence: defaults, `config.toml`, environment
+//! variables, command-line flags. The environment is passed in as a map, never read here.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::domain::message::Priority;
+use crate::domain::pattern::{MetricName, Pattern};
+
+/// Everything the hub can be told, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub http: Http,
+    pub realtime: RealTime,
+    pub websocket: WebSocket,
+    pub sessions: Sessions,
+    pub history: History,
+    pub outgoing: Outgoing,
+    pub auth: Auth,
+    pub limits: Limits,
+    pub audit: Audit,
+    pub prometheus: Prometheus,
+    pub log: Log,
+    /// Retention declared per metric, first match wins.
+    pub metrics: Vec<Metric>,
+    pub sources: Vec<Source>,
+}
+
+/// `[http]`: the listener and what a request may cost.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// `HOST`. Address to listen on.
+    pub host: String,
+    /// `PORT`. 0 takes a free port.
+    pub port: u16,
+    /// Worker threads; 0 means one per core.
+    pub workers: usize,
+    /// Open sockets over all workers, streams and plain requests together.
+    pub sockets_max: usize,
+    /// Largest request body in bytes; above it 413.
+    pub body_bytes_max: usize,
+    /// Longest query string in bytes.
+    pub query_bytes_max: usize,
+    pub header_timeout: Duration,
+    pub body_timeout: Duration,
+    pub keep_alive: Duration,
+    /// Longest drain on SIGTERM; at most 10 s.
+    pub drain_timeout: Duration,
+    /// Exact origins that may read answers and use cookies across sites.
+    pub allowed_origins: Vec<String>,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+}
+
+/// `[realtime]`: the hub's clockwork.
+#[derive(Debug, Clone)]
+pub struct RealTime {
+    /// `REAL_TIME_ENABLED`. When false every stream and publish answers 503.
+    pub enabled: bool,
+    /// `REAL_TIME_UPDATE_INTERVAL`. How often sources without an interval of their own are polled.
+    pub update_interval: Duration,
+    /// `REAL_TIME_HEARTBEAT_INTERVAL`.
+    pub heartbeat_interval: Duration,
+    /// `REAL_TIME_CLEANUP_INTERVAL`.
+    pub cleanup_interval: Duration,
+    /// `REAL_TIME_BUFFER_FLUSH_INTERVAL`.
+    pub buffer_flush_interval: Duration,
+    /// What `retry:` tells an EventSource in the first event.
+    pub sse_retry: Duration,
+    /// A stream without output for this long gets a comment line.
+    pub sse_comment_after: Duration,
+    /// Clients are told to come back between `.0` and `.1` after a shutdown, spread evenly.
+    pub reconnect_spread: (Duration, Duration),
+}
+
+/// `[websocket]`.
+#[derive(Debug, Clone)]
+pub struct WebSocket {
+    /// `WEBSOCKET_ENABLED`.
+    pub enabled: bool,
+    /// `WEBSOCKET_PATH`.
+    pub path: String,
+    /// `WEBSOCKET_PING_INTERVAL`. A connection silent for two of these is dropped.
+    pub ping_interval: Duration,
+    /// Largest message, all fragments together, in bytes.
+    pub message_bytes_max: usize,
+    pub fragments_max: usize,
+    /// Frames a connection may send per second on average, control frames included.
+    pub messages_per_second: u32,
+    /// Frames it may send at once.
+    pub message_burst: u32,
+}
+
+/// `[sessions]`.
+#[derive(Debug, Clone)]
+pub struct Sessions {
+    /// `MAX_CONNECTIONS_PER_USER`, both transports together.
+    pub connections_per_user_max: usize,
+    /// Live connections over all users.
+    pub connections_max: usize,
+    /// `MAX_BUFFER_SIZE`: messages in one backlog.
+    pub backlog_messages_max: usize,
+    /// `CONNECTION_TIMEOUT`: how long a session that is away can be resumed.
+    pub timeout: Duration,
+    /// Away sessions over all users; the one away longest is forgotten first.
+    pub away_max: usize,
+}
+
+/// `[history]`: what the hub keeps for replays.
+#[derive(Debug, Clone)]
+pub struct History {
+    /// Bytes of all messages kept; the oldest of the lowest priority goes first.
+    pub bytes_max: usize,
+    /// Distinct metrics; publishing one more answers 429.
+    pub metrics_max: usize,
+    /// A metric without an update for this long is forgotten.
+    pub metric_idle_timeout: Duration,
+    /// Ids remembered of messages no longer kept, so that drop counts stay exact (8 bytes each).
+    pub counted_ids_max: usize,
+}
+
+/// `[outgoing]`: what one connection may hold up.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Messages queued for one connection before it is lagging.
+    pub queue_messages_max: usize,
+    /// Bytes queued for one connection before it is lagging.
+    pub queue_bytes_max: usize,
+    /// A connection whose client takes nothing for this long is cut; its session stays resumable.
+    pub stall_timeout: Duration,
+    /// `TCP_NOTSENT_LOWAT` in bytes: how much the kernel may hide of a slow client.
+    pub notsent_lowat_bytes: u32,
+    /// `TCP_USER_TIMEOUT`.
+    pub tcp_user_timeout: Duration,
+    /// Idle time before TCP keep-alive probes.
+    pub tcp_keepalive: Duration,
+    /// Bytes handed to a worker and not yet fanned out; above it publishers wait, then get 503.
+    pub worker_backlog_bytes_max: usize,
+}
+
+/// `[auth]`.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    pub keys: AuthKeys,
+    /// Roles that may use everything.
+    pub permitted_roles: Vec<String>,
+    /// Roles that may publish, besides the permitted ones.
+    pub publisher_roles: Vec<String>,
+    /// `aud` must hold one of these; empty: `aud` is not looked at.
+    pub audiences: Vec<String>,
+    /// `iss` must be one of these; empty: `iss` is not looked at.
+    pub issuers: Vec<String>,
+    /// Clock difference granted to issuers.
+    pub leeway: Duration,
+    /// Tokens that live longer than this from now are refused; `None`: any.
+    pub token_ttl_max: Option<Duration>,
+    /// How long a ticket waits to be used.
+    pub ticket_ttl: Duration,
+}
+
+/// Where the keys come from. One key family each: families never mix.
+#[derive(Clone)]
+pub enum AuthKeys {
+    /// HS256 with this secret (`JWT_SECRET`), at least 32 bytes.
+    Secret(String),
+    /// Public keys in PEM, one algorithm.
+    Pem {
+        path: PathBuf,
+        algorithm: jsonwebtoken::Algorithm,
+    },
+    /// A JWKS document on disk, read at start and on reload.
+    JwksFile {
+        path: PathBuf,
+        algorithms: Vec<jsonwebtoken::Algorithm>,
+    },
+    /// A JWKS URL, cached; refreshed on an unknown `kid`, at most once per `cool_down`.
+    JwksUrl {
+        url: String,
+        algorithms: Vec<jsonwebtoken::Algorithm>,
+        refresh: Duration,
+        cool_down: Duration,
+    },
+}
+
+impl std::fmt::Debug for AuthKeys {
+    /// Never prints the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Secret(_) => f.write_str("Secret(***)"),
+            Self::Pem { path, algorithm } => write!(f, "Pem({}, {algorithm:?})", path.display()),
+            Self::JwksFile { path, .. } => write!(f, "JwksFile({})", path.display()),
+            Self::JwksUrl { url, .. } => write!(f, "JwksUrl({url})"),
+        }
+    }
+}
+
+/// `[limits]`: requests per second, per key, with a burst.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub per_ip_per_second: u32,
+    pub per_ip_burst: u32,
+    pub per_user_per_second: u32,
+    pub per_user_burst: u32,
+    /// Failed resumes (410) a user or address may make in a minute before each is answered late.
+    pub failed_resumes_per_minute: u32,
+}
+
+/// `[audit]`.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    pub enabled: bool,
+    /// File to append to; `None`: standard error.
+    pub file: Option<PathBuf>,
+}
+
+/// `[prometheus]`.
+#[derive(Debug, Clone)]
+pub struct Prometheus {
+    pub enabled: bool,
+    /// When set, `/metrics` wants `Authorization: Bearer <this>`, from anywhere; when `None` it answers loopback peers only.
+    pub token: Option<String>,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// `RUST_LOG`, an env_logger filter.
+    pub filter: String,
+}
+
+/// `[[metric]]`: declared properties of the metrics a pattern names.
+#[derive(Debug, Clone)]
+pub struct Metric {
+    pub name: Pattern,
+    pub retain: Option<crate::domain::message::Retain>,
+    pub priority: Option<Priority>,
+}
+
+/// `[[source]]`: a metric that the hub reads itself.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub metric: MetricName,
+    pub priority: Priority,
+    pub kind: SourceKind,
+    /// `None`: the hub's update interval.
+    pub interval: Option<Duration>,
+    pub timeout: Duration,
+}
+
+/// What a source reads, and how.
+#[derive(Clone)]
+pub enum SourceKind {
+    /// CPU, memory, disks, network, load of this machine.
+    Host,
+    /// The hub's own connection statistics.
+    Hub,
+    /// One query; one row becomes an object, several an array.
+    Sql {
+        url: String,
+        query: String,
+        rows_max: usize,
+    },
+    /// JSON from a URL.
+    Http {
+        url: String,
+        headers: BTreeMap<String, String>,
+        body_bytes_max: usize,
+    },
+}
+
+impl std::fmt::Debug for SourceKind {
+    /// Never prints a URL's password or a header's value.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Host => f.write_str("Host"),
+            Self::Hub => f.write_str("Hub"),
+            Self::Sql { query, .. } => write!(f, "Sql({query:?})"),
+            Self::Http { .. } => f.write_str("Http"),
+        }
+    }
+}
+
+/// Whether `address` is one that only this machine can reach.
+pub fn is_loopback(address: &str) -> bool {
+    address == "localhost" || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}

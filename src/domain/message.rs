@@ -1,0 +1,370 @@
+//! What is published: ids, priorities, topics, and the message itself, encoded once.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::pattern::MetricName;
+
+/// `<milliseconds>-<sequence>`: the place of a message in the hub's one order.
+///
+/// Packed into 64 bits, 44 for the milliseconds since the Unix epoch (until the year 2527) and 20
+/// for the sequence, because the history remembers the ids of very many messages and a connection
+/// publishes its position through one atomic.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct MessageId(u64);
+
+impl MessageId {
+    /// Before every message.
+    pub const ZERO: Self = Self(0);
+    const SEQUENCE_BITS: u32 = 20;
+    const SEQUENCE_MAX: u64 = (1 << Self::SEQUENCE_BITS) - 1;
+    const MILLIS_MAX: u64 = u64::MAX >> Self::SEQUENCE_BITS;
+
+    /// `None` when a part does not fit, which no id of ours ever does.
+    pub fn new(millis: u64, sequence: u64) -> Option<Self> {
+        (millis <= Self::MILLIS_MAX && sequence <= Self::SEQUENCE_MAX)
+            .then_some(Self(millis << Self::SEQUENCE_BITS | sequence))
+    }
+
+    /// Reads the form [`fmt::Display`] writes; `None` for anything that is no id of ours, leading
+    /// zeros and signs included.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (millis, sequence) = text.split_once('-')?;
+        let id = Self::new(decimal(millis)?, decimal(sequence)?)?;
+        Some(id)
+    }
+
+    pub fn millis(self) -> u64 {
+        self.0 >> Self::SEQUENCE_BITS
+    }
+
+    pub fn sequence(self) -> u64 {
+        self.0 & Self::SEQUENCE_MAX
+    }
+
+    /// The least id above this one.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// The packed form, for an atomic.
+    pub fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// Back from [`MessageId::to_bits`].
+    pub fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+}
+
+fn decimal(digits: &str) -> Option<u64> {
+    let canonical = digits.bytes().all(|b| b.is_ascii_digit())
+        && (digits.len() == 1 || !digits.starts_with('0'));
+    canonical.then(|| digits.parse().ok()).flatten()
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.millis(), self.sequence())
+    }
+}
+
+impl fmt::Debug for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Gives out ids: strictly increasing, near the wall clock, never back with it.
+#[derive(Debug)]
+pub struct IdGenerator {
+    last: MessageId,
+}
+
+impl IdGenerator {
+    /// Every id given will be above `last`.
+    pub fn above(last: MessageId) -> Self {
+        Self { last }
+    }
+
+    /// The next id. When the clock stands or went back, the sequence counts on.
+    pub fn next(&mut self, wall_millis: u64) -> MessageId {
+        let by_clock = MessageId::new(wall_millis, 0).unwrap_or(self.last);
+        self.last = by_clock.max(self.last.next());
+        self.last
+    }
+
+    /// The newest id given, or what the generator was started above.
+    pub fn last(&self) -> MessageId {
+        self.last
+    }
+}
+
+/// How much a message matters. Orders from low to critical.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    Low,
+    Normal,
+    High,
+    Critical,
+}
+
+impl Priority {
+    /// Lowest first.
+    pub const ALL: [Self; 4] = [Self::Low, Self::Normal, Self::High, Self::Critical];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// One `T` a priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PerPriority<T>([T; 4]);
+
+impl<T> std::ops::Index<Priority> for PerPriority<T> {
+    type Output = T;
+    fn index(&self, priority: Priority) -> &T {
+        &self.0[priority as usize]
+    }
+}
+
+impl<T> std::ops::IndexMut<Priority> for PerPriority<T> {
+    fn index_mut(&mut self, priority: Priority) -> &mut T {
+        &mut self.0[priority as usize]
+    }
+}
+
+impl<T> PerPriority<T> {
+    /// Lowest priority first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Priority, &T)> {
+        Priority::ALL.into_iter().zip(&self.0)
+    }
+}
+
+impl PerPriority<u64> {
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine += theirs;
+        }
+    }
+}
+
+/// What a backlog keeps of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Retain {
+    /// Every update, as far as the backlog reaches.
+    #[default]
+    All,
+    /// A gauge: a later update replaces an earlier one of the same priority.
+    Latest,
+}
+
+/// The transport a connection came by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    Sse,
+    Websocket,
+}
+
+/// Whose token it was: 1 to 128 bytes, no control characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct UserId(Arc<str>);
+
+impl UserId {
+    pub const BYTES_MAX: usize = 128;
+
+    /// `None` when empty, too long, or with a control character in it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = !text.is_empty() && text.len() <= Self::BYTES_MAX;
+        (fits && !text.chars().any(char::is_control)).then(|| Self(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A JSON value as compact text on one line. Only [`crate::wire::json`] makes them from outside
+/// text; whoever calls [`Json::trusted`] answers for the form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Json(Box<str>);
+
+impl Json {
+    /// `text` must be one valid JSON value without line breaks.
+    pub fn trusted(text: String) -> Self {
+        debug_assert!(
+            !text.contains(['\n', '\r']),
+            "a JSON value on several lines"
+        );
+        Self(text.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An update that someone wants published and that has no id yet.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    pub metric: MetricName,
+    pub data: Json,
+    /// `None`: what is declared for the metric, else normal.
+    pub priority: Option<Priority>,
+    /// Only this user's connections get it.
+    pub user: Option<UserId>,
+    /// `None`: what is declared for the metric, else all.
+    pub retain: Option<Retain>,
+}
+
+/// What a message is about, which decides whom it is for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// Every subscriber of the metric.
+    Metric(MetricName),
+    /// This user's subscribers of the metric.
+    UserMetric(MetricName, UserId),
+    /// Everybody.
+    Alerts,
+    /// This user's connections of one transport, whatever they subscribe to.
+    Test(UserId, Transport),
+}
+
+impl Topic {
+    /// The metric's name, where there is one.
+    pub fn metric(&self) -> Option<&MetricName> {
+        match self {
+            Self::Metric(name) | Self::UserMetric(name, _) => Some(name),
+            Self::Alerts | Self::Test(..) => None,
+        }
+    }
+}
+
+/// A published message. Its bytes are made once and shared by every connection.
+#[derive(Debug)]
+pub struct Message {
+    pub id: MessageId,
+    pub topic: Topic,
+    pub priority: Priority,
+    pub retain: Retain,
+    /// The whole SSE event, empty line included.
+    pub sse: Bytes,
+    /// Where in `sse` the JSON object is: the WebSocket text.
+    pub json: Range<usize>,
+    /// Where in `sse` the metric's value is; empty for what is no metric.
+    pub value: Range<usize>,
+    /// The WebSocket frame, made when the first WebSocket connection wants it.
+    pub websocket: OnceLock<Bytes>,
+}
+
+impl Message {
+    /// The WebSocket text.
+    pub fn json(&self) -> Bytes {
+        self.sse.slice(self.json.clone())
+    }
+
+    /// The metric's value as JSON text.
+    pub fn value(&self) -> Bytes {
+        self.sse.slice(self.value.clone())
+    }
+
+    /// What keeping it costs, in bytes: both encodings at worst, and the record.
+    pub fn cost(&self) -> usize {
+        self.sse.len() + self.json.len() + size_of::<Self>() + 64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_id_reads_back_what_it_writes(millis in 0..1u64 << 44, sequence in 0..1u64 << 20) {
+            let id = MessageId::new(millis, sequence).unwrap();
+            prop_assert_eq!(MessageId::parse(&id.to_string()), Some(id));
+            prop_assert_eq!((id.millis(), id.sequence()), (millis, sequence));
+        }
+
+        #[test]
+        fn ids_order_as_their_parts(a in (0..1000u64, 0..1000u64), b in (0..1000u64, 0..1000u64)) {
+            let id = |(m, s)| MessageId::new(m, s).unwrap();
+            prop_assert_eq!(id(a).cmp(&id(b)), a.cmp(&b));
+        }
+
+        #[test]
+        fn generated_ids_increase_whatever_the_clock_does(clock in prop::collection::vec(0..1u64 << 45, 1..100)) {
+            let mut ids = IdGenerator::above(MessageId::ZERO);
+            let mut last = ids.last();
+            for wall in clock {
+                let id = ids.next(wall);
+                prop_assert!(id > last);
+                last = id;
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_id_of_ours_is_refused() {
+        for text in [
+            "",
+            "-",
+            "0",
+            "1-",
+            "-1",
+            "a-b",
+            "1-b",
+            "+1-0",
+            "1-+0",
+            "01-0",
+            "1-00",
+            "1 -0",
+            "1-0 ",
+            "1-0-0",
+            "99999999999999999999-1",
+            "17592186044416-0",
+            "1-1048576",
+            "1-\0",
+            "١-0",
+        ] {
+            assert_eq!(MessageId::parse(text), None, "{text:?}");
+        }
+        assert_eq!(MessageId::parse("0-0"), Some(MessageId::ZERO));
+    }
+
+    #[test]
+    fn a_user_id_is_short_and_printable() {
+        for bad in ["", "a\nb", "\0", "\u{85}", &"x".repeat(129)] {
+            assert_eq!(UserId::parse(bad), None, "{bad:?}");
+        }
+        for good in ["42", "zoë 🦀", &"x".repeat(128)] {
+            assert_eq!(UserId::parse(good).unwrap().as_str(), good);
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! Metric names, the patterns that name several, and subscriptions made of patterns.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::message::MessageId;
+
+/// Longest name or pattern, in bytes.
+pub const NAME_BYTES_MAX: usize = 128;
+/// Most dot-separated segments in a name or pattern.
+pub const SEGMENTS_MAX: usize = 16;
+/// Most patterns in one subscription.
+pub const PATTERNS_MAX: usize = 100;
+
+/// Why a text is no metric name or pattern. The text says what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    #[error("a metric name has 1 to {NAME_BYTES_MAX} characters")]
+    Length,
+    #[error("a metric name has at most {SEGMENTS_MAX} segments")]
+    Segments,
+    #[error("a metric name is made of dot-separated segments of A-Z, a-z, 0-9, _ and -")]
+    Character,
+    #[error("in a pattern * stands for one whole segment and ** only at the end")]
+    Wildcard,
+    #[error("a subscription holds at most {PATTERNS_MAX} patterns")]
+    Patterns,
+}
+
+/// The name of one metric, such as `credits.total`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct MetricName(Arc<str>);
+
+impl MetricName {
+    /// # Errors
+    /// Empty or too long, too many segments, an empty segment, or a character outside
+    /// `[A-Za-z0-9_-]`.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        for segment in segments(text)? {
+            check_plain(segment)?;
+        }
+        Ok(Self(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for MetricName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A metric name in which `*` stands for one whole segment and a trailing `**` for any number.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Pattern(Arc<str>);
+
+impl Pattern {
+    /// # Errors
+    /// As [`MetricName::parse`], or a wildcard that is not a whole segment, or `**` before the end.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let mut rest = segments(text)?.peekable();
+        while let Some(segment) = rest.next() {
+            match segment {
+                "*" => {}
+                "**" if rest.peek().is_none() => {}
+                _ if segment.contains('*') => return Err(NameError::Wildcard),
+                _ => check_plain(segment)?,
+            }
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The pattern that every name matches.
+    pub fn everything() -> Self {
+        Self("**".into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it names one metric only.
+    pub fn is_exact(&self) -> bool {
+        !self.0.contains('*')
+    }
+
+    /// Whether `name` is one of those it stands for. Linear in the segments: with `**` only at the
+    /// end there is nothing to go back to. A trailing `**` also stands for no segment at all, so
+    /// `credits.**` matches `credits`.
+    pub fn matches(&self, name: &MetricName) -> bool {
+        let mut segments = name.0.split('.');
+        for wanted in self.0.split('.') {
+            match (wanted, segments.next()) {
+                ("**", _) => return true,
+                ("*", Some(_)) => {}
+                (wanted, Some(segment)) if wanted == segment => {}
+                _ => return false,
+            }
+        }
+        segments.next().is_none()
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn segments(text: &str) -> Result<std::str::Split<'_, char>, NameError> {
+    if text.is_empty() || text.len() > NAME_BYTES_MAX {
+        return Err(NameError::Length);
+    }
+    if text.split('.').count() > SEGMENTS_MAX {
+        return Err(NameError::Segments);
+    }
+    Ok(text.split('.'))
+}
+
+fn check_plain(segment: &str) -> Result<(), NameError> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if segment.is_empty() || !segment.bytes().all(plain) {
+        return Err(NameError::Character);
+    }
+    Ok(())
+}
+
+/// What a session receives: patterns, each with the position from which on it counts.
+///
+/// The position makes the answer to "what was missed" exact when a subscription changes while its
+/// client is away: what was published before a pattern was added was never for the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    patterns: Vec<(Pattern, MessageId)>,
+    /// No metric was ever named: everything, until the first subscribe narrows it.
+    unnamed: Option<MessageId>,
+}
+
+impl Subscription {
+    /// What a client asks for when it connects. Nothing named means everything.
+    ///
+    /// # Errors
+    /// More than [`PATTERNS_MAX`] distinct patterns.
+    pub fn new(patterns: &[Pattern], since: MessageId) -> Result<Self, NameError> {
+        let mut new = Self {
+            patterns: Vec::new(),
+            unnamed: Some(since),
+        };
+        if !patterns.is_empty() {
+            new.subscribe(patterns, since)?;
+        }
+        Ok(new)
+    }
+
+    /// Adds `patterns` from `since` on; the first call on a subscription that named nothing narrows
+    /// it to them, and then they count from where that began.
+    ///
+    /// # Errors
+    /// More than [`PATTERNS_MAX`] distinct patterns in all; nothing has changed then.
+    pub fn subscribe(&mut self, patterns: &[Pattern], since: MessageId) -> Result<(), NameError> {
+        let since = self.unnamed.unwrap_or(since);
+        let mut all = self.patterns.clone();
+        for pattern in patterns {
+            if !all.iter().any(|(known, _)| known == pattern) {
+                if all.len() == PATTERNS_MAX {
+                    return Err(NameError::Patterns);
+                }
+                all.push((pattern.clone(), since));
+            }
+        }
+        if !patterns.is_empty() {
+            self.unnamed = None;
+        }
+        self.patterns = all;
+        Ok(())
+    }
+
+    /// Takes `patterns` out. What is left may be nothing at all.
+    pub fn unsubscribe(&mut self, patterns: &[Pattern]) {
+        self.patterns.retain(|(known, _)| !patterns.contains(known));
+        if patterns.iter().any(|p| p.as_str() == "**") {
+            self.unnamed = None;
+        }
+    }
+
+    /// From which position on the session gets `name`; `None`: not at all.
+    pub fn admits(&self, name: &MetricName) -> Option<MessageId> {
+        let named = self
+            .patterns
+            .iter()
+            .filter(|(pattern, _)| pattern.matches(name))
+            .map(|(_, since)| *since);
+        self.unnamed.into_iter().chain(named).min()
+    }
+
+    /// Whether it names nothing and so receives every metric.
+    pub fn is_everything(&self) -> bool {
+        self.unnamed.is_some()
+    }
+
+    /// The patterns in the order they were added; `**` alone where nothing was named.
+    pub fn patterns(&self) -> Vec<Pattern> {
+        match self.unnamed {
+            Some(_) => vec![Pattern::everything()],
+            None => self
+                .patterns
+                .iter()
+                .map(|(pattern, _)| pattern.clone())
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn name(text: &str) -> MetricName {
+        MetricName::parse(text).unwrap()
+    }
+
+    fn patterns(texts: &[&str]) -> Vec<Pattern> {
+        texts
+            .iter()
+            .map(|text| Pattern::parse(text).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn names_are_plain_segments() {
+        for good in [
+            "a",
+            "users.active",
+            "A-b_0.c",
+            &"x".repeat(128),
+            &vec!["s"; 16].join("."),
+        ] {
+            assert!(MetricName::parse(good).is_ok(), "{good}");
+        }
+        for (bad, why) in [
+            ("", NameError::Length),
+            (&*"x".repeat(129), NameError::Length),
+            (&*vec!["s"; 17].join("."), NameError::Segments),
+            (".", NameError::Character),
+            ("a..b", NameError::Character),
+            (".a", NameError::Character),
+            ("a.", NameError::Character),
+            ("a b", NameError::Character),
+            ("a\nb", NameError::Character),
+            ("é", NameError::Character),
+            ("a.*", NameError::Character),
+        ] {
+            assert_eq!(MetricName::parse(bad), Err(why), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn wildcards_stand_for_whole_segments() {
+        for good in ["*", "**", "a.*", "*.b", "a.*.c", "a.**", "*.**"] {
+            assert!(Pattern::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["a*", "*a.b", "**.a", "a.**.b", "***", "a.***"] {
+            assert_eq!(Pattern::parse(bad), Err(NameError::Wildcard), "{bad}");
+        }
+    }
+
+    #[test]
+    fn patterns_match_segment_by_segment() {
+        let check = |pattern: &str, text: &str, expected| {
+            assert_eq!(
+                Pattern::parse(pattern).unwrap().matches(&name(text)),
+                expected,
+                "{pattern} {text}"
+            );
+        };
+        for (pattern, yes, no) in [
+            ("a.b", &["a.b"][..], &["a", "a.b.c", "a.c", "b.a"][..]),
+            ("*", &["a", "zz"], &["a.b"]),
+            ("a.*", &["a.b", "a.c"], &["a", "a.b.c", "b.b"]),
+            ("a.*.c", &["a.b.c"], &["a.c", "a.b.b", "a.b.c.d"]),
+            ("**", &["a", "a.b.c.d"], &[]),
+            ("a.**", &["a", "a.b", "a.b.c"], &["b", "ab.c"]),
+            ("*.**", &["a", "a.b"], &[]),
+        ] {
+            yes.iter().for_each(|text| check(pattern, text, true));
+            no.iter().for_each(|text| check(pattern, text, false));
+        }
+    }
+
+    #[test]
+    fn the_first_subscribe_narrows_and_later_ones_add() {
+        let at = |n| MessageId::new(n, 0).unwrap();
+        let mut subscription = Subscription::new(&[], at(5)).unwrap();
+        assert!(subscription.is_everything());
+        assert_eq!(subscription.admits(&name("x")), Some(at(5)));
+        subscription.subscribe(&patterns(&["a.*"]), at(7)).unwrap();
+        assert_eq!(subscription.admits(&name("x")), None);
+        assert_eq!(
+            subscription.admits(&name("a.b")),
+            Some(at(5)),
+            "it was admitted all along"
+        );
+        subscription
+            .subscribe(&patterns(&["x", "a.b"]), at(9))
+            .unwrap();
+        assert_eq!(subscription.admits(&name("x")), Some(at(9)));
+        assert_eq!(subscription.admits(&name("a.b")), Some(at(5)));
+    }
+
+    #[test]
+    fn removing_the_last_leaves_nothing() {
+        let mut subscription = Subscription::new(&patterns(&["a"]), MessageId::ZERO).unwrap();
+        subscription.unsubscribe(&patterns(&["a"]));
+        assert_eq!(subscription.patterns(), []);
+        assert_eq!(subscription.admits(&name("a")), None);
+        let mut everything = Subscription::new(&[], MessageId::ZERO).unwrap();
+        everything.unsubscribe(&patterns(&["a"]));
+        assert!(everything.is_everything());
+        everything.unsubscribe(&patterns(&["**"]));
+        assert_eq!(everything.admits(&name("a")), None);
+    }
+
+    #[test]
+    fn the_hundred_and_first_pattern_is_refused_whole() {
+        let many: Vec<_> = (0..101)
+            .map(|i| Pattern::parse(&format!("m{i}")).unwrap())
+            .collect();
+        assert_eq!(
+            Subscription::new(&many, MessageId::ZERO),
+            Err(NameError::Patterns)
+        );
+        let mut subscription = Subscription::new(&many[..99], MessageId::ZERO).unwrap();
+        let before = subscription.clone();
+        assert!(
+            subscription
+                .subscribe(&many[99..], MessageId::ZERO)
+                .is_err()
+        );
+        assert_eq!(subscription, before, "nothing half-applied");
+        let twice: Vec<_> = many[..60].iter().chain(&many[..60]).cloned().collect();
+        assert!(
+            Subscription::new(&twice, MessageId::ZERO).is_ok(),
+            "duplicates count once"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_of_plain_segments_matches_itself_only(a in "[a-c]{1,2}(\\.[a-c]{1,2}){0,3}", b in "[a-c]{1,2}(\\.[a-c]{1,2}){0,3}") {
+            prop_assert_eq!(Pattern::parse(&a).unwrap().matches(&name(&b)), a == b);
+        }
+
+        #[test]
+        fn matching_agrees_with_a_regular_expression_in_spirit(
+            pattern in prop::collection::vec(prop::sample::select(vec!["a", "b", "*"]), 1..5),
+            tail in any::<bool>(),
+            text in prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..6),
+        ) {
+            let one = |(wanted, got): (&&str, &&str)| *wanted == "*" || wanted == got;
+            let lengths = if tail { text.len() >= pattern.len() } else { text.len() == pattern.len() };
+            let expected = lengths && pattern.iter().zip(&text).all(one);
+            let mut written = pattern.join(".");
+            if tail { written.push_str(".**") }
+            prop_assert_eq!(Pattern::parse(&written).unwrap().matches(&name(&text.join("."))), expected);
+        }
+
+        #[test]
+        fn no_text_makes_parsing_panic(text in "\\PC{0,200}") {
+            let _ = (MetricName::parse(&text), Pattern::parse(&text));
+        }
+    }
+}
