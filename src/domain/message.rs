@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -272,6 +273,8 @@ pub struct Message {
     pub topic: Topic,
     pub priority: Priority,
     pub retain: Retain,
+    /// When it was published, by the clock that never jumps.
+    pub published_at: Duration,
     /// The whole SSE event, empty line included.
     pub sse: Bytes,
     /// Where in `sse` the JSON object is: the WebSocket text.

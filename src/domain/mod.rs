@@ -1,4 +1,21 @@
 //! What the hub decides, as plain values: no actix, no I/O, no clock.
+//!
+//! The hub is a log and many cursors. [`history`] is the log; a [`session`] is a token, a user, a
+//! subscription and a position in it; what a client missed is computed from the two when it is
+//! needed ([`backlog`]). [`hub`] decides, and names the invariants; [`fanout`] is one worker's share
+//! of the delivery, [`outbox`] what waits for one connection.
+//!
+//! May use: nothing of this crate. Never: reads a clock, draws a random number, does I/O, knows how
+//! anything is encoded.
 
+pub mod backlog;
+pub mod fanout;
+pub mod history;
+pub mod hub;
 pub mod message;
+pub mod notice;
+pub mod outbox;
 pub mod pattern;
+pub mod routing;
+pub mod session;
+pub mod time;

@@ -86,9 +86,9 @@ impl Pattern {
         &self.0
     }
 
-    /// Whether it names one metric only.
-    pub fn is_exact(&self) -> bool {
-        !self.0.contains('*')
+    /// The metric's name, where it names one metric only.
+    pub fn as_exact(&self) -> Option<MetricName> {
+        (!self.0.contains('*')).then(|| MetricName(self.0.clone()))
     }
 
     /// Whether `name` is one of those it stands for. Linear in the segments: with `**` only at the
@@ -198,6 +198,17 @@ impl Subscription {
             .filter(|(pattern, _)| pattern.matches(name))
             .map(|(_, since)| *since);
         self.unnamed.into_iter().chain(named).min()
+    }
+
+    /// The names, where it is made of exact names only; `None` as soon as there is a wildcard.
+    pub fn exact_names(&self) -> Option<Vec<MetricName>> {
+        if self.unnamed.is_some() {
+            return None;
+        }
+        self.patterns
+            .iter()
+            .map(|(pattern, _)| pattern.as_exact())
+            .collect()
     }
 
     /// Whether it names nothing and so receives every metric.

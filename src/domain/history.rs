@@ -1,0 +1,406 @@
+//! The log that serves every replay: for each topic and priority the newest messages, and the ids
+//! of those that had to go.
+//!
+//! A backlog is computed from here when it is needed, so an absent client costs nothing per
+//! message. A ring keeps the newest `backlog_messages_max` messages: what a per-connection buffer
+//! of that size would still hold has fewer than that many newer ones of its own topic and priority,
+//! so it is always here. The ids of what went are kept to count exactly what was missed; when there
+//! are too many, the oldest are cut and whoever still needs them is told first (see
+//! [`History::overgrown`]).
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::backlog::{Backlog, Reader, Receipt};
+use super::message::{Message, MessageId, PerPriority, Priority, Retain, Topic};
+use super::pattern::MetricName;
+
+/// Bounds of the history.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Messages kept per topic and priority.
+    pub backlog_messages_max: usize,
+    /// Bytes kept in all; the oldest of the lowest priority goes first.
+    pub bytes_max: usize,
+    /// Distinct metrics; ten times as many metrics of single users.
+    pub metrics_max: usize,
+    /// Ids kept of messages that went.
+    pub counted_ids_max: usize,
+}
+
+/// One more metric than allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the hub already keeps as many metrics as it may")]
+pub struct TooManyMetrics;
+
+#[derive(Debug)]
+pub struct History {
+    limits: Limits,
+    topics: HashMap<Topic, TopicLog>,
+    /// Topics by their newest id: those that changed since a position are a range.
+    recency: BTreeMap<MessageId, Topic>,
+    /// The oldest message kept of each ring, by priority: the next to go when bytes run out.
+    oldest: PerPriority<BTreeMap<MessageId, Topic>>,
+    metrics: usize,
+    bytes: usize,
+    counted: usize,
+    /// Positions before this one belong to a log that is gone.
+    origin: MessageId,
+    last: MessageId,
+}
+
+#[derive(Debug, Default)]
+struct TopicLog {
+    rings: PerPriority<Ring>,
+    latest: Option<Arc<Message>>,
+    newest: MessageId,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    kept: VecDeque<Arc<Message>>,
+    gone: VecDeque<MessageId>,
+    /// Ids up to this one have been cut from `gone`.
+    cut: MessageId,
+    /// What came before this gauge update was replaced by it, not dropped.
+    replaced_before: MessageId,
+}
+
+impl History {
+    /// An empty log whose first message comes after `origin`.
+    pub fn new(limits: Limits, origin: MessageId) -> Self {
+        Self {
+            limits,
+            topics: HashMap::new(),
+            recency: BTreeMap::new(),
+            oldest: PerPriority::default(),
+            metrics: 0,
+            bytes: 0,
+            counted: 0,
+            origin,
+            last: origin,
+        }
+    }
+
+    /// The newest id, or the origin when there is none.
+    pub fn last(&self) -> MessageId {
+        self.last
+    }
+
+    /// Bytes of the messages kept for replays.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Distinct metrics, those of single users not counted.
+    pub fn metrics(&self) -> usize {
+        self.metrics
+    }
+
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.shrink();
+    }
+
+    /// Whether what came after `position` can be told at all: it is of this log and not ahead of it.
+    pub fn covers(&self, position: MessageId) -> bool {
+        (self.origin..=self.last).contains(&position)
+    }
+
+    /// Whether the topics of one batch can be taken.
+    ///
+    /// # Errors
+    /// They would be more than allowed, all those that are there being in use.
+    pub fn admit<'a>(&self, topics: impl Iterator<Item = &'a Topic>) -> Result<(), TooManyMetrics> {
+        let new: std::collections::HashSet<&Topic> = topics
+            .filter(|topic| !self.topics.contains_key(topic))
+            .collect();
+        let metrics = new
+            .iter()
+            .filter(|topic| matches!(topic, Topic::Metric(_)))
+            .count();
+        let others = new.len() - metrics;
+        let full = self.metrics + metrics > self.limits.metrics_max && metrics > 0;
+        let others_full =
+            others > 0 && self.topics.len() - self.metrics + others > 10 * self.limits.metrics_max;
+        if full || others_full {
+            Err(TooManyMetrics)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Appends a message. Its id must be above [`History::last`].
+    pub fn push(&mut self, message: Arc<Message>) {
+        debug_assert!(message.id > self.last, "ids strictly increase");
+        self.last = message.id;
+        let topic = &message.topic;
+        if !self.topics.contains_key(topic) {
+            self.metrics += usize::from(matches!(topic, Topic::Metric(_)));
+            self.topics.insert(topic.clone(), TopicLog::default());
+        }
+        let Some(log) = self.topics.get_mut(topic) else {
+            return;
+        };
+        self.recency.remove(&log.newest);
+        self.recency.insert(message.id, topic.clone());
+        log.newest = message.id;
+        if topic.metric().is_some() {
+            log.latest = Some(message.clone());
+        }
+
+        let ring = &mut log.rings[message.priority];
+        let oldest = &mut self.oldest[message.priority];
+        let front_before = ring.front();
+        self.bytes += message.cost();
+        ring.kept.push_back(message.clone());
+        let keep = match message.retain {
+            Retain::All => self.limits.backlog_messages_max,
+            Retain::Latest => {
+                ring.replaced_before = message.id;
+                1
+            }
+        };
+        while ring.kept.len() > keep {
+            self.bytes -= ring.let_go();
+            self.counted += 1;
+        }
+        if front_before != ring.front() {
+            front_before.map(|id| oldest.remove(&id));
+            ring.front().map(|id| oldest.insert(id, topic.clone()));
+        }
+        self.shrink();
+    }
+
+    /// Lets the oldest of the lowest priority go until the rest fits.
+    fn shrink(&mut self) {
+        while self.bytes > self.limits.bytes_max {
+            let lowest = Priority::ALL
+                .into_iter()
+                .find(|priority| !self.oldest[*priority].is_empty());
+            let Some((priority, (_, topic))) =
+                lowest.and_then(|p| Some((p, self.oldest[p].pop_first()?)))
+            else {
+                return;
+            };
+            let Some(log) = self.topics.get_mut(&topic) else {
+                continue;
+            };
+            let ring = &mut log.rings[priority];
+            self.bytes -= ring.let_go();
+            self.counted += 1;
+            ring.front()
+                .map(|id| self.oldest[priority].insert(id, topic));
+        }
+    }
+
+    /// What `reader` missed after `position`: at most `backlog_messages_max` messages in id order,
+    /// and an exact receipt of the rest. `counted_from` is where counting starts for ids that went;
+    /// what went between `position` and there the caller has carried along itself.
+    ///
+    /// `None` when the log no longer reaches back to `position` for a topic of the reader's.
+    pub fn backlog(
+        &self,
+        reader: &Reader<'_>,
+        position: MessageId,
+        counted_from: MessageId,
+    ) -> Option<Backlog> {
+        let mut backlog = Backlog::default();
+        for (topic, log) in self.changed_since(reader, position) {
+            let Some(since) = reader.admits(topic) else {
+                continue;
+            };
+            for (priority, ring) in log.rings.iter() {
+                let count_after = position.max(since).max(counted_from);
+                if count_after < ring.cut {
+                    return None;
+                }
+                let (dropped, replaced) = ring.missed(count_after, ring.last_gone());
+                backlog.receipt.count(topic, priority, dropped, replaced);
+                backlog
+                    .messages
+                    .extend(ring.after(position.max(since)).cloned());
+            }
+        }
+        backlog.fit(self.limits.backlog_messages_max);
+        Some(backlog)
+    }
+
+    /// Counts what went for `reader` after `from` up to `to`: for whoever must remember it before
+    /// [`History::cut`] forgets.
+    pub fn count_gone(
+        &self,
+        reader: &Reader<'_>,
+        from: MessageId,
+        to: MessageId,
+        receipt: &mut Receipt,
+    ) {
+        for (topic, log) in self.changed_since(reader, from) {
+            let Some(since) = reader.admits(topic) else {
+                continue;
+            };
+            for (priority, ring) in log.rings.iter() {
+                let (dropped, replaced) = ring.missed(from.max(since), to);
+                receipt.count(topic, priority, dropped, replaced);
+            }
+        }
+    }
+
+    /// The topics with anything after `position` that may concern `reader`. A reader of a few exact
+    /// names looks them up; only one with wildcards walks what has changed.
+    fn changed_since<'a>(
+        &'a self,
+        reader: &Reader<'a>,
+        position: MessageId,
+    ) -> Box<dyn Iterator<Item = (&'a Topic, &'a TopicLog)> + 'a> {
+        let after = (
+            std::ops::Bound::Excluded(position),
+            std::ops::Bound::Unbounded,
+        );
+        match reader.topics() {
+            Some(topics) => {
+                let known = topics
+                    .into_iter()
+                    .filter_map(|topic| self.topics.get_key_value(&topic));
+                Box::new(known.filter(move |(_, log)| log.newest > position))
+            }
+            None => {
+                let changed = self.recency.range(after);
+                Box::new(changed.filter_map(|(_, topic)| self.topics.get_key_value(topic)))
+            }
+        }
+    }
+
+    /// The newest message of each metric that `reader` may see, by name.
+    pub fn latest(&self, reader: &Reader<'_>) -> BTreeMap<MetricName, Arc<Message>> {
+        let mut values: BTreeMap<MetricName, Arc<Message>> = BTreeMap::new();
+        for (topic, log) in &self.topics {
+            let (Some(name), Some(message)) = (topic.metric(), &log.latest) else {
+                continue;
+            };
+            if reader.admits(topic).is_some()
+                && values.get(name).is_none_or(|other| other.id < message.id)
+            {
+                values.insert(name.clone(), message.clone());
+            }
+        }
+        values
+    }
+
+    /// When more ids are remembered than allowed: up to which they should be cut, half of them
+    /// roughly. Whoever's position is before it calls [`History::count_gone`] first.
+    pub fn overgrown(&self) -> Option<MessageId> {
+        if self.counted <= self.limits.counted_ids_max {
+            return None;
+        }
+        // The weighted median of the rings' medians leaves between a quarter and three quarters.
+        let mut medians: Vec<(MessageId, usize)> = self
+            .rings()
+            .filter(|ring| !ring.gone.is_empty())
+            .map(|ring| (ring.gone[ring.gone.len() / 2], ring.gone.len()))
+            .collect();
+        medians.sort_unstable();
+        let mut seen = 0;
+        medians.into_iter().find_map(|(median, ids)| {
+            seen += ids;
+            (2 * seen >= self.counted).then_some(median)
+        })
+    }
+
+    fn rings(&self) -> impl Iterator<Item = &Ring> {
+        self.topics
+            .values()
+            .flat_map(|log| log.rings.iter().map(|(_, ring)| ring))
+    }
+
+    /// Forgets the ids up to `to`.
+    pub fn cut(&mut self, to: MessageId) {
+        let mut counted = 0;
+        for log in self.topics.values_mut() {
+            for priority in Priority::ALL {
+                let ring = &mut log.rings[priority];
+                ring.cut(to);
+                counted += ring.gone.len();
+            }
+        }
+        self.counted = counted;
+    }
+
+    /// Forgets topics whose newest message is `before` or older, values included. The log no longer
+    /// reaches back to where they were.
+    pub fn forget_idle(&mut self, before: MessageId) {
+        while let Some((&newest, _)) = self.recency.first_key_value() {
+            if newest > before {
+                return;
+            }
+            let Some((_, topic)) = self.recency.pop_first() else {
+                return;
+            };
+            self.forget(&topic);
+            self.origin = self.origin.max(newest);
+        }
+    }
+
+    fn forget(&mut self, topic: &Topic) {
+        let Some(log) = self.topics.remove(topic) else {
+            return;
+        };
+        self.metrics -= usize::from(matches!(topic, Topic::Metric(_)));
+        for (priority, ring) in log.rings.iter() {
+            ring.front().map(|id| self.oldest[priority].remove(&id));
+            self.bytes -= ring
+                .kept
+                .iter()
+                .map(|message| message.cost())
+                .sum::<usize>();
+            self.counted -= ring.gone.len();
+        }
+    }
+}
+
+impl Ring {
+    fn front(&self) -> Option<MessageId> {
+        self.kept.front().map(|message| message.id)
+    }
+
+    /// Moves the oldest message from kept to gone; returns the bytes that this freed.
+    fn let_go(&mut self) -> usize {
+        let Some(message) = self.kept.pop_front() else {
+            return 0;
+        };
+        self.gone.push_back(message.id);
+        message.cost()
+    }
+
+    fn last_gone(&self) -> MessageId {
+        self.gone.back().copied().unwrap_or_default()
+    }
+
+    /// How many went after `from` up to `to`: dropped, and replaced by a later gauge update.
+    fn missed(&self, from: MessageId, to: MessageId) -> (u64, u64) {
+        let index = |id: MessageId| self.gone.partition_point(|gone| *gone <= id);
+        let (start, end) = (index(from), index(to));
+        let replaced = self
+            .gone
+            .partition_point(|gone| *gone < self.replaced_before)
+            .clamp(start, end.max(start));
+        (
+            end.saturating_sub(replaced) as u64,
+            (replaced - start) as u64,
+        )
+    }
+
+    fn after(&self, position: MessageId) -> impl Iterator<Item = &Arc<Message>> {
+        let start = self.kept.partition_point(|message| message.id <= position);
+        self.kept.range(start..)
+    }
+
+    fn cut(&mut self, to: MessageId) {
+        let ids = self.gone.partition_point(|gone| *gone <= to);
+        if let Some(newest) = ids.checked_sub(1).map(|last| self.gone[last]) {
+            self.gone.drain(..ids);
+            self.gone.shrink_to_fit();
+            self.cut = newest;
+        }
+    }
+}

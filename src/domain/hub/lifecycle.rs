@@ -1,0 +1,289 @@
+//! How streams end, and how sessions are kept, renewed and forgotten.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{Effects, HubState};
+use crate::domain::fanout::ConnectionKey;
+use crate::domain::message::{MessageId, UserId};
+use crate::domain::notice::{Goodbye, Notice, Piece};
+use crate::domain::session::{Identity, Session, State};
+use crate::domain::time::Now;
+
+/// A stream that an operator ended, for the answer and the audit trail.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    pub user: UserId,
+    pub connection_id: Uuid,
+    pub was_live: bool,
+}
+
+/// Why a token was not renewed. The old one stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefreshError {
+    /// No such session, or another user's.
+    UnknownSession,
+    OtherUser,
+    ExpiresEarlier,
+}
+
+impl HubState {
+    /// A connection has ended; its client had been sent everything up to `position`.
+    pub fn disconnected(&mut self, connection: ConnectionKey, position: MessageId, now: Now) {
+        let Some(token) = self.by_connection.remove(&connection) else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(&token) else {
+            return;
+        };
+        self.live -= usize::from(session.is_live());
+        self.expiries
+            .remove(&(session.identity.expires_at_ms, token));
+        self.lagging.remove(&token);
+        session.sent_before = session.sent();
+        let position = position.max(session.connection.opened_at);
+        session.state = State::Away {
+            since: now.mono,
+            position,
+        };
+        session.since_ms = now.wall_ms;
+        self.away.insert((now.mono, token));
+        let user = session.user().clone();
+        self.limit_away(&user);
+        debug_assert!(self.is_consistent());
+    }
+
+    /// A user has at most twice as many away sessions as live connections are allowed; the hub has
+    /// a limit too. Whoever is away longest is forgotten first.
+    fn limit_away(&mut self, user: &UserId) {
+        let mut away: Vec<(Duration, Uuid)> = self
+            .sessions_of(user)
+            .filter_map(|session| match session.state {
+                State::Away { since, .. } => Some((since, session.token)),
+                State::Live | State::Lagging { .. } => None,
+            })
+            .collect();
+        away.sort_unstable();
+        let excess = away
+            .len()
+            .saturating_sub(2 * self.limits.connections_per_user_max);
+        away.into_iter()
+            .take(excess)
+            .for_each(|(_, token)| self.forget(token));
+        while self.away.len() > self.limits.away_max {
+            let Some(&(_, token)) = self.away.first() else {
+                return;
+            };
+            self.forget(token);
+        }
+    }
+
+    /// Takes a session out of every index.
+    fn forget(&mut self, token: Uuid) {
+        let Some(session) = self.sessions.remove(&token) else {
+            return;
+        };
+        match session.state {
+            State::Away { since, .. } => {
+                self.away.remove(&(since, token));
+            }
+            State::Live | State::Lagging { .. } => {
+                self.live -= usize::from(session.is_live());
+                self.by_connection.remove(&session.connection.key);
+                self.expiries
+                    .remove(&(session.identity.expires_at_ms, token));
+                self.lagging.remove(&token);
+            }
+        }
+        session.ticket.map(|hash| self.by_ticket.remove(&hash));
+        if let Some(tokens) = self.by_user.get_mut(session.user()) {
+            tokens.swap_remove(&token);
+            if tokens.is_empty() {
+                self.by_user.remove(session.user());
+            }
+        }
+    }
+
+    /// A connection's queue is full; everything up to `position` is in it.
+    pub fn lagging(&mut self, connection: ConnectionKey, position: MessageId) {
+        let Some(token) = self.by_connection.get(&connection) else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(token) else {
+            return;
+        };
+        session.state = State::Lagging { position };
+        self.lagging.insert(*token);
+    }
+
+    /// A lagging connection's queue has run empty: it gets its backlog and is live again.
+    pub fn drained(&mut self, connection: ConnectionKey, effects: &mut impl Effects) {
+        let Some(&token) = self.by_connection.get(&connection) else {
+            return;
+        };
+        let Some(session) = self.sessions.get(&token) else {
+            return;
+        };
+        let (State::Lagging { position }, false) = (&session.state, session.connection.closing)
+        else {
+            return;
+        };
+        let Some(mut backlog) =
+            self.history
+                .backlog(&session.reader(), *position, session.counted_from)
+        else {
+            // The log forgot what this client still waits for: it shall come again and be told so.
+            self.close(token, Goodbye::Trouble, effects);
+            return;
+        };
+        backlog.receipt.add(&session.carried);
+        let (key, transport) = (session.connection.key, session.transport);
+        let mut pieces = Vec::with_capacity(backlog.messages.len() + 1);
+        if backlog.receipt.dropped.total() > 0 {
+            pieces.push(Piece::Notice(Notice::Dropped(backlog.receipt.clone())));
+        }
+        pieces.extend(backlog.messages.into_iter().map(Piece::Message));
+        effects.catch_up(key, transport, pieces, self.history.last());
+
+        self.lagging.remove(&token);
+        self.tally.dropped.add(&backlog.receipt.dropped);
+        self.tally.conflated += backlog.receipt.conflated;
+        if let Some(session) = self.sessions.get_mut(&token) {
+            session.state = State::Live;
+            session.dropped.add(&backlog.receipt.dropped);
+            session.carried = Default::default();
+            session.counted_from = MessageId::ZERO;
+        }
+    }
+
+    /// Ends a session's stream; the session stays until its connection has reported.
+    fn close(&mut self, token: Uuid, goodbye: Goodbye, effects: &mut impl Effects) {
+        let Some(session) = self.sessions.get_mut(&token) else {
+            return;
+        };
+        if session.is_live() {
+            session.connection.closing = true;
+            self.live -= 1;
+            effects.close(session.connection.key, session.transport, goodbye);
+        }
+    }
+
+    /// Ends streams whose token has expired and forgets sessions that have been away too long.
+    pub fn tick(&mut self, now: Now, effects: &mut impl Effects) {
+        let expired: Vec<Uuid> = self
+            .expiries
+            .range(..=(now.wall_ms, Uuid::max()))
+            .map(|(_, token)| *token)
+            .collect();
+        expired
+            .into_iter()
+            .for_each(|token| self.close(token, Goodbye::TokenExpired, effects));
+        while let Some(&(since, token)) = self.away.first() {
+            if now.mono.saturating_sub(since) <= self.limits.session_timeout {
+                break;
+            }
+            self.forget(token);
+        }
+        debug_assert!(self.is_consistent());
+    }
+
+    /// Forgets metrics that nobody has updated for long.
+    pub fn clean_up(&mut self, now: Now) {
+        // A session that can still be resumed must find what it missed.
+        let idle = self
+            .limits
+            .metric_idle_timeout
+            .max(self.limits.session_timeout);
+        let before = now.wall_ms.saturating_sub(idle.as_millis() as u64);
+        if let Some(id) = MessageId::new(before, 0) {
+            self.history.forget_idle(id);
+        }
+    }
+
+    /// A fresh token for a live connection, or for the session of a reconnect token. Returns the
+    /// new expiry.
+    ///
+    /// # Errors
+    /// Another user's token, or one that ends before the present one; nothing has changed then.
+    pub fn refresh(
+        &mut self,
+        token: Uuid,
+        identity: Identity,
+        effects: &mut impl Effects,
+    ) -> Result<u64, RefreshError> {
+        let session = self
+            .sessions
+            .get_mut(&token)
+            .ok_or(RefreshError::UnknownSession)?;
+        if session.user() != &identity.user {
+            return Err(RefreshError::OtherUser);
+        }
+        let old = session.identity.expires_at_ms;
+        if identity.expires_at_ms < old {
+            return Err(RefreshError::ExpiresEarlier);
+        }
+        let expires_at_ms = identity.expires_at_ms;
+        session.identity = identity;
+        if session.is_connected() {
+            self.expiries.remove(&(old, token));
+            self.expiries.insert((expires_at_ms, token));
+        }
+        if session.is_live() {
+            let notice = Notice::Refreshed { expires_at_ms };
+            effects.send(
+                session.connection.key,
+                session.transport,
+                vec![notice.into()],
+            );
+        }
+        Ok(expires_at_ms)
+    }
+
+    /// Ends the streams that `chosen` picks and forgets their sessions.
+    pub fn disconnect(
+        &mut self,
+        chosen: impl Fn(&Session) -> bool,
+        effects: &mut impl Effects,
+    ) -> Vec<Ended> {
+        let tokens: Vec<Uuid> = self
+            .sessions
+            .values()
+            .filter(|session| chosen(session))
+            .map(|s| s.token)
+            .collect();
+        let mut ended = Vec::with_capacity(tokens.len());
+        for token in tokens {
+            let Some(session) = self.sessions.get(&token) else {
+                continue;
+            };
+            ended.push(Ended {
+                user: session.user().clone(),
+                connection_id: session.connection_id,
+                was_live: session.is_live(),
+            });
+            self.close(token, Goodbye::Disconnected, effects);
+            self.forget(token);
+        }
+        debug_assert!(self.is_consistent());
+        ended
+    }
+
+    /// Ends every stream, telling each client when to come back: evenly spread, so that they do not
+    /// all come at once. No stream is opened after this.
+    pub fn drain(&mut self, spread: (Duration, Duration), effects: &mut impl Effects) {
+        self.draining = true;
+        let live: Vec<Uuid> = self
+            .sessions
+            .values()
+            .filter(|s| s.is_live())
+            .map(|s| s.token)
+            .collect();
+        let span = spread.1.saturating_sub(spread.0);
+        let count = live.len().max(1) as u32;
+        for (index, token) in live.into_iter().enumerate() {
+            let reconnect_in = spread.0 + span * index as u32 / count;
+            self.close(token, Goodbye::Shutdown { reconnect_in }, effects);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What happens when a message is published.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Effects, HubState};
+use crate::domain::history::TooManyMetrics;
+use crate::domain::message::{Message, MessageId, Topic};
+use crate::domain::session::Session;
+use crate::domain::time::Now;
+
+impl HubState {
+    /// Whether a batch on these topics can be taken. Makes room by forgetting metrics that have
+    /// been idle for longer than any session can be away, where that helps.
+    ///
+    /// # Errors
+    /// Too many distinct metrics, all in use.
+    pub fn admit<'a>(
+        &mut self,
+        topics: impl Iterator<Item = &'a Topic> + Clone,
+        now: Now,
+    ) -> Result<(), TooManyMetrics> {
+        let admitted = self.history.admit(topics.clone());
+        if admitted.is_ok() {
+            return admitted;
+        }
+        let idle = self.limits.session_timeout.max(Duration::from_secs(60));
+        let before = now.wall_ms.saturating_sub(idle.as_millis() as u64);
+        if let Some(id) = MessageId::new(before, 0) {
+            self.history.forget_idle(id);
+        }
+        self.history.admit(topics)
+    }
+
+    /// Takes a message into the history and sends it on its way. Ids must come in order.
+    pub fn published(&mut self, message: Arc<Message>, effects: &mut impl Effects) {
+        self.tally.published[message.priority] += 1;
+        effects.deliver(&message);
+        self.history.push(message);
+        if let Some(to) = self.history.overgrown() {
+            self.carry(to);
+            self.history.cut(to);
+        }
+    }
+
+    /// Before the log forgets the ids up to `to`: sessions that still need them counted remember
+    /// the counts themselves.
+    fn carry(&mut self, to: MessageId) {
+        for session in self.sessions.values_mut() {
+            let Some(position) = session.backlog_position() else {
+                continue;
+            };
+            let from = position.max(session.counted_from);
+            if from < to {
+                let mut carried = std::mem::take(&mut session.carried);
+                self.history
+                    .count_gone(&session.reader(), from, to, &mut carried);
+                session.carried = carried;
+                session.counted_from = to;
+            }
+        }
+    }
+
+    /// Live connections that a message on `topic` goes to.
+    pub fn audience(&self, topic: &Topic) -> usize {
+        let for_it =
+            |session: &&Session| session.is_live() && session.reader().admits(topic).is_some();
+        match topic {
+            Topic::UserMetric(_, user) | Topic::Test(user, _) => {
+                self.sessions_of(user).filter(for_it).count()
+            }
+            Topic::Metric(_) | Topic::Alerts => self.sessions.values().filter(for_it).count(),
+        }
+    }
+}

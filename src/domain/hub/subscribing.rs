@@ -1,0 +1,99 @@
+//! Changing what sessions receive.
+
+use uuid::Uuid;
+
+use super::{Effects, HubState};
+use crate::domain::fanout::ConnectionKey;
+use crate::domain::message::UserId;
+use crate::domain::notice::Notice;
+use crate::domain::pattern::{NameError, Pattern};
+
+/// What to do with a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Subscribe,
+    Unsubscribe,
+}
+
+impl HubState {
+    /// For one live connection.
+    ///
+    /// # Errors
+    /// Too many patterns; nothing has changed then.
+    pub fn change_connection(
+        &mut self,
+        connection: ConnectionKey,
+        change: Change,
+        patterns: &[Pattern],
+        effects: &mut impl Effects,
+    ) -> Result<(), NameError> {
+        match self.by_connection.get(&connection) {
+            Some(&token) => self.change(&[token], change, patterns, effects),
+            None => Ok(()),
+        }
+    }
+
+    /// For all of a user's sessions, away ones too. Returns how many live connections that concerns.
+    ///
+    /// # Errors
+    /// Too many patterns for one of them; nothing has changed then.
+    pub fn change_user(
+        &mut self,
+        user: &UserId,
+        change: Change,
+        patterns: &[Pattern],
+        effects: &mut impl Effects,
+    ) -> Result<usize, NameError> {
+        let tokens: Vec<Uuid> = self
+            .by_user
+            .get(user)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect();
+        self.change(&tokens, change, patterns, effects)?;
+        Ok(self.live_of(user))
+    }
+
+    fn change(
+        &mut self,
+        tokens: &[Uuid],
+        change: Change,
+        patterns: &[Pattern],
+        effects: &mut impl Effects,
+    ) -> Result<(), NameError> {
+        let from = self.history.last();
+        let mut changed = Vec::with_capacity(tokens.len());
+        for token in tokens {
+            let Some(session) = self.sessions.get(token) else {
+                continue;
+            };
+            let mut subscription = session.subscription.clone();
+            match change {
+                Change::Subscribe => subscription.subscribe(patterns, from)?,
+                Change::Unsubscribe => subscription.unsubscribe(patterns),
+            }
+            changed.push((*token, subscription));
+        }
+        for (token, subscription) in changed {
+            let Some(session) = self.sessions.get_mut(&token) else {
+                continue;
+            };
+            session.subscription = subscription.clone();
+            if session.is_live() {
+                let metrics = subscription.patterns();
+                let notice = match change {
+                    Change::Subscribe => Notice::Subscribed { metrics },
+                    Change::Unsubscribe => Notice::Unsubscribed { metrics },
+                };
+                effects.resubscribe(session.connection.key, subscription);
+                effects.send(
+                    session.connection.key,
+                    session.transport,
+                    vec![notice.into()],
+                );
+            }
+        }
+        Ok(())
+    }
+}

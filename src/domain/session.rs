@@ -1,0 +1,140 @@
+//! What can be resumed: a token, a user, a subscription, a position.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::backlog::{Reader, Receipt};
+use super::fanout::ConnectionKey;
+use super::message::{MessageId, PerPriority, Transport, UserId};
+use super::outbox::Progress;
+use super::pattern::Subscription;
+
+/// What a verified token said about its holder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub user: UserId,
+    /// The role that let it in, for the audit trail.
+    pub role: String,
+    /// Until when the stream may live, in milliseconds since the Unix epoch.
+    pub expires_at_ms: u64,
+    pub issued_at_ms: Option<u64>,
+    /// The JWT's `jti`.
+    pub token_id: Option<String>,
+}
+
+/// SHA-256 of a ticket; the ticket itself is never kept.
+pub type TicketHash = [u8; 32];
+
+/// Where a session's client is.
+#[derive(Debug, Clone)]
+pub enum State {
+    Live,
+    /// Connected, but reading too slowly: everything up to `position` was queued for it.
+    Lagging {
+        position: MessageId,
+    },
+    /// Gone since `since`, having been sent everything up to `position`.
+    Away {
+        since: Duration,
+        position: MessageId,
+    },
+}
+
+/// One live stream of a session.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    pub key: ConnectionKey,
+    /// How far it has got; written by its worker.
+    pub progress: Arc<Progress>,
+    pub remote: String,
+    pub user_agent: String,
+    /// Where the stream began; nothing before is resent without being asked for.
+    pub opened_at: MessageId,
+    /// It has been told to end and no longer counts as live.
+    pub closing: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Session {
+    pub token: Uuid,
+    pub connection_id: Uuid,
+    pub identity: Identity,
+    pub transport: Transport,
+    pub subscription: Subscription,
+    /// Alerts count for the session from here on.
+    pub began: MessageId,
+    /// Test messages for the transport count from here on.
+    pub transport_since: MessageId,
+    pub state: State,
+    /// The live stream; after it has gone, what the last one looked like.
+    pub connection: Connection,
+    /// The ticket that opened it and may resume it.
+    pub ticket: Option<TicketHash>,
+    /// Wall clock of the last change between connected and away.
+    pub since_ms: u64,
+    /// What went between the position and `counted_from`, remembered when the log forgot it.
+    pub carried: Receipt,
+    pub counted_from: MessageId,
+    /// Reported as dropped over the session's life.
+    pub dropped: PerPriority<u64>,
+    /// Messages sent by connections before the present one.
+    pub sent_before: u64,
+}
+
+impl Session {
+    pub fn user(&self) -> &UserId {
+        &self.identity.user
+    }
+
+    /// The view of the history that is this session's.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader {
+            user: self.user(),
+            transport: self.transport,
+            subscription: &self.subscription,
+            since: self.began,
+            transport_since: self.transport_since,
+        }
+    }
+
+    pub fn is_connected(&self) -> bool {
+        !matches!(self.state, State::Away { .. })
+    }
+
+    /// Connected, and not told to end.
+    pub fn is_live(&self) -> bool {
+        self.is_connected() && !self.connection.closing
+    }
+
+    /// Up to where its client has been sent everything.
+    pub fn position(&self) -> MessageId {
+        match self.state {
+            State::Away { position, .. } => position,
+            State::Live | State::Lagging { .. } => self
+                .connection
+                .progress
+                .sent_through()
+                .max(self.connection.opened_at),
+        }
+    }
+
+    /// The position from which its backlog is to be computed, for one that has a backlog.
+    pub fn backlog_position(&self) -> Option<MessageId> {
+        match self.state {
+            State::Live => None,
+            State::Lagging { position } | State::Away { position, .. } => Some(position),
+        }
+    }
+
+    /// Messages sent over the session's life.
+    pub fn sent(&self) -> u64 {
+        let present = if self.is_connected() {
+            self.connection.progress.sent()
+        } else {
+            0
+        };
+        self.sent_before + present
+    }
+}
