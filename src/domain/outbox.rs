@@ -209,6 +209,11 @@ impl Outbox {
         self.finished
     }
 
+    /// Pieces that wait.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
