@@ -230,11 +230,12 @@ impl Outbox {
     /// has fanned out everything up to `fanned_out`.
     pub fn sent_through(&self, fanned_out: MessageId) -> MessageId {
         let sent = self.progress.sent_through();
-        match self.standing {
-            Standing::Live if self.queue.iter().all(|piece| piece.position.is_none()) => {
-                sent.max(fanned_out)
-            }
-            _ => sent,
+        // One that is finished let messages pass that it would have taken.
+        let takes_all = self.standing == Standing::Live && !self.finished;
+        if takes_all && self.queue.iter().all(|piece| piece.position.is_none()) {
+            sent.max(fanned_out)
+        } else {
+            sent
         }
     }
 }
@@ -327,6 +328,26 @@ mod tests {
         outbox.take();
         assert_eq!(outbox.sent_through(id(20)), id(20));
         assert_eq!(outbox.progress().sent(), 2);
+    }
+
+    #[test]
+    fn what_passes_an_outbox_that_takes_nothing_more_was_not_sent() {
+        let mut outbox = live(8, 1000);
+        outbox.push_live(id(1), || piece(1));
+        outbox.take();
+        outbox.finish();
+        assert_eq!(outbox.push_live(id(2), || piece(2)), Pushed::Skipped);
+        assert_eq!(outbox.sent_through(id(2)), id(1), "2 was skipped");
+    }
+
+    #[test]
+    fn what_was_thrown_away_was_not_sent() {
+        let mut outbox = live(8, 1000);
+        outbox.push_live(id(1), || piece(1));
+        outbox.push_live(id(2), || piece(2));
+        outbox.take();
+        outbox.abandon();
+        assert_eq!(outbox.sent_through(id(2)), id(1));
     }
 
     #[test]

@@ -97,3 +97,22 @@ fn every_planted_bug_is_caught() {
         );
     }
 }
+
+#[test]
+#[ignore]
+fn survey() {
+    let mut seen = std::collections::BTreeMap::<String, (u64, u64, String)>::new();
+    let start = std::time::Instant::now();
+    let n = setting("SIM_SEEDS").unwrap_or(100);
+    for seed in 0..n {
+        if let Err(story) = outcome(seed, Plant::Nothing) {
+            let place = story.lines().next().unwrap_or_default().to_owned();
+            let entry = seen.entry(place).or_insert((0, seed, story));
+            entry.0 += 1;
+        }
+    }
+    println!("{n} seeds in {:?}", start.elapsed());
+    for (place, (count, seed, story)) in seen {
+        println!("{count} x, first seed {seed}: {place}\n{}", story.chars().take(900).collect::<String>());
+    }
+}
