@@ -195,55 +195,64 @@ impl History {
     }
 
     /// What `reader` missed after `position`: at most `backlog_messages_max` messages in id order,
-    /// and an exact receipt of the rest. `counted_from` is where counting starts for ids that went;
-    /// what went between `position` and there the caller has carried along itself.
+    /// and an exact receipt of the rest. What was cut up to `carried_to` the caller has counted in
+    /// time ([`History::count_gone`]) and adds itself.
     ///
-    /// `None` when the log no longer reaches back to `position` for a topic of the reader's.
+    /// `None` when the log cannot tell: it does not cover `position`, or what went since has been
+    /// cut uncounted.
     pub fn backlog(
         &self,
         reader: &Reader<'_>,
         position: MessageId,
-        counted_from: MessageId,
+        carried_to: MessageId,
     ) -> Option<Backlog> {
+        if !self.covers(position) {
+            return None;
+        }
         let mut backlog = Backlog::default();
         for (topic, log) in self.changed_since(reader, position) {
             let Some(since) = reader.admits(topic) else {
                 continue;
             };
             for (priority, ring) in log.rings.iter() {
-                let count_after = position.max(since).max(counted_from);
-                if count_after < ring.cut {
+                let from = position.max(since);
+                if from.max(carried_to) < ring.cut {
                     return None;
                 }
-                let (dropped, replaced) = ring.missed(count_after, ring.last_gone());
+                let (dropped, replaced) = ring.missed(from, ring.last_gone());
                 backlog.receipt.count(topic, priority, dropped, replaced);
-                backlog
-                    .messages
-                    .extend(ring.after(position.max(since)).cloned());
+                backlog.messages.extend(ring.after(from).cloned());
             }
         }
         backlog.fit(self.limits.backlog_messages_max);
         Some(backlog)
     }
 
-    /// Counts what went for `reader` after `from` up to `to`: for whoever must remember it before
-    /// [`History::cut`] forgets.
+    /// Counts what `reader` missed after `position` and [`History::cut`] at `to` is about to forget,
+    /// for whoever must remember it. A message that is still kept is not among it, however old: it
+    /// is counted when it goes. `None` when an earlier cut, after `carried_to`, forgot some already.
     pub fn count_gone(
         &self,
         reader: &Reader<'_>,
-        from: MessageId,
+        position: MessageId,
+        carried_to: MessageId,
         to: MessageId,
-        receipt: &mut Receipt,
-    ) {
-        for (topic, log) in self.changed_since(reader, from) {
+    ) -> Option<Receipt> {
+        let mut receipt = Receipt::default();
+        for (topic, log) in self.changed_since(reader, position) {
             let Some(since) = reader.admits(topic) else {
                 continue;
             };
             for (priority, ring) in log.rings.iter() {
-                let (dropped, replaced) = ring.missed(from.max(since), to);
+                let from = position.max(since);
+                if from.max(carried_to) < ring.cut {
+                    return None;
+                }
+                let (dropped, replaced) = ring.missed(from, to);
                 receipt.count(topic, priority, dropped, replaced);
             }
         }
+        Some(receipt)
     }
 
     /// The topics with anything after `position` that may concern `reader`. A reader of a few exact
@@ -400,7 +409,7 @@ impl Ring {
         if let Some(newest) = ids.checked_sub(1).map(|last| self.gone[last]) {
             self.gone.drain(..ids);
             self.gone.shrink_to_fit();
-            self.cut = newest;
+            self.cut = self.cut.max(newest);
         }
     }
 }

@@ -50,7 +50,8 @@ pub struct Connection {
     pub progress: Arc<Progress>,
     pub remote: String,
     pub user_agent: String,
-    /// Where the stream began; nothing before is resent without being asked for.
+    /// Where the stream began; nothing before is resent without being asked for. Zero for one that
+    /// began with a snapshot: as long as that was not sent, nothing was.
     pub opened_at: MessageId,
     /// It has been told to end and no longer counts as live.
     pub closing: bool,
@@ -74,9 +75,10 @@ pub struct Session {
     pub ticket: Option<TicketHash>,
     /// Wall clock of the last change between connected and away.
     pub since_ms: u64,
-    /// What went between the position and `counted_from`, remembered when the log forgot it.
+    /// What the log forgot of what went after the position, counted before each of its cuts up to
+    /// `carried_to`.
     pub carried: Receipt,
-    pub counted_from: MessageId,
+    pub carried_to: MessageId,
     /// Reported as dropped over the session's life.
     pub dropped: PerPriority<u64>,
     /// Messages sent by connections before the present one.
@@ -126,6 +128,12 @@ impl Session {
             State::Live => None,
             State::Lagging { position } | State::Away { position, .. } => Some(position),
         }
+    }
+
+    /// Its client's position is elsewhere than its backlog was counted from.
+    pub fn forget_carried(&mut self) {
+        self.carried = Receipt::default();
+        self.carried_to = MessageId::ZERO;
     }
 
     /// Messages sent over the session's life.

@@ -113,6 +113,9 @@ fn survey() {
     }
     println!("{n} seeds in {:?}", start.elapsed());
     for (place, (count, seed, story)) in seen {
-        println!("{count} x, first seed {seed}: {place}\n{}", story.chars().take(900).collect::<String>());
+        println!(
+            "{count} x, first seed {seed}: {place}\n{}",
+            story.chars().take(900).collect::<String>()
+        );
     }
 }

@@ -536,9 +536,7 @@ impl Simulation {
                 }
                 self.forward(effects);
             }
-            Report::Refresh(token, user, expires_at_ms) => {
-                self.refresh(token, user, expires_at_ms)
-            }
+            Report::Refresh(token, user, expires_at_ms) => self.refresh(token, user, expires_at_ms),
         }
     }
 

@@ -159,18 +159,20 @@ impl HubState {
                 progress: connect.progress,
                 remote: connect.remote,
                 user_agent: connect.user_agent,
-                opened_at: last,
+                opened_at: MessageId::ZERO,
                 closing: false,
             },
             ticket,
             since_ms: now.wall_ms,
             carried: Receipt::default(),
-            counted_from: MessageId::ZERO,
+            carried_to: MessageId::ZERO,
             dropped: PerPriority::default(),
             sent_before: 0,
         };
-        let resumed =
-            from.and_then(|position| self.history.backlog(&session.reader(), position, position));
+        let resumed = from.and_then(|position| {
+            self.history
+                .backlog(&session.reader(), position, MessageId::ZERO)
+        });
         let token = session.token;
         self.by_user
             .entry(session.user().clone())
@@ -223,12 +225,11 @@ impl HubState {
         session.connection_id = connect.fresh_connection_id;
         session.since_ms = now.wall_ms;
         session.state = State::Live;
-        session.carried = Receipt::default();
-        session.counted_from = MessageId::ZERO;
+        session.forget_carried();
         let opened_at = if resumed.is_some() {
             session.connection.opened_at
         } else {
-            last
+            MessageId::ZERO
         };
         session.connection = Connection {
             key: connect.key,
@@ -258,22 +259,19 @@ impl HubState {
 
     /// What a session missed: after the position that the client names, else after what was sent.
     fn missed(&self, session: &Session, last_event_id: Option<MessageId>) -> Option<Backlog> {
-        let sent = session.position();
-        let position = last_event_id.unwrap_or(sent);
-        if last_event_id.is_some() && !self.history.covers(position) {
+        let position = last_event_id.unwrap_or_else(|| session.position());
+        // What came before the session began the log cannot tell by its subscription, and a
+        // snapshot that was never sent is still due.
+        if position < session.began {
             return None;
         }
         // What the session carries along was counted from its own position; from any other one the
         // log itself must still reach back.
         let carried = (Some(position) == session.backlog_position()).then_some(&session.carried);
-        let counted_from = if carried.is_some() {
-            session.counted_from
-        } else {
-            position
-        };
+        let carried_to = carried.map_or(MessageId::ZERO, |_| session.carried_to);
         let mut backlog = self
             .history
-            .backlog(&session.reader(), position, counted_from)?;
+            .backlog(&session.reader(), position, carried_to)?;
         carried
             .into_iter()
             .for_each(|receipt| backlog.receipt.add(receipt));

@@ -43,6 +43,9 @@ impl HubState {
         self.lagging.remove(&token);
         session.sent_before = session.sent();
         let position = position.max(session.connection.opened_at);
+        if session.backlog_position() != Some(position) {
+            session.forget_carried();
+        }
         session.state = State::Away {
             since: now.mono,
             position,
@@ -131,7 +134,7 @@ impl HubState {
         };
         let Some(mut backlog) =
             self.history
-                .backlog(&session.reader(), *position, session.counted_from)
+                .backlog(&session.reader(), *position, session.carried_to)
         else {
             // The log forgot what this client still waits for: it shall come again and be told so.
             self.close(token, Goodbye::Trouble, effects);
@@ -152,8 +155,7 @@ impl HubState {
         if let Some(session) = self.sessions.get_mut(&token) {
             session.state = State::Live;
             session.dropped.add(&backlog.receipt.dropped);
-            session.carried = Default::default();
-            session.counted_from = MessageId::ZERO;
+            session.forget_carried();
         }
     }
 
@@ -246,12 +248,14 @@ impl HubState {
         chosen: impl Fn(&Session) -> bool,
         effects: &mut impl Effects,
     ) -> Vec<Ended> {
-        let tokens: Vec<Uuid> = self
+        let mut tokens: Vec<Uuid> = self
             .sessions
             .values()
             .filter(|session| chosen(session))
             .map(|s| s.token)
             .collect();
+        // The same inputs give the same effects, in the same order.
+        tokens.sort_unstable();
         let mut ended = Vec::with_capacity(tokens.len());
         for token in tokens {
             let Some(session) = self.sessions.get(&token) else {
@@ -273,12 +277,13 @@ impl HubState {
     /// all come at once. No stream is opened after this.
     pub fn drain(&mut self, spread: (Duration, Duration), effects: &mut impl Effects) {
         self.draining = true;
-        let live: Vec<Uuid> = self
+        let mut live: Vec<Uuid> = self
             .sessions
             .values()
             .filter(|s| s.is_live())
             .map(|s| s.token)
             .collect();
+        live.sort_unstable();
         let span = spread.1.saturating_sub(spread.0);
         let count = live.len().max(1) as u32;
         for (index, token) in live.into_iter().enumerate() {

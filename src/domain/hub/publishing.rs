@@ -44,19 +44,19 @@ impl HubState {
     }
 
     /// Before the log forgets the ids up to `to`: sessions that still need them counted remember
-    /// the counts themselves.
+    /// the counts themselves. One for which an earlier cut came too early stays as it is, and the
+    /// log will refuse to tell it anything.
     fn carry(&mut self, to: MessageId) {
         for session in self.sessions.values_mut() {
-            let Some(position) = session.backlog_position() else {
+            let Some(position) = session.backlog_position().filter(|at| *at < to) else {
                 continue;
             };
-            let from = position.max(session.counted_from);
-            if from < to {
-                let mut carried = std::mem::take(&mut session.carried);
-                self.history
-                    .count_gone(&session.reader(), from, to, &mut carried);
-                session.carried = carried;
-                session.counted_from = to;
+            let gone = self
+                .history
+                .count_gone(&session.reader(), position, session.carried_to, to);
+            if let Some(gone) = gone {
+                session.carried.add(&gone);
+                session.carried_to = session.carried_to.max(to);
             }
         }
     }

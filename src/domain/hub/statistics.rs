@@ -116,7 +116,7 @@ impl HubState {
     fn backlog_of(&self, session: &Session) -> (PerPriority<u64>, PerPriority<u64>) {
         let computed = session.backlog_position().and_then(|position| {
             self.history
-                .backlog(&session.reader(), position, session.counted_from)
+                .backlog(&session.reader(), position, session.carried_to)
         });
         let Some(mut backlog) = computed else {
             return Default::default();
