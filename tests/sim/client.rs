@@ -11,6 +11,7 @@ use crate::simulation::Simulation;
 use crate::worker::{Pace, Socket};
 use crate::world::{Ask, Report, Request, Seen};
 
+#[derive(Debug)]
 pub struct Client {
     pub index: usize,
     pub user: usize,
@@ -84,9 +85,8 @@ impl Simulation {
             Link::Open(key) => {
                 self.change_pace(key);
                 if self.quiet {
-                    return;
-                }
-                if self.rng.per_mille(rates.drop) {
+                    // It has all it wants.
+                } else if self.rng.per_mille(rates.drop) {
                     self.break_off(index, key);
                 } else if self.rng.per_mille(rates.replace) {
                     // The old stream stays open for all the server knows.
@@ -189,15 +189,17 @@ impl Simulation {
         let by_ticket = !self.quiet && self.rng.per_mille(rates.by_ticket);
         let other = self.someone_elses_token(index);
         let client = &mut self.clients[index];
+        // In the end nobody fights for a session that another tab has taken over.
+        let replaced = client
+            .token
+            .is_some_and(|token| self.holders.get(&token) != Some(&index));
         if self.rng.per_mille(100) {
             client.transport = self.rng.pick(&[Transport::Sse, Transport::Websocket]);
         }
         let ask = match (client.token, client.ticket) {
             _ if other.is_some() => {
                 let token = other.expect("checked");
-                // It knows nothing of that session; what it has got itself no longer counts.
                 last = None;
-                client.arrived = MessageId::ZERO;
                 Ask::Token {
                     token,
                     ticket: None,
@@ -207,7 +209,7 @@ impl Simulation {
                 let token = self.rng.per_mille(500).then_some(token);
                 Ask::Ticket { ticket, token }
             }
-            (Some(token), _) if !fresh => Ask::Token {
+            (Some(token), _) if !fresh && !(self.quiet && replaced) => Ask::Token {
                 token,
                 ticket: fresh_ticket,
             },
@@ -277,6 +279,11 @@ impl Simulation {
             matches!(result, Err(Refusal::ConnectionLimit | Refusal::HubFull));
         match result {
             Ok(token) => {
+                if self.holders.insert(token, index) != Some(index) {
+                    // In another tab's session what this one has got does not count.
+                    client.arrived = MessageId::ZERO;
+                    client.last_id = request.last;
+                }
                 client.link = Link::Open(request.key);
                 if client.token != Some(token) {
                     client.ticket = None;
@@ -356,7 +363,11 @@ impl Simulation {
                     "{id:?} arrives after {:?}",
                     client.arrived
                 );
-                client.arrived = id;
+                // What still comes on a stream that was replaced meanwhile, comes again to who does
+                // not say that it has it.
+                if self.oracle.is_newest_stream(key) {
+                    client.arrived = id;
+                }
                 client.last_id = Some(id);
                 self.note(id.to_bits());
             }

@@ -56,6 +56,7 @@ pub struct Session {
     sent_low: MessageId,
     sent_high: MessageId,
     snapshot_pending: bool,
+    newest_stream: ConnectionKey,
 }
 
 /// One stream, from the worker's side.
@@ -212,6 +213,7 @@ impl Oracle {
         }
         session.connection_id = request.fresh_connection_id;
         session.snapshot_pending = !resumed;
+        session.newest_stream = request.key;
         session.place = Place::Connected {
             key: request.key,
             closing: false,
@@ -296,6 +298,7 @@ impl Oracle {
             sent_low: began,
             sent_high: began,
             snapshot_pending: false,
+            newest_stream: request.key,
         };
         let start = self.log.all.partition_point(|message| message.id <= began);
         for index in start..self.log.all.len() {
@@ -542,11 +545,7 @@ impl Oracle {
             }
             _ => (None, &pieces[..]),
         };
-        let (low, high) = self.check_backlog(index, low, high, &ids(rest), receipt);
-        (
-            self.sessions[index].sent_low,
-            self.sessions[index].sent_high,
-        ) = (low, high);
+        self.check_backlog(index, low, high, &ids(rest), receipt);
     }
 
     pub fn disconnected(&mut self, key: ConnectionKey, mono: Duration) {
@@ -797,6 +796,12 @@ impl Oracle {
             session.sent_high = session.sent_high.max(position);
         }
         self.settle(key);
+    }
+
+    /// Whether no later stream has taken over its session.
+    pub fn is_newest_stream(&self, key: ConnectionKey) -> bool {
+        let stream = self.streams.get(&key);
+        stream.is_some_and(|stream| self.sessions[stream.session].newest_stream == key)
     }
 
     /// When all of an opening is out, what it reported as dropped is settled too.

@@ -1,6 +1,6 @@
 //! One history: a real hub and real fan-outs, everything between and around them simulated.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +76,8 @@ pub struct Simulation {
     to_worker: [Channel<Arc<Effect>>; WORKERS],
     to_hub: [Channel<Report>; WORKERS],
     held: Option<Effect>,
+    /// Which client had a session last.
+    pub holders: HashMap<Uuid, usize>,
     next_key: u64,
     drained_at: Option<u64>,
     /// Everything that anyone saw, folded into one number.
@@ -116,6 +118,7 @@ impl Simulation {
             to_worker: Default::default(),
             to_hub: Default::default(),
             held: None,
+            holders: HashMap::new(),
             next_key: 0,
             drained_at: None,
             trace: seed,
@@ -673,8 +676,7 @@ impl Simulation {
         for client in &self.clients {
             assert!(
                 client.has_stream() || client.was_refused_for_room,
-                "client {} found no way back",
-                client.index
+                "found no way back: {client:?}"
             );
         }
         for worker in &self.workers {
