@@ -13,7 +13,6 @@ use crate::world::{Ask, Report, Request, Seen};
 
 #[derive(Debug)]
 pub struct Client {
-    pub index: usize,
     pub user: usize,
     transport: Transport,
     link: Link,
@@ -36,9 +35,8 @@ enum Link {
 }
 
 impl Client {
-    pub fn new(index: usize, user: usize, rng: &mut Rng) -> Self {
+    pub fn new(user: usize, rng: &mut Rng) -> Self {
         Self {
-            index,
             user,
             transport: rng.pick(&[Transport::Sse, Transport::Websocket]),
             link: Link::None,

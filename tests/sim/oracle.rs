@@ -82,9 +82,15 @@ pub struct Oracle {
     pub streams: BTreeMap<ConnectionKey, Stream>,
     pub draining: bool,
     next_pattern: u64,
+    /// The corners that the history has come through, to see that it comes through all.
+    pub visited: BTreeMap<&'static str, u64>,
 }
 
 impl Oracle {
+    pub fn visit(&mut self, corner: &'static str) {
+        *self.visited.entry(corner).or_default() += 1;
+    }
+
     pub fn new(weather: &Weather, origin: MessageId) -> Self {
         let gauges = weather.gauges.contains(&true);
         Self {
@@ -98,6 +104,7 @@ impl Oracle {
             streams: BTreeMap::new(),
             draining: false,
             next_pattern: ALWAYS + 1,
+            visited: BTreeMap::new(),
         }
     }
 
@@ -166,6 +173,16 @@ impl Oracle {
     ) {
         let expected = self.refusal(request, wall_ms);
         assert_eq!(result.as_ref().err(), expected.as_ref(), "{request:?}");
+        self.visit(match result {
+            Ok(_) if request.last.is_some() => "accepted with lastEventId",
+            Ok(_) => "accepted",
+            Err(Refusal::ConnectionLimit) => "connection limit",
+            Err(Refusal::HubFull) => "hub full",
+            Err(Refusal::UnknownToken) => "unknown token",
+            Err(Refusal::UnknownTicket) => "unknown ticket",
+            Err(Refusal::TooManyPatterns) => "too many patterns",
+            Err(Refusal::Draining) => "draining",
+        });
         let Ok(token) = result else {
             assert!(effects.is_empty(), "a refusal has no effects");
             return;
@@ -194,6 +211,16 @@ impl Oracle {
         });
         let attach = attach.expect("a stream that was accepted begins");
         let resumed = self.check_opening(index, request, previous, attach);
+        self.visit(match (&request.ask, resumed) {
+            (Ask::New { .. }, true) => "new session from a position",
+            (Ask::New { .. }, false) => "new session",
+            (Ask::Ticket { .. }, _) => "resumed by ticket",
+            (Ask::Token { .. }, true) => "resumed",
+            (Ask::Token { .. }, false) => "resumed with a snapshot",
+        });
+        if replaced.is_some() {
+            self.visit("replaced");
+        }
 
         let number = self.number();
         let session = &mut self.sessions[index];
@@ -377,6 +404,12 @@ impl Oracle {
                 None => (session.sent_low, session.sent_high),
             };
             let (low, high) = self.check_backlog(index, low, high, &ids, Some(receipt));
+            if receipt.dropped.total() > 0 {
+                self.visit("resumed with something dropped");
+            }
+            if receipt.conflated > 0 {
+                self.visit("conflated");
+            }
             let session = &mut self.sessions[index];
             (session.sent_low, session.sent_high) = (low, high);
         } else {
@@ -528,6 +561,7 @@ impl Oracle {
         });
         let Some((pieces, through)) = caught_up else {
             if self.sessions[index].is_live() {
+                self.visit("trouble");
                 let may = low < self.log.origin || self.may_not_know(index, low);
                 assert!(may, "a lagging client that could have been served");
                 self.expect_closes(effects, [(key, Goodbye::Trouble)]);
@@ -546,6 +580,10 @@ impl Oracle {
             _ => (None, &pieces[..]),
         };
         self.check_backlog(index, low, high, &ids(rest), receipt);
+        self.visit(match receipt {
+            Some(_) => "caught up with something dropped",
+            None => "caught up",
+        });
     }
 
     pub fn disconnected(&mut self, key: ConnectionKey, mono: Duration) {
@@ -570,9 +608,10 @@ impl Oracle {
         }
         away.sort();
         let excess = away.len().saturating_sub(max);
-        away.into_iter()
-            .take(excess)
-            .for_each(|(_, index)| self.forget(index));
+        for (_, index) in away.into_iter().take(excess) {
+            self.visit("too many away");
+            self.forget(index);
+        }
     }
 
     pub fn forget(&mut self, index: usize) {
@@ -587,6 +626,9 @@ impl Oracle {
             .filter_map(|session| session.live_key())
             .map(|key| (key, Goodbye::TokenExpired))
             .collect();
+        if !expired.is_empty() {
+            self.visit("token expired");
+        }
         self.expect_closes(effects, expired);
         let timeout = self.limits.session_timeout;
         let old: Vec<usize> = self
@@ -595,7 +637,10 @@ impl Oracle {
             .copied()
             .filter(|i| matches!(self.sessions[*i].place, Place::Away { since } if mono - since > timeout))
             .collect();
-        old.into_iter().for_each(|index| self.forget(index));
+        for index in old {
+            self.visit("away too long");
+            self.forget(index);
+        }
     }
 
     pub fn operator_disconnected(&mut self, user: &UserId, effects: &[Effect]) -> usize {
@@ -610,6 +655,9 @@ impl Oracle {
             .filter_map(|i| self.sessions[*i].live_key())
             .map(|key| (key, Goodbye::Disconnected))
             .collect();
+        if !closes.is_empty() {
+            self.visit("disconnected by an operator");
+        }
         self.expect_closes(effects, closes);
         chosen.iter().for_each(|index| self.forget(*index));
         chosen.len()
@@ -775,6 +823,7 @@ impl Oracle {
                 id
             }
             Seen::Cursor(id) => {
+                *self.visited.entry("cursor").or_default() += 1;
                 let next = session
                     .owed
                     .partition_point(|owed| owed.id <= stream.accounted);

@@ -8,7 +8,7 @@ use statshub::domain::notice::{Notice, Piece};
 use statshub::domain::pattern::Subscription;
 
 use crate::rng::Rng;
-use crate::world::{Effect, Report};
+use crate::world::{Ask, Effect, Report, Request};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plant {
@@ -84,24 +84,22 @@ impl Plant {
         limits
     }
 
-    pub fn last_event_id(
-        self,
-        named: Option<MessageId>,
-        log: &[Arc<Message>],
-    ) -> Option<MessageId> {
-        match (self, named) {
-            (Self::LastEventIdIgnored, _) => None,
-            (Self::ResumeRepeatsOne, Some(named)) => {
+    /// Falsifies what a client says has arrived.
+    pub fn last_event_id(self, request: &Request, log: &[Arc<Message>]) -> Option<MessageId> {
+        match (self, request.last, &request.ask) {
+            (Self::LastEventIdIgnored, Some(_), Ask::Token { .. }) => None,
+            (Self::ResumeRepeatsOne, Some(named), Ask::Token { .. }) => {
                 let before = log.partition_point(|message| message.id < named);
                 before
                     .checked_sub(1)
                     .map(|index| log[index].id)
                     .or(Some(named))
             }
-            _ => named,
+            (_, named, _) => named,
         }
     }
 
+    /// Falsifies what a worker says; false when the hub does not hear it at all.
     pub fn falsify_report(self, report: &mut Report, last: MessageId, rng: &mut Rng) -> bool {
         match (self, report) {
             (Self::CursorStands, Report::Disconnected(_, position)) => *position = MessageId::ZERO,
@@ -180,23 +178,33 @@ fn keep_an_older_one(pieces: &mut [Piece], log: &[Arc<Message>]) {
         Piece::Message(message) => Some(message.clone()),
         Piece::Notice(_) => None,
     };
-    let dropped = pieces.iter().any(|piece| match piece {
-        Piece::Notice(Notice::Established(established)) => established.receipt.dropped.total() > 0,
-        Piece::Notice(Notice::Dropped(_)) => true,
-        _ => false,
+    let receipt = pieces.iter().find_map(|piece| match piece {
+        Piece::Notice(Notice::Established(established)) => Some(established.receipt.clone()),
+        Piece::Notice(Notice::Dropped(receipt)) => Some(receipt.clone()),
+        _ => None,
     });
-    let newest = pieces
-        .iter()
-        .filter_map(message)
-        .min_by_key(|message| (message.priority, std::cmp::Reverse(message.id)));
-    let oldest = pieces.iter().filter_map(message).next();
-    let (Some(newest), Some(oldest), true) = (newest, oldest, dropped) else {
+    let worst = |message: &Arc<Message>| (message.priority, std::cmp::Reverse(message.id));
+    let newest = pieces.iter().filter_map(message).min_by_key(worst);
+    let (Some(newest), Some(receipt)) = (newest, receipt) else {
         return;
     };
-    let older = log.iter().rev().find(|message| {
-        message.id < oldest.id
-            && (&message.topic, message.priority) == (&newest.topic, newest.priority)
-    });
+    if receipt.dropped[newest.priority] == 0 {
+        return;
+    }
+    let equals = |message: &&Arc<Message>| {
+        (&message.topic, message.priority) == (&newest.topic, newest.priority)
+    };
+    let survives = |id| {
+        pieces
+            .iter()
+            .filter_map(message)
+            .any(|message| message.id == id)
+    };
+    let older = log
+        .iter()
+        .rev()
+        .filter(equals)
+        .find(|message| message.id < newest.id && !survives(message.id));
     if let Some(older) = older {
         let place = pieces
             .iter()

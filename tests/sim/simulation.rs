@@ -1,6 +1,6 @@
 //! One history: a real hub and real fan-outs, everything between and around them simulated.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,18 +80,29 @@ pub struct Simulation {
     pub holders: HashMap<Uuid, usize>,
     next_key: u64,
     drained_at: Option<u64>,
-    /// Everything that anyone saw, folded into one number.
     pub trace: u64,
 }
 
+/// What a history was.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Everything that anyone saw, folded into one number.
+    pub trace: u64,
+    /// How often it came through which corner.
+    pub visited: BTreeMap<&'static str, u64>,
+}
+
 /// Runs one seed to its end. Panics when an invariant breaks.
-pub fn run(seed: u64, steps: u64, plant: Plant) -> u64 {
+pub fn run(seed: u64, steps: u64, plant: Plant) -> Outcome {
     let mut simulation = Simulation::new(seed, plant);
     for _ in 0..steps {
         simulation.step();
     }
     simulation.calm_down();
-    simulation.trace
+    Outcome {
+        trace: simulation.trace,
+        visited: simulation.oracle.visited,
+    }
 }
 
 impl Simulation {
@@ -102,7 +113,7 @@ impl Simulation {
         ids.next(START_MS);
         let origin = ids.last();
         let clients = (0..weather.clients)
-            .map(|index| Client::new(index, index % weather.users, &mut rng))
+            .map(|index| Client::new(index % weather.users, &mut rng))
             .collect();
         Self {
             hub: HubState::new(plant.limits(&weather.limits), origin),
@@ -177,6 +188,7 @@ impl Simulation {
         self.wall_ms += self.rng.between(0, 5) as u64;
         if !self.quiet && self.rng.per_mille(self.weather.rates.clock_jump) {
             let jump = self.rng.pick(&[100, 10_000, 3_600_000]);
+            self.oracle.visit("clock jump");
             self.wall_ms = if self.rng.per_mille(500) {
                 self.wall_ms + jump
             } else {
@@ -287,6 +299,9 @@ impl Simulation {
             expected = self.oracle.log.admits(&topics);
         }
         assert_eq!(admitted, expected, "whether there is room for {topics:?}");
+        if !admitted {
+            self.oracle.visit("too many metrics");
+        }
         if admitted {
             for topic in topics {
                 let priority = self.some_priority();
@@ -452,6 +467,7 @@ impl Simulation {
 
     /// The process dies and another starts, with nothing but the clock and the newest id.
     fn restart(&mut self) {
+        self.oracle.visit("restart");
         self.drained_at = None;
         self.workers = Default::default();
         self.to_worker = Default::default();
@@ -467,11 +483,8 @@ impl Simulation {
 
     // What moves between the hub and its workers.
 
-    pub fn report(&mut self, worker: usize, mut report: Report) {
-        let last = self.oracle.log.last;
-        if self.plant.falsify_report(&mut report, last, &mut self.rng) {
-            self.to_hub[worker].push(self.step, report);
-        }
+    pub fn report(&mut self, worker: usize, report: Report) {
+        self.to_hub[worker].push(self.step, report);
     }
 
     fn move_channels(&mut self) {
@@ -515,8 +528,12 @@ impl Simulation {
         }
     }
 
-    fn hear(&mut self, report: Report) {
+    fn hear(&mut self, mut report: Report) {
+        let last = self.oracle.log.last;
+        let heard = self.plant.falsify_report(&mut report, last, &mut self.rng);
         match report {
+            Report::Disconnected(key, _) if !heard => self.oracle.disconnected(key, self.mono),
+            _ if !heard => {}
             Report::Connect(request) => self.connect(request),
             Report::Lagging(key, position) => self.hub.lagging(key, position),
             Report::Drained(key) => {
@@ -555,6 +572,12 @@ impl Simulation {
         };
         let (result, effects) = self.ask(|hub, _, effects| hub.refresh(token, identity, effects));
         assert_eq!(result, expected);
+        self.oracle.visit(match result {
+            Ok(_) => "refreshed",
+            Err(RefreshError::UnknownSession) => "refresh of an unknown session",
+            Err(RefreshError::OtherUser) => "refresh by another user",
+            Err(RefreshError::ExpiresEarlier) => "refresh that expires earlier",
+        });
         if result.is_ok() {
             let session = self
                 .oracle
@@ -597,7 +620,7 @@ impl Simulation {
             key: request.key,
             transport: request.transport,
             opening,
-            last_event_id: self.plant.last_event_id(request.last, &self.messages),
+            last_event_id: self.plant.last_event_id(&request, &self.messages),
             progress,
             remote: String::new(),
             user_agent: String::new(),
@@ -670,7 +693,10 @@ impl Simulation {
         }
         self.weather.rates.flow = 1000;
         self.weather.rates.notice = 1000;
-        for _ in 0..QUIET_STEPS {
+        for step in 0..QUIET_STEPS {
+            if step == QUIET_STEPS - 20 {
+                self.weather.rates.cursor = 0;
+            }
             self.step();
         }
         for client in &self.clients {
