@@ -413,3 +413,6 @@ impl Ring {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

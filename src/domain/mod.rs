@@ -18,4 +18,6 @@ pub mod outbox;
 pub mod pattern;
 pub mod routing;
 pub mod session;
+#[cfg(test)]
+mod testing;
 pub mod time;

@@ -271,6 +271,11 @@ impl Simulation {
         }
         let client = &mut self.clients[index];
         if client.link != Link::Asked(request.key) {
+            // A request that it has given up took over its session all the same, from a position
+            // that may be an old one: who does not say what it has gets it again.
+            if result.is_ok_and(|token| client.token == Some(token)) {
+                client.arrived = MessageId::ZERO;
+            }
             return;
         }
         client.was_refused_for_room =
