@@ -187,3 +187,6 @@ impl HubState {
             })
     }
 }
+
+#[cfg(test)]
+mod tests;
