@@ -207,7 +207,7 @@ impl Simulation {
                 let token = self.rng.per_mille(500).then_some(token);
                 Ask::Ticket { ticket, token }
             }
-            (Some(token), _) if !fresh && !(self.quiet && replaced) => Ask::Token {
+            (Some(token), _) if !(fresh || self.quiet && replaced) => Ask::Token {
                 token,
                 ticket: fresh_ticket,
             },
@@ -270,6 +270,10 @@ impl Simulation {
             worker.sockets.remove(&request.key);
         }
         let client = &mut self.clients[index];
+        let held_before = match result {
+            Ok(token) => self.holders.insert(token, index) == Some(index),
+            Err(_) => true,
+        };
         if client.link != Link::Asked(request.key) {
             // A request that it has given up took over its session all the same, from a position
             // that may be an old one: who does not say what it has gets it again.
@@ -282,7 +286,7 @@ impl Simulation {
             matches!(result, Err(Refusal::ConnectionLimit | Refusal::HubFull));
         match result {
             Ok(token) => {
-                if self.holders.insert(token, index) != Some(index) {
+                if !held_before {
                     // In another tab's session what this one has got does not count.
                     client.arrived = MessageId::ZERO;
                     client.last_id = request.last;
