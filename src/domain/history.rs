@@ -409,7 +409,7 @@ impl Ring {
         if let Some(newest) = ids.checked_sub(1).map(|last| self.gone[last]) {
             self.gone.drain(..ids);
             self.gone.shrink_to_fit();
-            self.cut = self.cut.max(newest);
+            self.cut = newest;
         }
     }
 }

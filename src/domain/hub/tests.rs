@@ -789,6 +789,23 @@ fn an_operator_ends_whom_he_chooses_and_forgets_them() {
 }
 
 #[test]
+fn a_session_counts_what_all_of_its_connections_sent() {
+    let mut scene = Scene::new();
+    scene.open(1, "ann", &[]);
+    let sent = |scene: &Scene| scene.hub.session(&token(1)).unwrap().sent();
+    scene.sent(1, 10);
+    scene.sent(1, 11);
+    assert_eq!(sent(&scene), 2);
+    scene.gone(1, 11);
+    assert_eq!(sent(&scene), 2);
+    scene.ask(2, resume("ann", 1), None).unwrap();
+    scene.sent(2, 12);
+    assert_eq!(sent(&scene), 3);
+    scene.ask(3, resume("ann", 1), None).unwrap();
+    assert_eq!(sent(&scene), 3);
+}
+
+#[test]
 fn a_drain_spreads_the_clients_over_the_time_given() {
     let mut scene = Scene::new();
     (1..=2).for_each(|number| {

@@ -167,6 +167,7 @@ impl Oracle {
             sent_high: began,
             snapshot_pending: false,
             newest_stream: request.key,
+            fell_behind_late: false,
         };
         let start = self.log.all.partition_point(|message| message.id <= began);
         for index in start..self.log.all.len() {
@@ -263,10 +264,15 @@ impl Oracle {
                         && !self.may_not_know(index, named)
                 }
                 None => {
+                    let was_away = matches!(session.place, Place::Away { .. });
                     session.sent_low >= self.log.origin
                         && session.sent_low >= session.began
                         && !session.snapshot_pending
-                        && !self.may_not_know(index, session.sent_low)
+                        && !(if was_away {
+                            session.fell_behind_late
+                        } else {
+                            self.may_not_know(index, session.sent_low)
+                        })
                 }
             };
             assert!(

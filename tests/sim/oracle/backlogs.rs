@@ -99,7 +99,7 @@ impl Oracle {
         let Some((pieces, through)) = caught_up else {
             if self.sessions[index].is_live() {
                 self.visit("trouble");
-                let may = low < self.log.origin || self.may_not_know(index, low);
+                let may = low < self.log.origin || self.sessions[index].fell_behind_late;
                 assert!(may, "a lagging client that could have been served");
                 self.expect_closes(effects, [(key, Goodbye::Trouble)]);
             }

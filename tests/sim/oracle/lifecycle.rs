@@ -3,11 +3,23 @@
 use super::*;
 
 impl Oracle {
+    pub fn lagging(&mut self, key: ConnectionKey) {
+        if let Some(index) = self.by_key(key) {
+            self.falls_behind(index);
+        }
+    }
+
+    fn falls_behind(&mut self, index: usize) {
+        let from = self.sessions[index].sent_low;
+        self.sessions[index].fell_behind_late = self.may_not_know(index, from);
+    }
+
     pub fn disconnected(&mut self, key: ConnectionKey, mono: Duration) {
         let Some(index) = self.by_key(key) else {
             return;
         };
         self.sessions[index].place = Place::Away { since: mono };
+        self.falls_behind(index);
         let user = self.sessions[index].user.clone();
         self.limit_away(2 * self.limits.connections_per_user_max, |session| {
             session.user == user

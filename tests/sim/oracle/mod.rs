@@ -62,6 +62,9 @@ pub struct Session {
     sent_high: MessageId,
     snapshot_pending: bool,
     newest_stream: ConnectionKey,
+    /// When its client fell behind or went away, something it is owed had gone already: the hub may
+    /// have forgotten how much. From then on it must not forget.
+    fell_behind_late: bool,
 }
 
 /// One stream, from the worker's side.

@@ -55,7 +55,10 @@ impl Simulation {
             Report::Disconnected(key, _) if !heard => self.oracle.disconnected(key, self.mono),
             _ if !heard => {}
             Report::Connect(request) => self.connect(request),
-            Report::Lagging(key, position) => self.hub.lagging(key, position),
+            Report::Lagging(key, position) => {
+                self.hub.lagging(key, position);
+                self.oracle.lagging(key);
+            }
             Report::Drained(key) => {
                 let ((), effects) = self.ask(|hub, _, effects| hub.drained(key, effects));
                 self.oracle.drained(key, &effects);
