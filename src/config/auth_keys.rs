@@ -7,8 +7,9 @@ use jsonwebtoken::Algorithm;
 
 use super::environment::JWT_SECRET;
 use super::error::ConfigError;
-use super::keys::{DAY, HOUR, file};
+use super::keys::{DAY, HOUR};
 use super::kinds::{Choice, List, Maybe, Millis, Visitor};
+use super::texts::file;
 use super::written::Reader;
 use super::{AuthKeys, secrets};
 

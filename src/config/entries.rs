@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use super::keys::{DAY, HOUR};
-use super::kinds::{Choice, Maybe, Millis, Number, Text, Visitor, text};
+use super::kinds::{Choice, Maybe, Millis, Number, Visitor};
 use super::secrets::{self, Headers};
+use super::texts::{metric_name, pattern, query};
 use super::{Metric, Source, SourceKind};
 use crate::domain::message::{Priority, Retain};
 use crate::domain::pattern::{MetricName, Pattern};
@@ -288,27 +289,4 @@ impl From<&Source> for WrittenSource {
         }
         written
     }
-}
-
-fn metric_name() -> Text<MetricName> {
-    Text {
-        allowed: "a metric name such as credits.total: 1 to 16 segments of A-Z a-z 0-9 _ -, \
-                  128 characters in all",
-        parse: |text| MetricName::parse(text).ok(),
-        print: MetricName::to_string,
-    }
-}
-
-fn pattern() -> Text<Pattern> {
-    Text {
-        allowed: "a metric name, in which * may stand for a segment and ** for all at the end",
-        parse: |text| Pattern::parse(text).ok(),
-        print: Pattern::to_string,
-    }
-}
-
-fn query() -> Text<String> {
-    text("one SQL query", |query| {
-        (!query.trim().is_empty()).then(|| query.to_owned())
-    })
 }

@@ -72,7 +72,7 @@ impl<'a> Environment<'a> {
     pub fn refuse_cluster(self) -> Result<(), ConfigError> {
         let refused = |_| {
             let allowed = "nothing, because this build runs as a single node: unset it";
-            Err(ConfigError::value(REDIS_URL, &MASK, allowed))
+            Err(ConfigError::value(REDIS_URL, &Value::from(MASK), allowed))
         };
         self.get(REDIS_URL).map_or(Ok(()), refused)
     }

@@ -1,14 +1,9 @@
 //! Every setting outside the keys, metrics and sources: one line each, with its key, what is
 //! allowed, and where it goes. The order is that of `config.toml`.
 
-use std::net::IpAddr;
-use std::path::PathBuf;
-
-use ipnet::IpNet;
-use url::Url;
-
-use super::kinds::{Flag, List, Maybe, Millis, Number, Text, Visitor, text};
+use super::kinds::{Flag, List, Maybe, Millis, Number, Visitor};
 use super::secrets;
+use super::texts::{file, host, log_filter, network, origin, websocket_path, word};
 use super::{Auth, Http, Outgoing, RealTime, Sessions, Settings};
 
 pub const SECOND: u64 = 1000;
@@ -21,32 +16,6 @@ const GIB: usize = 1024 * MIB;
 
 /// More of anything than one machine holds; above it a digit was typed twice.
 const MANY: usize = 10_000_000;
-
-/// Paths that other endpoints have, so that `websocket.path` cannot be one of them.
-pub const FIXED_PATHS: [&str; 22] = [
-    "/",
-    "/metrics",
-    "/health/live",
-    "/health/ready",
-    "/api/health",
-    "/api/health/live",
-    "/api/health/ready",
-    "/api/admin/analytics/stream",
-    "/api/admin/analytics/reconnect",
-    "/api/admin/analytics/websocket-info",
-    "/api/admin/analytics/connection-stats",
-    "/api/admin/analytics/websocket-stats",
-    "/api/admin/analytics/subscribe",
-    "/api/admin/analytics/unsubscribe",
-    "/api/admin/analytics/test-connection",
-    "/api/admin/analytics/publish",
-    "/api/admin/analytics/alerts",
-    "/api/admin/analytics/metrics",
-    "/api/admin/analytics/ticket",
-    "/api/admin/analytics/refresh",
-    "/api/admin/analytics/connections",
-    "/api/admin/analytics/disconnect",
-];
 
 /// Takes `visitor` to every setting, section by section.
 pub fn visit<V: Visitor>(settings: &mut Settings, visitor: &mut V) -> Result<(), V::Error> {
@@ -357,83 +326,4 @@ fn operations<V: Visitor>(settings: &mut Settings, v: &mut V) -> Result<(), V::E
         &mut settings.prometheus.token,
     )?;
     v.visit("log.filter", log_filter(), &mut settings.log.filter)
-}
-
-fn host() -> Text<String> {
-    text("an IP address or a host name", |host| {
-        let in_name = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
-        let is_name = !host.is_empty() && host.len() <= 253 && host.bytes().all(in_name);
-        (is_name || host.parse::<IpAddr>().is_ok()).then(|| host.to_owned())
-    })
-}
-
-/// Braces are refused with everything else unusual: the router would take them for parameters.
-fn websocket_path() -> Text<String> {
-    text(
-        "a path that begins with /, is made of A-Z a-z 0-9 / _ . ~ -, has no query and belongs to no \
-         other endpoint",
-        |path| {
-            let plain = |b: u8| b.is_ascii_alphanumeric() || b"/_.~-".contains(&b);
-            let good = path.starts_with('/')
-                && path.bytes().all(plain)
-                && !path
-                    .split('/')
-                    .skip(1)
-                    .any(|part| ["", ".", ".."].contains(&part))
-                && !FIXED_PATHS.contains(&path);
-            good.then(|| path.to_owned())
-        },
-    )
-}
-
-/// Exactly what a browser sends, because it is compared byte by byte.
-fn origin() -> Text<String> {
-    text(
-        "an exact origin such as https://admin.example.org or http://localhost:5173, never *",
-        |origin| {
-            let url = Url::parse(origin).ok()?;
-            let is_exact = url.origin().ascii_serialization() == origin;
-            (is_exact && matches!(url.scheme(), "http" | "https")).then(|| origin.to_owned())
-        },
-    )
-}
-
-fn network() -> Text<IpNet> {
-    Text {
-        allowed: "an IP address or network such as 10.0.0.0/8",
-        parse: |text| {
-            let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
-            text.parse().ok().or_else(address)
-        },
-        print: IpNet::to_string,
-    }
-}
-
-fn word() -> Text<String> {
-    text(
-        "a text of 1 to 256 bytes without control characters",
-        |word| {
-            let good = (1..=256).contains(&word.len()) && !word.chars().any(char::is_control);
-            good.then(|| word.to_owned())
-        },
-    )
-}
-
-pub fn file() -> Text<PathBuf> {
-    Text {
-        allowed: "the path of a file",
-        parse: |path| (!path.is_empty() && !path.contains('\0')).then(|| path.into()),
-        print: |path| path.to_string_lossy().into_owned(),
-    }
-}
-
-fn log_filter() -> Text<String> {
-    text(
-        "a log filter such as info or warn,statshub=debug",
-        |filter| {
-            let good =
-                !filter.trim().is_empty() && env_filter::Builder::new().try_parse(filter).is_ok();
-            good.then(|| filter.to_owned())
-        },
-    )
 }

@@ -156,7 +156,7 @@ impl<T> Kind for Text<T> {
     }
 }
 
-/// A text that is taken as it is where `holds`.
+/// A text that is kept as a text; `parse` says which are allowed.
 pub fn text(allowed: &'static str, parse: fn(&str) -> Option<String>) -> Text<String> {
     Text {
         allowed,

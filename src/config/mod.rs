@@ -2,12 +2,12 @@
 //!
 //! Two steps. `written` holds what the operator wrote, layer over layer: defaults, `config.toml`,
 //! environment variables, command-line flags. This module holds what the rooms are given: one
-//! struct per room, every time a [`Duration`], every limit checked. Between them stands `keys`, one
+//! struct per room, every time a `Duration`, every limit checked. Between them stands `keys`, one
 //! line a setting with its key, what is allowed and where it goes; reading, printing, comparing and
 //! the tests of the documents all walk that one list.
 //!
 //! Uses the domain's names and priorities. The environment is passed in as a map, never read here;
-//! no value of a secret is ever in an error, in [`Settings::masked`] or in a `Debug` print.
+//! no value of a secret is ever in an error, in `Settings::masked` or in a `Debug` print.
 
 mod auth_keys;
 mod defaults;
@@ -19,13 +19,16 @@ mod kinds;
 mod load;
 mod report;
 mod secrets;
+#[cfg(test)]
+mod tests;
+mod texts;
 mod written;
 
 pub use environment::VARIABLES;
 pub use error::ConfigError;
-pub use keys::FIXED_PATHS;
 pub use load::Overrides;
 pub use report::{Changes, Key, known_keys};
+pub use texts::FIXED_PATHS;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

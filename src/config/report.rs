@@ -13,7 +13,7 @@ use super::{AuthKeys, Settings};
 
 /// What a running hub takes over on a reload: a key, or all of a section. Everything else is built
 /// into listeners, worker threads and rings of a size, and needs a restart.
-const WHILE_RUNNING: [&str; 15] = [
+pub(super) const WHILE_RUNNING: [&str; 15] = [
     "http.allowed_origins",
     "realtime.update_interval_ms",
     "realtime.heartbeat_interval_ms",
@@ -44,7 +44,7 @@ pub struct Key {
     pub while_running: bool,
 }
 
-/// Every key of the file, in the order of `config.toml`.
+/// Every key of the file; the sections in the order of `config.toml`.
 pub fn known_keys() -> &'static [Key] {
     static KEYS: LazyLock<Vec<Key>> = LazyLock::new(all_keys);
     &KEYS
@@ -53,8 +53,8 @@ pub fn known_keys() -> &'static [Key] {
 fn all_keys() -> Vec<Key> {
     let mut all = Collector::default();
     let mut settings = Settings::with_keys(AuthKeys::Secret(String::new()));
-    let Ok(()) = WrittenKeys::defaults().visit(&mut all);
     let Ok(()) = keys::visit(&mut settings, &mut all);
+    let Ok(()) = WrittenKeys::defaults().visit(&mut all);
     all.place = "metric.";
     let Ok(()) = WrittenMetric::default().visit(&mut all);
     all.place = "source.";
@@ -105,15 +105,15 @@ impl Settings {
     fn table(&self, masked: bool) -> Table {
         let mut table = Table::new();
         let mut top = Collector::default();
-        let Ok(()) = WrittenKeys::from(&self.auth.keys).visit(&mut top);
         // Visitors may change what they visit; this one does not, so a copy serves.
         let Ok(()) = keys::visit(&mut self.clone(), &mut top);
+        let Ok(()) = WrittenKeys::from(&self.auth.keys).visit(&mut top);
         for (key, value) in top.values(masked) {
             let (section, key) = key.split_once('.').unwrap_or(("", &key));
             let section = table.entry(section).or_insert_with(|| Table::new().into());
-            section
-                .as_table_mut()
-                .map(|section| section.insert(key.to_owned(), value));
+            if let Value::Table(section) = section {
+                section.insert(key.to_owned(), value);
+            }
         }
         let metrics = self.metrics.iter().map(WrittenMetric::from);
         let sources = self.sources.iter().map(WrittenSource::from);

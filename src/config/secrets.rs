@@ -147,14 +147,17 @@ impl Kind for Link {
     }
 }
 
-/// `text` without user, password and values in the query, all of which may be credentials; the mask
-/// alone where it is no URL, because then nobody knows where they are.
+/// `text` without user, password, fragment and values in the query, all of which may be credentials;
+/// the mask alone where nobody knows where they are, as in `user:password@host` without a scheme.
 pub fn masked_url(text: &str) -> String {
     let Ok(mut url) = Url::parse(text) else {
         return MASK.to_owned();
     };
+    if !url.has_authority() && url.scheme() != "sqlite" {
+        return MASK.to_owned();
+    }
     let has_user = !url.username().is_empty() || url.password().is_some();
-    if !has_user && url.query().is_none() {
+    if !has_user && url.query().is_none() && url.fragment().is_none() {
         return text.to_owned();
     }
     if has_user {
@@ -164,6 +167,7 @@ pub fn masked_url(text: &str) -> String {
     }
     let masked = |(name, _): (_, _)| format!("{name}={MASK}");
     let query: Option<Vec<_>> = url.query().map(|_| url.query_pairs().map(masked).collect());
+    url.set_fragment(None);
     url.set_query(query.map(|pairs| pairs.join("&")).as_deref());
     url.into()
 }

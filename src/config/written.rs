@@ -84,23 +84,24 @@ fn wrong_section(section: &str, value: &Value) -> ConfigError {
         true => format!("a list of tables, each written below [[{section}]]"),
         false => format!("a table, written below [{section}]"),
     };
-    ConfigError::value(section, &value.type_str(), allowed)
+    ConfigError::value(section, &format!("of type {}", value.type_str()), allowed)
 }
 
-/// The nearest is one of the same name in another section, else the one most alike.
+/// Names the nearest key: one of the same name in another section before the one most alike; for
+/// what stands outside the sections also the nearest section.
 fn unknown(key: &str) -> ConfigError {
     let last = |key: &str| key.rsplit('.').next().map(str::to_owned);
-    let alike = |known: &str| match last(known) == last(key) {
-        true => 2.0,
-        false => strsim::normalized_damerau_levenshtein(known, key),
+    let alike = |known: &str| {
+        let same = if last(known) == last(key) { 1.0 } else { 0.0 };
+        same + strsim::normalized_damerau_levenshtein(known, key)
     };
-    let known = known_keys();
-    let nearest = known
-        .iter()
-        .max_by(|a, b| alike(&a.name).total_cmp(&alike(&b.name)));
+    let known = known_keys().iter().map(|known| known.name.as_str());
+    let sections = known.clone().filter_map(|name| name.split('.').next());
+    let all = known.chain(sections.filter(|_| !key.contains('.')));
+    let nearest = all.max_by(|a, b| alike(a).total_cmp(&alike(b)));
     ConfigError::Unknown {
         key: shown(key),
-        nearest: nearest.map(|key| key.name.clone()).unwrap_or_default(),
+        nearest: nearest.unwrap_or_default().to_owned(),
     }
 }
 
