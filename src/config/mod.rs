@@ -1,9 +1,34 @@
 //! Settings: what the operator wrote, turned into what the hub means.
 //!
-//! Two steps. `written` holds what a file may say, key by key, with nothing checked but the types;
-//! this module holds what the rooms are given: one struct per room, every time a [`Duration`], every
-//! limit checked. Sources in rising order of precedence: defaults, `config.toml`, environment
-//! variables, command-line flags. The environment is passed in as a map, never read here.
+//! Two steps. `written` holds what the operator wrote, layer over layer: defaults, `config.toml`,
+//! environment variables, command-line flags. This module holds what the rooms are given: one
+//! struct per room, every time a `Duration`, every limit checked. Between them stands `keys`, one
+//! line a setting with its key, what is allowed and where it goes; reading, printing, comparing and
+//! the tests of the documents all walk that one list.
+//!
+//! Uses the domain's names and priorities. The environment is passed in as a map, never read here;
+//! no value of a secret is ever in an error, in `Settings::masked` or in a `Debug` print.
+
+mod auth_keys;
+mod defaults;
+mod entries;
+mod environment;
+mod error;
+mod keys;
+mod kinds;
+mod load;
+mod report;
+mod secrets;
+#[cfg(test)]
+mod tests;
+mod texts;
+mod written;
+
+pub use environment::VARIABLES;
+pub use error::ConfigError;
+pub use load::Overrides;
+pub use report::{Changes, Key, known_keys};
+pub use texts::FIXED_PATHS;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,7 +39,7 @@ use crate::domain::message::Priority;
 use crate::domain::pattern::{MetricName, Pattern};
 
 /// Everything the hub can be told, checked.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     pub http: Http,
     pub realtime: RealTime,
@@ -30,10 +55,12 @@ pub struct Settings {
     /// Retention declared per metric, first match wins.
     pub metrics: Vec<Metric>,
     pub sources: Vec<Source>,
+    /// Started with `--dev`: the host is a loopback address, and the secret may be one made here.
+    pub dev: bool,
 }
 
 /// `[http]`: the listener and what a request may cost.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Http {
     /// `HOST`. Address to listen on.
     pub host: String,
@@ -45,6 +72,8 @@ pub struct Http {
     pub sockets_max: usize,
     /// Largest request body in bytes; above it 413.
     pub body_bytes_max: usize,
+    /// Largest data of one published message in bytes; above it 413.
+    pub message_bytes_max: usize,
     /// Longest query string in bytes.
     pub query_bytes_max: usize,
     pub header_timeout: Duration,
@@ -59,7 +88,7 @@ pub struct Http {
 }
 
 /// `[realtime]`: the hub's clockwork.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RealTime {
     /// `REAL_TIME_ENABLED`. When false every stream and publish answers 503.
     pub enabled: bool,
@@ -80,7 +109,7 @@ pub struct RealTime {
 }
 
 /// `[websocket]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WebSocket {
     /// `WEBSOCKET_ENABLED`.
     pub enabled: bool,
@@ -98,7 +127,7 @@ pub struct WebSocket {
 }
 
 /// `[sessions]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sessions {
     /// `MAX_CONNECTIONS_PER_USER`, both transports together.
     pub connections_per_user_max: usize,
@@ -113,7 +142,7 @@ pub struct Sessions {
 }
 
 /// `[history]`: what the hub keeps for replays.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct History {
     /// Bytes of all messages kept; the oldest of the lowest priority goes first.
     pub bytes_max: usize,
@@ -126,7 +155,7 @@ pub struct History {
 }
 
 /// `[outgoing]`: what one connection may hold up.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Outgoing {
     /// Messages queued for one connection before it is lagging.
     pub queue_messages_max: usize,
@@ -145,7 +174,7 @@ pub struct Outgoing {
 }
 
 /// `[auth]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Auth {
     pub keys: AuthKeys,
     /// Roles that may use everything.
@@ -165,7 +194,7 @@ pub struct Auth {
 }
 
 /// Where the keys come from. One key family each: families never mix.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub enum AuthKeys {
     /// HS256 with this secret (`JWT_SECRET`), at least 32 bytes.
     Secret(String),
@@ -195,13 +224,13 @@ impl std::fmt::Debug for AuthKeys {
             Self::Secret(_) => f.write_str("Secret(***)"),
             Self::Pem { path, algorithm } => write!(f, "Pem({}, {algorithm:?})", path.display()),
             Self::JwksFile { path, .. } => write!(f, "JwksFile({})", path.display()),
-            Self::JwksUrl { url, .. } => write!(f, "JwksUrl({url})"),
+            Self::JwksUrl { url, .. } => write!(f, "JwksUrl({})", secrets::masked_url(url)),
         }
     }
 }
 
 /// `[limits]`: requests per second, per key, with a burst.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
     pub per_ip_per_second: u32,
     pub per_ip_burst: u32,
@@ -212,7 +241,7 @@ pub struct Limits {
 }
 
 /// `[audit]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Audit {
     pub enabled: bool,
     /// File to append to; `None`: standard error.
@@ -220,22 +249,32 @@ pub struct Audit {
 }
 
 /// `[prometheus]`.
-#[derive(Debug, Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Prometheus {
     pub enabled: bool,
     /// When set, `/metrics` wants `Authorization: Bearer <this>`, from anywhere; when `None` it answers loopback peers only.
     pub token: Option<String>,
 }
 
+impl std::fmt::Debug for Prometheus {
+    /// Never prints the token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prometheus")
+            .field("enabled", &self.enabled)
+            .field("token", &self.token.as_ref().map(|_| secrets::MASK))
+            .finish()
+    }
+}
+
 /// `[log]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Log {
     /// `RUST_LOG`, an env_logger filter.
     pub filter: String,
 }
 
 /// `[[metric]]`: declared properties of the metrics a pattern names.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Metric {
     pub name: Pattern,
     pub retain: Option<crate::domain::message::Retain>,
@@ -243,7 +282,7 @@ pub struct Metric {
 }
 
 /// `[[source]]`: a metric that the hub reads itself.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Source {
     pub metric: MetricName,
     pub priority: Priority,
@@ -254,7 +293,7 @@ pub struct Source {
 }
 
 /// What a source reads, and how.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub enum SourceKind {
     /// CPU, memory, disks, network, load of this machine.
     Host,

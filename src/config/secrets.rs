@@ -1,0 +1,214 @@
+//! What must never be shown: keys, tokens, the credentials in URLs and headers.
+
+use std::collections::BTreeMap;
+
+use toml::Value;
+use toml::map::Map;
+use url::Url;
+
+use super::kinds::{Kind, Text, text};
+
+/// What is shown in place of a secret.
+pub const MASK: &str = "***";
+
+/// HMAC-SHA-256 is as strong as its key up to the length of its output (RFC 7518, section 3.2).
+const JWT_SECRET_BYTES_MIN: usize = 32;
+const TOKEN_BYTES_MIN: usize = 16;
+/// Random bytes in any usual notation have far more; `changemechangeme…` has 7.
+const DISTINCT_BYTES_MIN: usize = 8;
+/// What the placeholders in other people's examples have in common.
+const PLACEHOLDERS: [&str; 9] = [
+    "changeme",
+    "change-me",
+    "change_me",
+    "change-this",
+    "change_this",
+    "your-",
+    "your_",
+    "super-secret",
+    "supersecret",
+];
+
+/// A text that nobody may see.
+pub struct Hidden(Text<String>);
+
+/// The secret that JWTs are signed with.
+pub fn jwt_secret() -> Hidden {
+    Hidden(text(
+        "a secret of at least 32 bytes that is no placeholder and not repeated, such as \
+         `openssl rand -hex 32` makes; a PEM key goes into auth.public_key_file",
+        |secret| {
+            let good = secret.len() >= JWT_SECRET_BYTES_MIN
+                && !secret.contains("-----BEGIN")
+                && !is_guessable(secret);
+            good.then(|| secret.to_owned())
+        },
+    ))
+}
+
+/// A bearer token that callers must know.
+pub fn bearer_token() -> Hidden {
+    Hidden(text(
+        "a token of at least 16 printable ASCII characters without spaces",
+        |token| {
+            let good =
+                token.len() >= TOKEN_BYTES_MIN && token.bytes().all(|b| b.is_ascii_graphic());
+            good.then(|| token.to_owned())
+        },
+    ))
+}
+
+fn is_guessable(secret: &str) -> bool {
+    let lower = secret.to_lowercase();
+    let mut distinct = secret.as_bytes().to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    distinct.len() < DISTINCT_BYTES_MIN
+        || is_repetition(secret.as_bytes())
+        || PLACEHOLDERS.iter().any(|known| lower.contains(known))
+}
+
+/// Whether `bytes` is a shorter text over and over, the last time perhaps cut.
+fn is_repetition(bytes: &[u8]) -> bool {
+    (1..=bytes.len() / 2).any(|period| bytes[period..] == bytes[..bytes.len() - period])
+}
+
+impl Kind for Hidden {
+    type Meant = String;
+    const SECRET: bool = true;
+
+    fn allowed(&self) -> String {
+        self.0.allowed()
+    }
+
+    fn read(&self, value: &Value) -> Option<String> {
+        self.0.read(value)
+    }
+
+    fn write(&self, meant: &String) -> Option<Value> {
+        self.0.write(meant)
+    }
+}
+
+/// A URL of which the credentials are hidden.
+pub struct Link(Text<String>);
+
+const WEB_SCHEMES: [&str; 2] = ["https", "http"];
+const DATABASE_SCHEMES: [&str; 5] = ["postgres", "postgresql", "mysql", "mariadb", "sqlite"];
+
+/// Where an HTTP source or a JWKS document is.
+pub fn web_url() -> Link {
+    Link(text("a URL that begins with https:// or http://", |url| {
+        parse_url(url, &WEB_SCHEMES)
+    }))
+}
+
+/// Where a database is.
+pub fn database_url() -> Link {
+    Link(text(
+        "a URL that begins with postgres://, mysql:// or sqlite:",
+        |url| parse_url(url, &DATABASE_SCHEMES),
+    ))
+}
+
+/// Where a source of a kind not yet known is.
+pub fn source_url() -> Link {
+    Link(text(
+        "for sql a URL that begins with postgres://, mysql:// or sqlite:, for http one that begins \
+         with https:// or http://",
+        |url| parse_url(url, &WEB_SCHEMES).or_else(|| parse_url(url, &DATABASE_SCHEMES)),
+    ))
+}
+
+fn parse_url(text: &str, schemes: &[&str]) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    schemes.contains(&url.scheme()).then(|| text.to_owned())
+}
+
+impl Kind for Link {
+    type Meant = String;
+    const SECRET: bool = true;
+
+    fn allowed(&self) -> String {
+        self.0.allowed()
+    }
+
+    fn read(&self, value: &Value) -> Option<String> {
+        self.0.read(value)
+    }
+
+    fn write(&self, meant: &String) -> Option<Value> {
+        self.0.write(meant)
+    }
+
+    fn shown(&self, value: &Value) -> Value {
+        let shown = value.as_str().map_or_else(|| MASK.to_owned(), masked_url);
+        Value::String(shown)
+    }
+}
+
+/// `text` without user, password, fragment and values in the query, all of which may be credentials;
+/// the mask alone where nobody knows where they are, as in `user:password@host` without a scheme.
+pub fn masked_url(text: &str) -> String {
+    let Ok(mut url) = Url::parse(text) else {
+        return MASK.to_owned();
+    };
+    if !url.has_authority() && url.scheme() != "sqlite" {
+        return MASK.to_owned();
+    }
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    if !has_user && url.query().is_none() && url.fragment().is_none() {
+        return text.to_owned();
+    }
+    if has_user {
+        // Both fail only for a URL without a host, which has no user either.
+        let _ = url.set_password(None);
+        let _ = url.set_username(MASK);
+    }
+    let masked = |(name, _): (_, _)| format!("{name}={MASK}");
+    let query: Option<Vec<_>> = url.query().map(|_| url.query_pairs().map(masked).collect());
+    url.set_fragment(None);
+    url.set_query(query.map(|pairs| pairs.join("&")).as_deref());
+    url.into()
+}
+
+/// Headers of a request, the values hidden.
+pub struct Headers;
+
+impl Kind for Headers {
+    type Meant = BTreeMap<String, String>;
+    const SECRET: bool = true;
+
+    fn allowed(&self) -> String {
+        "a table of header names, each with a text of printable ASCII".to_owned()
+    }
+
+    fn read(&self, value: &Value) -> Option<Self::Meant> {
+        let header = |(name, value): (&String, &Value)| {
+            let value = value.as_str()?;
+            let good = is_header_name(name) && value.bytes().all(|b| matches!(b, b' '..=b'~'));
+            good.then(|| (name.clone(), value.to_owned()))
+        };
+        value.as_table()?.iter().map(header).collect()
+    }
+
+    fn write(&self, meant: &Self::Meant) -> Option<Value> {
+        let written = |(name, value): (&String, &String)| (name.clone(), value.clone().into());
+        let table: Map<_, _> = meant.iter().map(written).collect();
+        (!table.is_empty()).then_some(Value::Table(table))
+    }
+
+    fn shown(&self, value: &Value) -> Value {
+        let masked = |(name, _): (&String, _)| (name.clone(), MASK.into());
+        match value.as_table() {
+            Some(table) => Value::Table(table.iter().map(masked).collect()),
+            None => MASK.into(),
+        }
+    }
+}
+
+/// A token as RFC 9110, section 5.6.2 has it.
+fn is_header_name(name: &str) -> bool {
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty() && name.bytes().all(is_token)
+}

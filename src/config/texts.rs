@@ -1,0 +1,138 @@
+//! Settings that are texts of a certain form: addresses, paths, names.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use url::Url;
+
+use super::kinds::{Text, text};
+use crate::domain::pattern::{MetricName, Pattern};
+
+/// Paths that other endpoints have, so that `websocket.path` cannot be one of them.
+pub const FIXED_PATHS: [&str; 22] = [
+    "/",
+    "/metrics",
+    "/health/live",
+    "/health/ready",
+    "/api/health",
+    "/api/health/live",
+    "/api/health/ready",
+    "/api/admin/analytics/stream",
+    "/api/admin/analytics/reconnect",
+    "/api/admin/analytics/websocket-info",
+    "/api/admin/analytics/connection-stats",
+    "/api/admin/analytics/websocket-stats",
+    "/api/admin/analytics/subscribe",
+    "/api/admin/analytics/unsubscribe",
+    "/api/admin/analytics/test-connection",
+    "/api/admin/analytics/publish",
+    "/api/admin/analytics/alerts",
+    "/api/admin/analytics/metrics",
+    "/api/admin/analytics/ticket",
+    "/api/admin/analytics/refresh",
+    "/api/admin/analytics/connections",
+    "/api/admin/analytics/disconnect",
+];
+
+pub fn host() -> Text<String> {
+    text("an IP address or a host name", |host| {
+        let in_name = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
+        let is_name = !host.is_empty() && host.len() <= 253 && host.bytes().all(in_name);
+        (is_name || host.parse::<IpAddr>().is_ok()).then(|| host.to_owned())
+    })
+}
+
+/// Braces are refused with everything else unusual: the router would take them for parameters.
+pub fn websocket_path() -> Text<String> {
+    text(
+        "a path that begins with /, is made of A-Z a-z 0-9 / _ . ~ -, has no query and belongs to no \
+         other endpoint",
+        |path| {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"/_.~-".contains(&b);
+            let good = path.starts_with('/')
+                && path.bytes().all(plain)
+                && !path
+                    .split('/')
+                    .skip(1)
+                    .any(|part| ["", ".", ".."].contains(&part))
+                && !FIXED_PATHS.contains(&path);
+            good.then(|| path.to_owned())
+        },
+    )
+}
+
+/// Exactly what a browser sends, because it is compared byte by byte.
+pub fn origin() -> Text<String> {
+    text(
+        "an exact origin such as https://admin.example.org or http://localhost:5173, never *",
+        |origin| {
+            let url = Url::parse(origin).ok()?;
+            let is_exact = url.origin().ascii_serialization() == origin && !origin.contains('*');
+            (is_exact && matches!(url.scheme(), "http" | "https")).then(|| origin.to_owned())
+        },
+    )
+}
+
+pub fn network() -> Text<IpNet> {
+    Text {
+        allowed: "an IP address or network such as 10.0.0.0/8",
+        parse: |text| {
+            let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+            text.parse().ok().or_else(address)
+        },
+        print: IpNet::to_string,
+    }
+}
+
+pub fn word() -> Text<String> {
+    text(
+        "a text of 1 to 256 bytes without control characters",
+        |word| {
+            let good = (1..=256).contains(&word.len()) && !word.chars().any(char::is_control);
+            good.then(|| word.to_owned())
+        },
+    )
+}
+
+pub fn file() -> Text<PathBuf> {
+    Text {
+        allowed: "the path of a file",
+        parse: |path| (!path.is_empty() && !path.contains('\0')).then(|| path.into()),
+        print: |path| path.to_string_lossy().into_owned(),
+    }
+}
+
+pub fn log_filter() -> Text<String> {
+    text(
+        "a log filter such as info or warn,statshub=debug",
+        |filter| {
+            let good =
+                !filter.trim().is_empty() && env_filter::Builder::new().try_parse(filter).is_ok();
+            good.then(|| filter.to_owned())
+        },
+    )
+}
+
+pub fn metric_name() -> Text<MetricName> {
+    Text {
+        allowed: "a metric name such as credits.total: 1 to 16 segments of A-Z a-z 0-9 _ -, \
+                  128 characters in all",
+        parse: |text| MetricName::parse(text).ok(),
+        print: MetricName::to_string,
+    }
+}
+
+pub fn pattern() -> Text<Pattern> {
+    Text {
+        allowed: "a metric name, in which * may stand for a segment and ** for all at the end",
+        parse: |text| Pattern::parse(text).ok(),
+        print: Pattern::to_string,
+    }
+}
+
+pub fn query() -> Text<String> {
+    text("one SQL query", |query| {
+        (!query.trim().is_empty()).then(|| query.to_owned())
+    })
+}
