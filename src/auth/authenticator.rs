@@ -6,7 +6,7 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use jsonwebtoken::Algorithm;
 
-use super::jwks::{Fetched, Remote, RemoteSettings};
+use super::jwks::{Remote, RemoteSettings};
 use super::keys::KeySet;
 use super::token::{self, Identity, Reason, Refusal, Rules};
 use crate::config::{self, AuthKeys};
@@ -115,18 +115,23 @@ impl Authenticator {
 
     pub fn key_state(&self) -> KeyState {
         let in_force = self.0.load();
-        let fetched = match &in_force.keys.holder {
-            Holder::Fixed(keys) => Fetched {
-                keys: Some(keys.clone()),
-                ..Fetched::default()
+        let source = in_force.keys.source.clone();
+        match &in_force.keys.holder {
+            Holder::Fixed(keys) => KeyState {
+                source,
+                keys: keys.len(),
+                last_refresh_ms: None,
+                last_error: None,
             },
-            Holder::Remote(remote) => remote.fetched(),
-        };
-        KeyState {
-            source: in_force.keys.source.clone(),
-            keys: fetched.keys.map_or(0, |keys| keys.len()),
-            last_refresh_ms: fetched.refreshed_at_ms,
-            last_error: fetched.error,
+            Holder::Remote(remote) => {
+                let fetched = remote.fetched();
+                KeyState {
+                    source,
+                    keys: fetched.keys.map_or(0, |keys| keys.len()),
+                    last_refresh_ms: fetched.refreshed_at_ms,
+                    last_error: fetched.error,
+                }
+            }
         }
     }
 }

@@ -1,202 +1,19 @@
-//! Keys from a JWKS, on disk and behind a URL that rotates, fails, dawdles and lies.
+//! Keys behind a URL that rotates, fails, dawdles and lies.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use actix_web::rt::time::sleep;
+use actix_rt::time::sleep;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use futures::future::join_all;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use serde_json::{Value, json};
 
-use super::test_keys::*;
-use super::{Authenticator, Identity, Reason, Refusal};
-use crate::config::AuthKeys;
+use super::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn rsa(name: &str, kid: &str) -> Value {
-    jwk(name, Algorithm::RS256, kid, |_| {})
-}
-
-fn document(keys: &[Value]) -> String {
-    json!({"keys": keys}).to_string()
-}
-
-fn rs256(name: &str, kid: &str) -> String {
-    sign(
-        &with_kid(Algorithm::RS256, kid),
-        &claims(|_| {}),
-        &private_key(name),
-    )
-}
-
 fn unknown(kid: &str) -> Result<Identity, Refusal> {
     Err(Refusal::Unauthenticated(Reason::unknown_key(kid)))
-}
-
-/// What the keys of `document` make of `token`.
-fn by_file(
-    document: &str,
-    algorithms: &[Algorithm],
-    token: &str,
-) -> anyhow::Result<Result<(), Reason>> {
-    let file = tempfile::NamedTempFile::new()?;
-    std::fs::write(file.path(), document)?;
-    let keys = AuthKeys::JwksFile {
-        path: file.path().into(),
-        algorithms: algorithms.to_vec(),
-    };
-    let authenticator = Authenticator::start(&settings(keys))?;
-    match futures::executor::block_on(authenticator.verify(token, NOW_MS)) {
-        Ok(_) => Ok(Ok(())),
-        Err(Refusal::Unauthenticated(reason)) => Ok(Err(reason)),
-        Err(Refusal::Unavailable(why)) => anyhow::bail!(why),
-    }
-}
-
-#[test]
-fn the_kid_chooses_among_keys_and_nothing_else() {
-    use Algorithm::*;
-    let set = document(&[
-        rsa("rsa_a", "a"),
-        rsa("rsa_b", "b"),
-        jwk("ec_p256", ES256, "ec", |_| {}),
-        json!("rubbish"),
-        json!({"kty": "AKP", "alg": "ML-DSA-44", "kid": "new"}),
-    ]);
-    let check = |token: &str, expected: Result<(), Reason>| {
-        assert_eq!(by_file(&set, &[RS256, ES256], token).unwrap(), expected);
-    };
-    check(&rs256("rsa_a", "a"), Ok(()));
-    check(&rs256("rsa_b", "b"), Ok(()));
-    check(&rs256("rsa_a", "b"), Err(Reason::Signature));
-    check(&rs256("rsa_a", "ec"), Err(Reason::unknown_key("ec")));
-    for kid in ["c", "", "../a", "a\0", "A", "http://evil/a"] {
-        check(&rs256("rsa_a", kid), Err(Reason::unknown_key(kid)));
-    }
-    let unnamed =
-        |algorithm, name| sign(&Header::new(algorithm), &claims(|_| {}), &private_key(name));
-    check(&unnamed(ES256, "ec_p256"), Ok(()));
-    check(&unnamed(RS256, "rsa_a"), Err(Reason::UnnamedKey));
-}
-
-#[test]
-fn a_jwks_key_serves_its_own_configured_algorithm_only() {
-    use Algorithm::*;
-    let without_alg = |it: &mut Value| drop(it.as_object_mut().unwrap().remove("alg"));
-    let check = |key: Value, configured: &[Algorithm], algorithm, name: &str, expected: bool| {
-        let token = sign(
-            &with_kid(algorithm, "k"),
-            &claims(|_| {}),
-            &private_key(name),
-        );
-        let got = by_file(&document(&[key.clone()]), configured, &token);
-        assert_eq!(
-            matches!(got, Ok(Ok(()))),
-            expected,
-            "{key} {configured:?} {algorithm:?}: {got:?}"
-        );
-    };
-    check(
-        jwk("rsa_a", RS256, "k", |_| {}),
-        &[RS256, PS256],
-        RS256,
-        "rsa_a",
-        true,
-    );
-    check(
-        jwk("rsa_a", RS256, "k", |_| {}),
-        &[RS256, PS256],
-        PS256,
-        "rsa_a",
-        false,
-    );
-    check(
-        jwk("rsa_a", RS256, "k", |_| {}),
-        &[ES256],
-        RS256,
-        "rsa_a",
-        false,
-    );
-    check(
-        jwk("rsa_a", RS256, "k", without_alg),
-        &[ES256, RS256],
-        RS256,
-        "rsa_a",
-        true,
-    );
-    check(
-        jwk("rsa_a", RS256, "k", without_alg),
-        &[PS256],
-        PS256,
-        "rsa_a",
-        true,
-    );
-    check(
-        jwk("ec_p256", ES256, "k", without_alg),
-        &[ES256, ES384],
-        ES256,
-        "ec_p256",
-        true,
-    );
-    check(
-        jwk("ec_p384", ES384, "k", without_alg),
-        &[ES256, ES384],
-        ES384,
-        "ec_p384",
-        true,
-    );
-    check(
-        jwk("ed25519", EdDSA, "k", without_alg),
-        &[EdDSA],
-        EdDSA,
-        "ed25519",
-        true,
-    );
-    check(
-        jwk("rsa_a", RS256, "k", |it| it["use"] = json!("sig")),
-        &[RS256],
-        RS256,
-        "rsa_a",
-        true,
-    );
-    check(
-        jwk("rsa_a", RS256, "k", |it| it["use"] = json!("enc")),
-        &[RS256],
-        RS256,
-        "rsa_a",
-        false,
-    );
-    check(
-        jwk("rsa_a", RS256, "k", |it| it["key_ops"] = json!(["encrypt"])),
-        &[RS256],
-        RS256,
-        "rsa_a",
-        false,
-    );
-    check(
-        jwk("rsa_a", RS256, "k", |it| it["n"] = json!("AQAB")),
-        &[RS256],
-        RS256,
-        "rsa_a",
-        false,
-    );
-}
-
-#[test]
-fn a_symmetric_key_in_a_jwks_is_no_key() {
-    let bytes = "k".repeat(64);
-    let oct = json!({"kty": "oct", "alg": "HS256", "kid": "k", "k": bytes});
-    // Base64url of 48 bytes: what the library would take the secret for.
-    let key = EncodingKey::from_base64_secret(&bytes).unwrap();
-    let token = sign(&with_kid(Algorithm::HS256, "k"), &claims(|_| {}), &key);
-    let keys = [oct, rsa("rsa_a", "a")];
-    let algorithms = [Algorithm::HS256, Algorithm::RS256];
-    let got = by_file(&document(&keys), &algorithms, &token).unwrap();
-    assert_eq!(got, Err(Reason::unknown_key("k")));
-    assert!(by_file(&document(&keys[..1]), &algorithms, &token).is_err());
 }
 
 /// What the JWKS server answers.
@@ -232,7 +49,7 @@ impl Server {
             .bind(("127.0.0.1", 0))
             .unwrap();
         let url = format!("http://user:CANARY@{}/jwks?key=CANARY", server.addrs()[0]);
-        actix_web::rt::spawn(server.run());
+        actix_rt::spawn(server.run());
         Self {
             answer,
             requests,
@@ -266,7 +83,7 @@ impl Server {
 type ServerState = (Arc<Mutex<Answer>>, Arc<AtomicUsize>);
 
 async fn serve(state: web::Data<ServerState>) -> HttpResponse {
-    let (answer, requests) = &***state;
+    let (answer, requests) = &**state;
     requests.fetch_add(1, SeqCst);
     let answer = answer.lock().unwrap().clone();
     match answer {
@@ -297,7 +114,7 @@ async fn verify(authenticator: &Authenticator, token: &str) -> Result<Identity, 
     authenticator.verify(token, NOW_MS).await
 }
 
-#[actix_web::test]
+#[actix_rt::test]
 async fn the_first_tokens_wait_for_the_first_fetch_and_share_it() {
     let slow = Answer::Slow(Duration::from_millis(200), document(&[rsa("rsa_a", "a")]));
     let server = Server::start(slow);
@@ -315,7 +132,7 @@ async fn the_first_tokens_wait_for_the_first_fetch_and_share_it() {
     assert_eq!(state.source, "JWKS URL at 127.0.0.1");
 }
 
-#[actix_web::test]
+#[actix_rt::test]
 async fn a_flood_of_unknown_kids_fetches_once_a_cool_down() {
     let server = Server::start(Answer::Keys(document(&[rsa("rsa_a", "a")])));
     let authenticator = server.authenticator(HOUR);
@@ -347,7 +164,7 @@ async fn a_flood_of_unknown_kids_fetches_once_a_cool_down() {
     assert!((1..=windows).contains(&fetches), "{fetches} in {windows}");
 }
 
-#[actix_web::test]
+#[actix_rt::test]
 async fn a_foreign_algorithm_or_garbage_never_fetches() {
     let server = Server::start(Answer::Keys(document(&[rsa("rsa_a", "a")])));
     let authenticator = server.authenticator(Duration::ZERO);
@@ -361,7 +178,7 @@ async fn a_foreign_algorithm_or_garbage_never_fetches() {
     assert_eq!(server.requests(), before);
 }
 
-#[actix_web::test]
+#[actix_rt::test]
 async fn a_new_key_is_found_at_once_and_the_old_one_works_while_it_is_listed() {
     let server = Server::start(Answer::Keys(document(&[rsa("rsa_a", "a")])));
     let authenticator = server.authenticator(Duration::ZERO);
@@ -383,7 +200,7 @@ async fn a_new_key_is_found_at_once_and_the_old_one_works_while_it_is_listed() {
     );
 }
 
-#[actix_web::test]
+#[actix_rt::test]
 async fn keys_are_refreshed_without_being_asked() {
     let server = Server::start(Answer::Keys(document(&[rsa("rsa_a", "a")])));
     let authenticator =
@@ -401,7 +218,7 @@ async fn keys_are_refreshed_without_being_asked() {
     assert_eq!(server.requests(), after, "nobody wants keys any more");
 }
 
-#[actix_web::test]
+#[actix_rt::test]
 async fn the_last_good_keys_stay_while_the_url_is_out_of_order() {
     let good = Answer::Keys(document(&[rsa("rsa_a", "a")]));
     let server = Server::start(good.clone());
@@ -451,7 +268,7 @@ async fn the_last_good_keys_stay_while_the_url_is_out_of_order() {
     assert_eq!(authenticator.key_state().last_error, None);
 }
 
-#[actix_web::test]
+#[actix_rt::test]
 async fn without_any_keys_the_answer_is_unavailable_until_the_url_works() {
     let server = Server::start(Answer::Status(503));
     let authenticator = server.authenticator(HOUR);
@@ -467,7 +284,7 @@ async fn without_any_keys_the_answer_is_unavailable_until_the_url_works() {
     verify(&authenticator, &token).await.unwrap();
 }
 
-#[actix_web::test]
+#[actix_rt::test]
 async fn a_slow_url_holds_up_only_tokens_that_need_it_and_not_for_ever() {
     let server = Server::start(Answer::Keys(document(&[rsa("rsa_a", "a")])));
     let authenticator = server.authenticator(Duration::ZERO);
@@ -494,7 +311,7 @@ async fn a_slow_url_holds_up_only_tokens_that_need_it_and_not_for_ever() {
     );
 }
 
-#[actix_web::test]
+#[actix_rt::test]
 async fn a_client_that_goes_away_takes_no_fetch_with_it_and_another_runtime_may_wait_too() {
     let slow = Answer::Slow(Duration::from_millis(300), document(&[rsa("rsa_a", "a")]));
     let server = Server::start(slow);
@@ -516,7 +333,7 @@ async fn a_client_that_goes_away_takes_no_fetch_with_it_and_another_runtime_may_
     assert_eq!(server.requests(), 1);
 }
 
-#[actix_web::test]
+#[actix_rt::test]
 async fn a_reload_while_the_url_is_down_keeps_its_keys_but_not_those_of_another_url() {
     let server = Server::start(Answer::Keys(document(&[rsa("rsa_a", "a")])));
     let authenticator = server.authenticator(HOUR);
