@@ -348,6 +348,21 @@ async fn a_reload_while_the_url_is_down_keeps_its_keys_but_not_those_of_another_
     verify(&authenticator, &rs256("rsa_b", "b")).await.unwrap();
 }
 
+#[actix_rt::test]
+async fn unknown_kids_during_a_fetch_are_served_by_it_and_ask_for_no_other() {
+    let keys = document(&[rsa("rsa_a", "a")]);
+    let server = Server::start(Answer::Keys(keys.clone()));
+    let authenticator = server.authenticator(HOUR);
+    verify(&authenticator, &rs256("rsa_a", "a")).await.unwrap();
+    server.answer(Answer::Slow(Duration::from_millis(200), keys));
+    authenticator.reload(&server.settings(HOUR, HOUR)).unwrap();
+    let stranger = rs256("rsa_b", "x");
+    let results = join_all((0..50).map(|_| verify(&authenticator, &stranger))).await;
+    assert!(results.iter().all(|it| *it == unknown("x")));
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(server.requests(), 2);
+}
+
 #[test]
 fn a_url_that_cannot_work_stops_the_start() {
     for (url, expected) in [
