@@ -1,0 +1,208 @@
+//! The judge of tokens: keys and rules in force, exchanged as one on a reload.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use jsonwebtoken::Algorithm;
+
+use super::jwks::{Remote, RemoteSettings};
+use super::keys::KeySet;
+use super::token::{self, Identity, Reason, Refusal, Rules};
+use crate::config::{self, AuthKeys};
+
+/// What the bearer of a token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everything.
+    Admin,
+    /// Publish, and nothing else.
+    Publisher,
+    /// Nothing: 403.
+    None,
+}
+
+/// How the keys are doing, for health checks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyState {
+    /// Where they come from, without credentials.
+    pub source: String,
+    /// How many there are; 0 answers every token with 503.
+    pub keys: usize,
+    /// When they were last fetched, in milliseconds since the Unix epoch; `None` where they are not
+    /// fetched or never yet were.
+    pub last_refresh_ms: Option<u64>,
+    /// Why the last fetch failed; `None` when it did not.
+    pub last_error: Option<String>,
+}
+
+/// Verifies tokens. Clones share keys and rules.
+#[derive(Clone)]
+pub struct Authenticator(Arc<ArcSwap<InForce>>);
+
+struct InForce {
+    keys: Keys,
+    /// The only algorithms taken; a token's `alg` has no say.
+    algorithms: Vec<Algorithm>,
+    rules: Rules,
+    permitted_roles: Vec<String>,
+    publisher_roles: Vec<String>,
+}
+
+struct Keys {
+    /// For people, without credentials.
+    source: String,
+    holder: Holder,
+}
+
+enum Holder {
+    Fixed(Arc<KeySet>),
+    Remote(Remote),
+}
+
+impl Authenticator {
+    /// Loads the keys; those behind a URL begin to be fetched.
+    ///
+    /// # Errors
+    /// The keys cannot be read or are not of the kind the algorithm needs, as one line for people.
+    pub fn start(auth: &config::Auth) -> anyhow::Result<Self> {
+        let in_force = InForce::build(auth, None)?;
+        Ok(Self(Arc::new(ArcSwap::from_pointee(in_force))))
+    }
+
+    /// Exchanges keys and rules. Keys fetched from the same URL stay until it has answered again.
+    ///
+    /// # Errors
+    /// As [`Authenticator::start`]; the old keys and rules then stay in force.
+    pub fn reload(&self, auth: &config::Auth) -> anyhow::Result<()> {
+        let in_force = InForce::build(auth, Some(&self.0.load()))?;
+        self.0.store(Arc::new(in_force));
+        Ok(())
+    }
+
+    /// Whose token it is, if it holds at `now_ms`, milliseconds since the Unix epoch. Waits only for
+    /// keys behind a URL, a few seconds at most; dropping it while it waits harms nobody.
+    ///
+    /// # Errors
+    /// The token is at fault, or there are no keys yet.
+    pub async fn verify(&self, jwt: &str, now_ms: u64) -> Result<Identity, Refusal> {
+        let header = token::read_header(jwt)?;
+        let in_force = self.0.load_full();
+        // Before the key is looked for, so that such a token never makes us fetch.
+        if !in_force.algorithms.contains(&header.alg) {
+            return Err(Reason::Algorithm(header.alg).into());
+        }
+        let keys = match &in_force.keys.holder {
+            Holder::Fixed(keys) => keys.clone(),
+            Holder::Remote(remote) => remote.keys(header.kid.as_deref()).await?,
+        };
+        let claims = keys.open(jwt, &header)?;
+        Ok(claims.judge(&in_force.rules, now_ms)?)
+    }
+
+    /// What `identity` may do by the roles in force now. Roles match exactly, never in part.
+    pub fn access(&self, identity: &Identity) -> Access {
+        let in_force = self.0.load();
+        let any_of = |roles: &[String]| identity.roles.iter().any(|role| roles.contains(role));
+        if any_of(&in_force.permitted_roles) {
+            Access::Admin
+        } else if any_of(&in_force.publisher_roles) {
+            Access::Publisher
+        } else {
+            Access::None
+        }
+    }
+
+    pub fn key_state(&self) -> KeyState {
+        let in_force = self.0.load();
+        let source = in_force.keys.source.clone();
+        match &in_force.keys.holder {
+            Holder::Fixed(keys) => KeyState {
+                source,
+                keys: keys.len(),
+                last_refresh_ms: None,
+                last_error: None,
+            },
+            Holder::Remote(remote) => {
+                let fetched = remote.fetched();
+                KeyState {
+                    source,
+                    keys: fetched.keys.map_or(0, |keys| keys.len()),
+                    last_refresh_ms: fetched.refreshed_at_ms,
+                    last_error: fetched.error,
+                }
+            }
+        }
+    }
+}
+
+impl InForce {
+    fn build(auth: &config::Auth, old: Option<&Self>) -> anyhow::Result<Self> {
+        let old_remote = old.and_then(|old| match &old.keys.holder {
+            Holder::Remote(remote) => Some(remote),
+            Holder::Fixed(_) => None,
+        });
+        Ok(Self {
+            keys: load(&auth.keys, old_remote)?,
+            algorithms: algorithms(&auth.keys),
+            rules: Rules::from(auth),
+            permitted_roles: auth.permitted_roles.clone(),
+            publisher_roles: auth.publisher_roles.clone(),
+        })
+    }
+}
+
+fn algorithms(keys: &AuthKeys) -> Vec<Algorithm> {
+    match keys {
+        AuthKeys::Secret(_) => vec![Algorithm::HS256],
+        AuthKeys::Pem { algorithm, .. } => vec![*algorithm],
+        AuthKeys::JwksFile { algorithms, .. } | AuthKeys::JwksUrl { algorithms, .. } => {
+            algorithms.clone()
+        }
+    }
+}
+
+fn load(keys: &AuthKeys, old: Option<&Remote>) -> anyhow::Result<Keys> {
+    let (source, holder) = match keys {
+        AuthKeys::Secret(secret) => (
+            "secret".to_owned(),
+            Holder::Fixed(KeySet::from_secret(secret)?.into()),
+        ),
+        AuthKeys::Pem { path, algorithm } => (
+            format!("PEM file {}", path.display()),
+            Holder::Fixed(KeySet::from_pem_file(path, *algorithm)?.into()),
+        ),
+        AuthKeys::JwksFile { path, algorithms } => (
+            format!("JWKS file {}", path.display()),
+            Holder::Fixed(KeySet::from_jwks_file(path, algorithms)?.into()),
+        ),
+        AuthKeys::JwksUrl {
+            url,
+            algorithms,
+            refresh,
+            cool_down,
+        } => {
+            let settings = RemoteSettings {
+                url: url.clone(),
+                algorithms: algorithms.clone(),
+                refresh: *refresh,
+                cool_down: *cool_down,
+            };
+            let remote = Remote::start(settings, old)?;
+            (
+                format!("JWKS URL at {}", host(url)?),
+                Holder::Remote(remote),
+            )
+        }
+    };
+    Ok(Keys { source, holder })
+}
+
+/// The part of a URL that holds no credentials.
+fn host(url: &str) -> anyhow::Result<String> {
+    let url = reqwest::Url::parse(url)?;
+    Ok(url
+        .host_str()
+        .context("the JWKS URL names no host")?
+        .to_owned())
+}

@@ -1,0 +1,245 @@
+//! One-time tickets: a stand-in for a JWT where it would have to go into a URL.
+//!
+//! A ticket is random text that opens one session within a short time. Only its hash is kept, so that
+//! nothing the hub stores or prints can be used; the hub remembers the hash with the session that the
+//! ticket opened, and by it admits the native EventSource that comes back with the same URL.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::token::Identity;
+
+/// Tickets that wait to be used, over all users. Beyond it the one that would expire first goes.
+pub const TICKETS_MAX: usize = 10_000;
+
+/// SHA-256 of a ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TicketHash(pub [u8; 32]);
+
+impl TicketHash {
+    pub fn of(ticket: &str) -> Self {
+        Self(Sha256::digest(ticket).into())
+    }
+}
+
+impl From<TicketHash> for [u8; 32] {
+    fn from(hash: TicketHash) -> Self {
+        hash.0
+    }
+}
+
+/// A ticket that has been used, and can be put back when what it opened was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenTicket {
+    pub hash: TicketHash,
+    pub identity: Identity,
+    expires_at_ms: u64,
+}
+
+/// The tickets that wait to be used. Clones share them.
+#[derive(Clone)]
+pub struct Tickets {
+    ttl: Duration,
+    waiting: Arc<Mutex<HashMap<TicketHash, Waiting>>>,
+}
+
+struct Waiting {
+    identity: Identity,
+    expires_at_ms: u64,
+}
+
+impl Tickets {
+    /// Each ticket can be used within `ttl`.
+    pub fn new(ttl: Duration) -> Self {
+        Self {
+            ttl,
+            waiting: Arc::default(),
+        }
+    }
+
+    /// How long a new ticket can be used.
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// A new ticket for `identity`. `now_ms` is milliseconds since the Unix epoch, here and below.
+    pub fn issue(&self, identity: Identity, now_ms: u64) -> String {
+        // Two random UUIDs are 244 bits from the operating system in text fit for a URL.
+        let ticket = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        let ttl_ms = u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX);
+        let expires_at_ms = now_ms.saturating_add(ttl_ms).min(identity.expires_at_ms);
+        let mut waiting = self.lock();
+        if waiting.len() >= TICKETS_MAX {
+            make_room(&mut waiting, now_ms);
+        }
+        waiting.insert(
+            TicketHash::of(&ticket),
+            Waiting {
+                identity,
+                expires_at_ms,
+            },
+        );
+        ticket
+    }
+
+    /// Uses a ticket up. Of any number of callers with the same one exactly one gets it; `None` also
+    /// where it is unknown or its time is over.
+    pub fn take(&self, ticket: &str, now_ms: u64) -> Option<TakenTicket> {
+        let hash = TicketHash::of(ticket);
+        let Waiting {
+            identity,
+            expires_at_ms,
+        } = self.lock().remove(&hash)?;
+        (now_ms < expires_at_ms).then_some(TakenTicket {
+            hash,
+            identity,
+            expires_at_ms,
+        })
+    }
+
+    /// Undoes [`Tickets::take`], for the rest of the ticket's time.
+    pub fn put_back(&self, taken: TakenTicket) {
+        let TakenTicket {
+            hash,
+            identity,
+            expires_at_ms,
+        } = taken;
+        self.lock().insert(
+            hash,
+            Waiting {
+                identity,
+                expires_at_ms,
+            },
+        );
+    }
+
+    /// Forgets the tickets whose time is over, for a timer to call.
+    pub fn forget_expired(&self, now_ms: u64) {
+        self.lock().retain(|_, it| now_ms < it.expires_at_ms);
+    }
+
+    /// Every change is a single call on the map, so one that panicked has left it whole.
+    fn lock(&self) -> MutexGuard<'_, HashMap<TicketHash, Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn make_room(waiting: &mut HashMap<TicketHash, Waiting>, now_ms: u64) {
+    waiting.retain(|_, it| now_ms < it.expires_at_ms);
+    if waiting.len() < TICKETS_MAX {
+        return;
+    }
+    let first = waiting.iter().min_by_key(|(_, it)| it.expires_at_ms);
+    if let Some(hash) = first.map(|(hash, _)| *hash) {
+        waiting.remove(&hash);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::message::UserId;
+    use std::sync::Barrier;
+
+    const TTL: Duration = Duration::from_secs(30);
+
+    fn identity(user: &str) -> Identity {
+        Identity {
+            user: UserId::parse(user).unwrap(),
+            roles: vec!["platform_admin".into()],
+            expires_at_ms: 1_000_000,
+            issued_at_ms: None,
+            token_id: None,
+        }
+    }
+
+    #[test]
+    fn a_ticket_works_once_for_its_user() {
+        let tickets = Tickets::new(TTL);
+        let (a, b) = (
+            tickets.issue(identity("a"), 0),
+            tickets.issue(identity("b"), 0),
+        );
+        assert_eq!(tickets.take(&a, 1).unwrap().identity, identity("a"));
+        assert_eq!(tickets.take(&a, 1), None);
+        assert_eq!(tickets.take("guess", 1), None);
+        assert_eq!(tickets.take(&b, 1).unwrap().hash, TicketHash::of(&b));
+    }
+
+    #[test]
+    fn a_ticket_waits_for_its_time_and_no_longer_than_its_token() {
+        let tickets = Tickets::new(TTL);
+        for (issued, taken, works) in [
+            (0, 29_999, true),
+            (0, 30_000, false),
+            (990_000, 999_999, true),
+            (990_000, 1_000_000, false),
+        ] {
+            let ticket = tickets.issue(identity("a"), issued);
+            assert_eq!(
+                tickets.take(&ticket, taken).is_some(),
+                works,
+                "{issued} {taken}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_ticket_put_back_works_for_the_rest_of_its_time() {
+        let tickets = Tickets::new(TTL);
+        let ticket = tickets.issue(identity("a"), 0);
+        tickets.put_back(tickets.take(&ticket, 10_000).unwrap());
+        let again = tickets.take(&ticket, 29_999).unwrap();
+        tickets.put_back(again);
+        assert_eq!(tickets.take(&ticket, 30_000), None);
+    }
+
+    #[test]
+    fn of_a_hundred_parallel_uses_exactly_one_wins() {
+        let tickets = Tickets::new(TTL);
+        let ticket = tickets.issue(identity("a"), 0);
+        let start = Barrier::new(100);
+        let one = || {
+            start.wait();
+            tickets.take(&ticket, 1).is_some()
+        };
+        let wins = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..100).map(|_| scope.spawn(one)).collect();
+            threads
+                .into_iter()
+                .filter_map(|it| it.join().ok())
+                .filter(|won| *won)
+                .count()
+        });
+        assert_eq!(wins, 1);
+    }
+
+    #[test]
+    fn the_number_of_tickets_is_bounded_and_the_first_to_expire_goes() {
+        let tickets = Tickets::new(TTL);
+        let first = tickets.issue(identity("a"), 0);
+        let second = tickets.issue(identity("a"), 1);
+        for _ in 2..=TICKETS_MAX {
+            tickets.issue(identity("b"), 2);
+        }
+        assert_eq!(tickets.lock().len(), TICKETS_MAX);
+        assert_eq!(tickets.take(&first, 3), None);
+        assert!(tickets.take(&second, 3).is_some());
+        tickets.forget_expired(30_002);
+        assert_eq!(tickets.lock().len(), 0);
+    }
+
+    #[test]
+    fn a_ticket_is_long_random_text_fit_for_a_url_and_is_not_kept() {
+        let tickets = Tickets::new(TTL);
+        let ticket = tickets.issue(identity("a"), 0);
+        assert!(ticket.len() == 64 && ticket.bytes().all(|b| b.is_ascii_hexdigit()));
+        assert_ne!(ticket, tickets.issue(identity("a"), 0));
+        let known: [u8; 32] = TicketHash::of("abc").into();
+        assert_eq!(known[..4], [0xba, 0x78, 0x16, 0xbf]);
+    }
+}
