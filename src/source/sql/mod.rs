@@ -74,7 +74,11 @@ impl Pools {
                 .with_context(|| format!("source {}", sharers[0].metric))?;
             Ok((url.to_owned(), pool))
         };
-        sharers.into_iter().map(open).collect::<Result<_, _>>().map(Self)
+        sharers
+            .into_iter()
+            .map(open)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// A source that reads from the pool of `url`.

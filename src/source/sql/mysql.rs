@@ -9,8 +9,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlRow};
 use sqlx::types::BigDecimal;
 use sqlx::types::chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, Executor, MySql, MySqlPool, Row, Type, TypeInfo,
-    ValueRef,
+    AssertSqlSafe, ConnectOptions, Connection, MySql, MySqlPool, Row, Type, TypeInfo, ValueRef,
 };
 
 use super::rows::{self, Cells};
@@ -21,15 +20,14 @@ pub(super) fn options(url: &str) -> Result<MySqlConnectOptions, sqlx::Error> {
 }
 
 pub(super) async fn read(pool: &MySqlPool, query: &Query) -> Result<Value, SourceError> {
+    let begin = AssertSqlSafe(begin(query.timeout.as_millis()));
     let mut connection = pool.acquire().await.map_err(SourceError::database)?;
     let value = async {
-        let limit = AssertSqlSafe(time_limit(query.timeout.as_millis()));
-        let limited = connection.execute(limit).await;
-        limited.map_err(SourceError::database)?;
-        let begun = connection.begin_with("START TRANSACTION READ ONLY").await;
+        let begun = connection.begin_with(begin).await;
         let mut transaction = begun.map_err(SourceError::database)?;
         let value = rows::collect::<MySql>(&mut transaction, query).await?;
-        transaction.rollback().await.map_err(SourceError::database)?;
+        let ended = transaction.rollback().await;
+        ended.map_err(SourceError::database)?;
         Ok(value)
     }
     .await;
@@ -40,14 +38,19 @@ pub(super) async fn read(pool: &MySqlPool, query: &Query) -> Result<Value, Sourc
     value
 }
 
+/// The session is made read-only too, because a statement like DROP TABLE first commits the
+/// transaction and is then judged by the session alone.
+///
 /// The two servers spell the time-out differently. Each runs only the comment meant for it: MySQL
-/// skips `/*M!`, and MariaDB skips `/*!` with the version numbers that only MySQL has. A server too old for
-/// either sets nothing, and the poller's time-out is the only one.
-fn time_limit(millis: u128) -> String {
-    let seconds = millis as f64 / 1000.0;
+/// skips `/*M!`, and MariaDB skips `/*!` with the version numbers that only MySQL has. A server
+/// too old for either sets nothing, and the poller's time-out is the only one.
+fn begin(timeout_millis: u128) -> String {
+    let timeout_seconds = timeout_millis as f64 / 1000.0;
     format!(
-        "SET @statshub = 1 /*!50708 , SESSION max_execution_time = {millis} */ \
-         /*M!100101 , SESSION max_statement_time = {seconds} */"
+        "SET SESSION TRANSACTION READ ONLY; \
+         SET @statshub = 1 /*!50708 , SESSION max_execution_time = {timeout_millis} */ \
+         /*M!100101 , SESSION max_statement_time = {timeout_seconds} */; \
+         START TRANSACTION READ ONLY"
     )
 }
 

@@ -25,7 +25,7 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
 /// pooler, and each sharer of the pool has its own time-out.
 pub(super) async fn read(pool: &PgPool, query: &Query) -> Result<Value, SourceError> {
     let begin = format!(
-        "BEGIN READ ONLY; SET LOCAL statement_timeout = {}",
+        "BEGIN READ ONLY; SET LOCAL statement_timeout = {}; SELECT 1",
         query.timeout.as_millis()
     );
     let mut connection = pool.acquire().await.map_err(SourceError::database)?;
@@ -33,7 +33,10 @@ pub(super) async fn read(pool: &PgPool, query: &Query) -> Result<Value, SourceEr
         let begun = connection.begin_with(AssertSqlSafe(begin)).await;
         let mut transaction = begun.map_err(SourceError::database)?;
         let value = rows::collect::<Postgres>(&mut transaction, query).await?;
-        transaction.rollback().await.map_err(SourceError::database)?;
+        transaction
+            .rollback()
+            .await
+            .map_err(SourceError::database)?;
         Ok(value)
     }
     .await;

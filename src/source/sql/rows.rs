@@ -13,7 +13,6 @@
 
 use futures::TryStreamExt;
 use serde_json::{Map, Value};
-use sqlx::database::HasStatementCache;
 use sqlx::error::BoxDynError;
 use sqlx::types::BigDecimal;
 use sqlx::types::chrono::{DateTime, NaiveDateTime, Utc};
@@ -27,7 +26,7 @@ use crate::source::SourceError;
 const JSON_SUFFIX: &str = ":json";
 
 /// A database, as far as reading its rows goes.
-pub(super) trait Cells: Database + HasStatementCache {
+pub(super) trait Cells: Database {
     /// What it calls text in a cast.
     const AS_TEXT: &'static str;
 
@@ -35,8 +34,7 @@ pub(super) trait Cells: Database + HasStatementCache {
     fn cell(row: &Self::Row, index: usize) -> Result<Option<Value>, BoxDynError>;
 }
 
-/// Runs the query, not kept as a named statement: those break behind some connection poolers
-/// and when a table changes under them, and a read every few seconds does not need the time it saves.
+/// Runs the query as the one statement it must be.
 pub(super) async fn collect<DB>(
     connection: &mut DB::Connection,
     query: &Query,
@@ -48,7 +46,7 @@ where
     usize: ColumnIndex<DB::Row>,
 {
     // The operator's own text from the settings: nothing is ever put into it.
-    let statement = sqlx::query::<DB>(AssertSqlSafe(query.text.clone())).persistent(false);
+    let statement = sqlx::query::<DB>(AssertSqlSafe(query.text.clone()));
     let mut results = connection.fetch_many(statement);
     let mut rows = Vec::new();
     let mut ended = false;
