@@ -188,6 +188,10 @@ async fn postgres_is_only_read_one_bounded_statement_at_a_time() {
             "SELECT set_config('transaction_read_only', 'off', false)",
             "must be set before any query",
         ),
+        (
+            "DO 'BEGIN SET TRANSACTION READ WRITE; DELETE FROM users; END'",
+            "must be set before any query",
+        ),
         ("SELECT 1; SELECT 2", "cannot insert multiple commands"),
         ("SELECT generate_series(1, 101) AS n", "more than 100 rows"),
         ("SELECT 1 AS a, 2 AS a", "two columns are called \"a\""),

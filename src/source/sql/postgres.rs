@@ -25,7 +25,7 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
 /// pooler, and each sharer of the pool has its own time-out.
 pub(super) async fn read(pool: &PgPool, query: &Query) -> Result<Value, SourceError> {
     let begin = format!(
-        "BEGIN READ ONLY; SET LOCAL statement_timeout = {}; SELECT 1",
+        "BEGIN READ ONLY; SET LOCAL statement_timeout = {}",
         query.timeout.as_millis()
     );
     let mut connection = pool.acquire().await.map_err(SourceError::database)?;
