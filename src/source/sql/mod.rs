@@ -32,6 +32,13 @@ struct Query {
     timeout: Duration,
 }
 
+impl Query {
+    /// For the database to keep. Never 0, which would be none.
+    fn timeout_millis(&self) -> u128 {
+        self.timeout.as_millis().max(1)
+    }
+}
+
 /// Reads one query.
 pub(super) struct Sql {
     pool: Pool,

@@ -8,9 +8,7 @@ use sqlx::mysql::types::MySqlTime;
 use sqlx::mysql::{MySqlConnectOptions, MySqlRow};
 use sqlx::types::BigDecimal;
 use sqlx::types::chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
-use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, MySql, MySqlPool, Row, Type, TypeInfo, ValueRef,
-};
+use sqlx::{ConnectOptions, MySql, MySqlPool, Row, Type, TypeInfo, ValueRef};
 
 use super::rows::{self, Cells};
 use super::{Query, SourceError};
@@ -20,22 +18,7 @@ pub(super) fn options(url: &str) -> Result<MySqlConnectOptions, sqlx::Error> {
 }
 
 pub(super) async fn read(pool: &MySqlPool, query: &Query) -> Result<Value, SourceError> {
-    let begin = AssertSqlSafe(begin(query.timeout.as_millis()));
-    let mut connection = pool.acquire().await.map_err(SourceError::database)?;
-    let value = async {
-        let begun = connection.begin_with(begin).await;
-        let mut transaction = begun.map_err(SourceError::database)?;
-        let value = rows::collect::<MySql>(&mut transaction, query).await?;
-        let ended = transaction.rollback().await;
-        ended.map_err(SourceError::database)?;
-        Ok(value)
-    }
-    .await;
-    if value.is_err() {
-        // Rows that nobody wants may still be under way: a new connection is cheaper.
-        connection.close_on_drop();
-    }
-    value
+    rows::read(pool, begin(query.timeout_millis()), query).await
 }
 
 /// The session is made read-only too, because a statement like DROP TABLE first commits the

@@ -8,10 +8,7 @@ use sqlx::postgres::types::Oid;
 use sqlx::postgres::{PgConnectOptions, PgRow, PgTypeInfo, PgTypeKind, PgValueRef};
 use sqlx::types::chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use sqlx::types::{BigDecimal, Uuid};
-use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, Decode, PgPool, Postgres, Row, Type, TypeInfo,
-    ValueRef,
-};
+use sqlx::{ConnectOptions, Decode, PgPool, Postgres, Row, Type, TypeInfo, ValueRef};
 
 use super::rows::{self, Cells};
 use super::{Query, SourceError};
@@ -26,25 +23,9 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
 pub(super) async fn read(pool: &PgPool, query: &Query) -> Result<Value, SourceError> {
     let begin = format!(
         "BEGIN READ ONLY; SET LOCAL statement_timeout = {}",
-        query.timeout.as_millis()
+        query.timeout_millis()
     );
-    let mut connection = pool.acquire().await.map_err(SourceError::database)?;
-    let value = async {
-        let begun = connection.begin_with(AssertSqlSafe(begin)).await;
-        let mut transaction = begun.map_err(SourceError::database)?;
-        let value = rows::collect::<Postgres>(&mut transaction, query).await?;
-        transaction
-            .rollback()
-            .await
-            .map_err(SourceError::database)?;
-        Ok(value)
-    }
-    .await;
-    if value.is_err() {
-        // Rows that nobody wants may still be under way: a new connection is cheaper.
-        connection.close_on_drop();
-    }
-    value
+    rows::read(pool, begin, query).await
 }
 
 impl Cells for Postgres {

@@ -17,7 +17,8 @@ use sqlx::error::BoxDynError;
 use sqlx::types::BigDecimal;
 use sqlx::types::chrono::{DateTime, NaiveDateTime, Utc};
 use sqlx::{
-    AssertSqlSafe, Column, ColumnIndex, Database, Either, Executor, IntoArguments, Row, TypeInfo,
+    AssertSqlSafe, Column, ColumnIndex, Connection, Database, Either, Executor, IntoArguments,
+    Pool, Row, TypeInfo,
 };
 
 use super::Query;
@@ -32,6 +33,35 @@ pub(super) trait Cells: Database {
 
     /// One cell of a row. `Ok(None)`: a type that has no JSON form here.
     fn cell(row: &Self::Row, index: usize) -> Result<Option<Value>, BoxDynError>;
+}
+
+/// Runs the query in a transaction that `begin` opens and that is rolled back whatever happened.
+pub(super) async fn read<DB>(
+    pool: &Pool<DB>,
+    begin: String,
+    query: &Query,
+) -> Result<Value, SourceError>
+where
+    DB: Cells,
+    for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
+    DB::Arguments: IntoArguments<DB>,
+    usize: ColumnIndex<DB::Row>,
+{
+    let mut connection = pool.acquire().await.map_err(SourceError::database)?;
+    let value = async {
+        let begun = connection.begin_with(AssertSqlSafe(begin)).await;
+        let mut transaction = begun.map_err(SourceError::database)?;
+        let value = collect::<DB>(&mut transaction, query).await?;
+        let ended = transaction.rollback().await;
+        ended.map_err(SourceError::database)?;
+        Ok(value)
+    }
+    .await;
+    if value.is_err() {
+        // Rows that nobody wants may still be under way: a new connection is cheaper.
+        connection.close_on_drop();
+    }
+    value
 }
 
 /// Runs the query as the one statement it must be.
