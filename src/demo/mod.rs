@@ -1,7 +1,7 @@
 //! The simulated school platform behind `statshub demo`: a database that moves, and sources that
 //! read it, so that a dashboard shows life without any set-up.
 //!
-//! [`Platform`] decides what happens, without clock or database, the same for the same seed. This file
+//! `platform` decides what happens, without clock or database, the same for the same seed. This file
 //! makes the database, writes the past, and lets it live on. May use `config` and
 //! `domain`; knows no hub: what it has to say goes through ordinary `sql` sources.
 

@@ -1,6 +1,6 @@
 //! Where metrics come from: the sources that the hub reads itself, each on its own schedule.
 //!
-//! A source is one way to get one JSON value ([`Source`]); a poller is the actor that asks one
+//! A source is one way to get one JSON value (`Source`); a poller is the actor that asks one
 //! source again and again and keeps its record. They share nothing but a bounded channel, so
 //! a slow, failing or panicking source is its own problem only.
 //!
