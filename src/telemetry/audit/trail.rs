@@ -209,10 +209,8 @@ impl Writer {
         let trail = self.trail.clone();
         let queue = trail.lock();
         let mut queue = if self.failing {
-            let told = |queue: &mut Queue| queue.reopen || queue.closing;
-            let waited = trail
-                .wake
-                .wait_timeout_while(queue, RETRY_AFTER, |q| !told(q));
+            let untold = |queue: &mut Queue| !queue.reopen && !queue.closing;
+            let waited = trail.wake.wait_timeout_while(queue, RETRY_AFTER, untold);
             waited.unwrap_or_else(PoisonError::into_inner).0
         } else {
             let waited = trail.wake.wait_while(queue, |queue| queue.is_idle());
