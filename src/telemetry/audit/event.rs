@@ -1,0 +1,208 @@
+//! One event of the audit trail, and the line it becomes.
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use crate::domain::message::UserId;
+use crate::telemetry::mask::{mask_json, one_json_line};
+
+/// Longest string in a line, in bytes; the rest is cut off.
+const STRING_BYTES_MAX: usize = 1024;
+
+/// What was done, or tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    Connect,
+    Resume,
+    Disconnect,
+    Subscribe,
+    Unsubscribe,
+    Publish,
+    Alert,
+    TestConnection,
+    Ticket,
+    Refresh,
+    OperatorDisconnect,
+    ReadConnections,
+    ReadStats,
+    ReadMetrics,
+    /// A request turned away before it was known what it wanted.
+    Denied,
+    Start,
+    Reload,
+    Stop,
+    /// Written by the trail itself: so many events before this one are missing.
+    EventsLost,
+}
+
+/// How it ended. Written as `ok`, or as the code of the refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Ok,
+    /// The code the client was given, such as `connection_limit`.
+    Refused(&'static str),
+}
+
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::Ok => "ok",
+            Self::Refused(code) => code,
+        })
+    }
+}
+
+/// One line of the trail. Never put a credential in it; what looks like one is masked.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// Written in UTC with milliseconds.
+    #[serde(serialize_with = "millis")]
+    pub time: Timestamp,
+    /// The user of a token that was found good; `None` where there was none.
+    pub actor: Option<UserId>,
+    pub role: Option<String>,
+    pub action: Action,
+    /// What it was done to: a metric, a user, a connection's id.
+    pub target: Option<String>,
+    /// The client's address.
+    pub remote: Option<String>,
+    pub outcome: Outcome,
+    pub request_id: Option<String>,
+    /// More, where there is more to say. Keep it small: it waits in the queue as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<Value>,
+}
+
+impl Event {
+    /// An event by nobody, that went well; fill in the rest with `..Event::new(action, time)`.
+    pub fn new(action: Action, time: Timestamp) -> Self {
+        Self {
+            time,
+            actor: None,
+            role: None,
+            action,
+            target: None,
+            remote: None,
+            outcome: Outcome::Ok,
+            request_id: None,
+            details: None,
+        }
+    }
+
+    /// Says that `events` before it are missing from the trail.
+    pub(super) fn lost(events: u64, time: Timestamp) -> Self {
+        Self {
+            details: Some(json!({ "lost": events })),
+            ..Self::new(Action::EventsLost, time)
+        }
+    }
+
+    /// The event as one line of JSON, line break included.
+    pub(super) fn line(&self) -> String {
+        // Cannot fail, made of strings and JSON as it is; and one bad event must not hold up the rest.
+        let mut value = serde_json::to_value(self).unwrap_or_else(|error| error.to_string().into());
+        mask_json(&mut value, STRING_BYTES_MAX);
+        let mut line = one_json_line(&value.to_string()).into_owned();
+        line.push('\n');
+        line
+    }
+}
+
+fn millis<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{time:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(action: Action) -> Event {
+        Event::new(
+            action,
+            Timestamp::from_millisecond(1_700_000_000_000).unwrap(),
+        )
+    }
+
+    #[test]
+    fn a_line_has_every_field_in_order_and_null_for_what_is_not_known() {
+        let full = Event {
+            actor: UserId::parse("alice"),
+            role: Some("platform_admin".into()),
+            target: Some("conn-1".into()),
+            remote: Some("::1".into()),
+            outcome: Outcome::Refused("connection_limit"),
+            request_id: Some("r1".into()),
+            details: Some(json!({"b": 1, "a": 2})),
+            ..event(Action::OperatorDisconnect)
+        };
+        assert_eq!(
+            full.line(),
+            concat!(
+                r#"{"time":"2023-11-14T22:13:20.000Z","actor":"alice","role":"platform_admin","#,
+                r#""action":"operator_disconnect","target":"conn-1","remote":"::1","#,
+                r#""outcome":"connection_limit","requestId":"r1","details":{"b":1,"a":2}}"#,
+                "\n"
+            )
+        );
+        assert_eq!(
+            event(Action::Denied).line(),
+            concat!(
+                r#"{"time":"2023-11-14T22:13:20.000Z","actor":null,"role":null,"#,
+                r#""action":"denied","target":null,"remote":null,"#,
+                r#""outcome":"ok","requestId":null}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn no_text_makes_a_second_line() {
+        for text in [
+            "a\nb",
+            "\",\"actor\":\"root\"}\n{",
+            "\u{1b}[0m\u{202e}\u{2028}",
+        ] {
+            let line = Event {
+                target: Some(text.into()),
+                details: Some(json!({ text: text })),
+                ..event(Action::Publish)
+            };
+            let line = line.line();
+            let inner = line.strip_suffix('\n').unwrap();
+            assert!(!inner.contains(|c: char| c.is_control()), "{inner:?}");
+            let read: Value = serde_json::from_str(inner).unwrap();
+            assert_eq!(read["target"], text, "the reader gets what was meant");
+            assert!(read["actor"].is_null());
+        }
+    }
+
+    #[test]
+    fn a_canary_never_comes_out() {
+        let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJDQU5BUlkifQ.CANARY";
+        for text in [jwt, "/x?ticket=CANARY", "Bearer CANARY", "a token=CANARY"] {
+            let line = Event {
+                role: Some(text.into()),
+                target: Some(text.into()),
+                remote: Some(text.into()),
+                request_id: Some(text.into()),
+                details: Some(json!({"ticket": "CANARY", "list": [{"deep": text}]})),
+                ..event(Action::Ticket)
+            };
+            let line = line.line();
+            assert!(!line.contains("CANARY") && !line.contains("eyJ"), "{line}");
+            assert!(serde_json::from_str::<Value>(&line).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut() {
+        let line = Event {
+            target: Some("x".repeat(1 << 20)),
+            ..event(Action::Publish)
+        };
+        assert!(line.line().len() < 2 * STRING_BYTES_MAX);
+    }
+}

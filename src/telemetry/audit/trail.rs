@@ -1,0 +1,272 @@
+//! The handle that everybody records through, and the thread that writes.
+//!
+//! A mutex held for one push, rather than a channel: so the queue, what it lost and the wish to
+//! reopen or close change together, and the line that tells of a loss stands just where it happened.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::event::Event;
+use super::sink::Sink;
+use crate::config;
+
+/// Events that wait to be written; one more is counted as lost.
+pub const QUEUE_EVENTS_MAX: usize = 8192;
+/// How long after a failure writing is tried again. Meanwhile events wait.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What the trail has to say about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AuditState {
+    /// Lines written since the start.
+    pub written: u64,
+    /// Events that were not kept: the queue was full, or the trail was closed.
+    pub lost: u64,
+    /// Failed attempts to write or open.
+    pub errors: u64,
+    /// Why nothing can be written just now; `None` while all is well.
+    pub last_error: Option<String>,
+}
+
+/// A handle on the audit trail. Clones record to the same trail.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    /// `None`: switched off.
+    trail: Option<Arc<Trail>>,
+}
+
+#[derive(Debug)]
+struct Trail {
+    capacity: usize,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    ended: Condvar,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    events: VecDeque<Event>,
+    /// Of `state.lost`, those the trail does not tell of yet.
+    lost_untold: u64,
+    reopen: bool,
+    closing: bool,
+    ended: bool,
+    state: AuditState,
+}
+
+impl Audit {
+    /// Opens the file and starts the writer. Switched off, it records nothing and all is well.
+    ///
+    /// # Errors
+    /// The file cannot be opened (the text names it), or the thread not started. A failure later on
+    /// is no error to anybody: it shows in [`Audit::state`] and, once, in the log.
+    pub fn start(settings: &config::Audit) -> io::Result<Self> {
+        if !settings.enabled {
+            return Ok(Self::disabled());
+        }
+        let sink = Sink::open(settings.file.clone())?;
+        let audit = Self::waiting(QUEUE_EVENTS_MAX);
+        audit.write_to(sink)?;
+        Ok(audit)
+    }
+
+    /// Records nothing.
+    pub fn disabled() -> Self {
+        Self { trail: None }
+    }
+
+    /// Takes events, and writes none before [`Audit::write_to`].
+    fn waiting(capacity: usize) -> Self {
+        Self {
+            trail: Some(Arc::new(Trail {
+                capacity,
+                queue: Mutex::default(),
+                wake: Condvar::new(),
+                ended: Condvar::new(),
+                thread: Mutex::default(),
+            })),
+        }
+    }
+
+    fn write_to(&self, sink: Sink) -> io::Result<()> {
+        let Some(trail) = &self.trail else {
+            return Ok(());
+        };
+        let writer = Writer {
+            trail: trail.clone(),
+            sink,
+            pending: VecDeque::new(),
+            failing: false,
+        };
+        let thread = std::thread::Builder::new().name("audit".into());
+        let thread = thread.spawn(move || writer.run())?;
+        *trail.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(())
+    }
+
+    /// Hands the event over; never waits for the disk and never fails. When the queue is full, or
+    /// the trail closed, the event is counted as lost.
+    pub fn record(&self, event: Event) {
+        let Some(trail) = &self.trail else {
+            return;
+        };
+        let mut queue = trail.lock();
+        if queue.closing || queue.events.len() >= trail.capacity {
+            queue.state.lost += 1;
+            queue.lost_untold += 1;
+            return;
+        }
+        queue.events.push_back(event);
+        drop(queue);
+        trail.wake.notify_one();
+    }
+
+    /// Opens the file anew, for whoever rotates it and says so by SIGHUP. (One who does not is
+    /// noticed at the next event.) Also ends the wait after a failure.
+    pub fn reopen(&self) {
+        if let Some(trail) = &self.trail {
+            trail.lock().reopen = true;
+            trail.wake.notify_one();
+        }
+    }
+
+    /// For health and metrics.
+    pub fn state(&self) -> AuditState {
+        let trail = self.trail.as_ref();
+        trail.map_or_else(AuditState::default, |trail| trail.lock().state.clone())
+    }
+
+    /// Writes what waits, syncs it to the disk and ends the thread. Blocks for at most `limit`;
+    /// false when that was not enough. Later events are counted as lost.
+    pub fn close(&self, limit: Duration) -> bool {
+        let Some(trail) = &self.trail else {
+            return true;
+        };
+        let mut queue = trail.lock();
+        queue.closing = true;
+        trail.wake.notify_one();
+        let waited = trail
+            .ended
+            .wait_timeout_while(queue, limit, |queue| !queue.ended);
+        let ended = waited.unwrap_or_else(PoisonError::into_inner).0.ended;
+        let mut thread = trail.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take_if(|_| ended) {
+            let _ = thread.join();
+        }
+        ended
+    }
+}
+
+impl Queue {
+    fn is_idle(&self) -> bool {
+        !self.reopen && !self.closing && self.is_empty()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.lost_untold == 0
+    }
+}
+
+impl Trail {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread's own side. What it has taken and could not write stays `pending` and is tried again.
+struct Writer {
+    trail: Arc<Trail>,
+    sink: Sink,
+    pending: VecDeque<Event>,
+    /// The last attempt failed; the next one waits for [`RETRY_AFTER`].
+    failing: bool,
+}
+
+impl Writer {
+    fn run(mut self) {
+        loop {
+            let closing = self.take();
+            let failed = self.write().err();
+            self.failing = failed.is_some();
+            self.tell(failed.as_ref());
+            if closing && (self.failing || self.trail.lock().is_empty()) {
+                break;
+            }
+        }
+        if let Err(error) = self.sink.sync() {
+            self.tell(Some(&error));
+        }
+    }
+
+    /// Waits for something to do and takes it over; true when the trail is to be closed.
+    fn take(&mut self) -> bool {
+        let trail = self.trail.clone();
+        let queue = trail.lock();
+        let mut queue = if self.failing {
+            let untold = |queue: &mut Queue| !queue.reopen && !queue.closing;
+            let waited = trail.wake.wait_timeout_while(queue, RETRY_AFTER, untold);
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        } else {
+            let waited = trail.wake.wait_while(queue, |queue| queue.is_idle());
+            waited.unwrap_or_else(PoisonError::into_inner)
+        };
+        if std::mem::take(&mut queue.reopen) {
+            self.sink.forget();
+        }
+        if self.pending.is_empty() {
+            self.pending = std::mem::take(&mut queue.events);
+            // What was lost came after all that was in the full queue.
+            let lost = std::mem::take(&mut queue.lost_untold);
+            if lost > 0 {
+                self.pending.push_back(Event::lost(lost, Timestamp::now()));
+            }
+        }
+        queue.closing
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.sink.refresh()?;
+        while let Some(event) = self.pending.front() {
+            self.sink.append(&event.line())?;
+            self.pending.pop_front();
+            self.trail.lock().state.written += 1;
+        }
+        Ok(())
+    }
+
+    /// Notes how writing went; one line in the log when that changes.
+    fn tell(&self, failed: Option<&io::Error>) {
+        let mut queue = self.trail.lock();
+        queue.state.errors += u64::from(failed.is_some());
+        let before = queue.state.last_error.take();
+        queue.state.last_error = failed.map(ToString::to_string);
+        drop(queue);
+        match (before, failed) {
+            (None, Some(error)) => log::error!("the audit trail cannot be written: {error}"),
+            (Some(_), None) => log::info!("the audit trail is written again"),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Writer {
+    /// Here, so that a panic too lets [`Audit::close`] return and counts what was left.
+    fn drop(&mut self) {
+        let mut queue = self.trail.lock();
+        queue.closing = true;
+        queue.ended = true;
+        queue.state.lost += (self.pending.len() + queue.events.len()) as u64;
+        queue.events.clear();
+        self.trail.ended.notify_all();
+    }
+}
+
+#[cfg(test)]
+#[path = "trail_tests.rs"]
+mod tests;

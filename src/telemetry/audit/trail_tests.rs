@@ -1,0 +1,183 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::super::event::Action;
+use super::*;
+
+const SOON: Duration = Duration::from_secs(10);
+
+fn started(path: &Path) -> Audit {
+    Audit::start(&config::Audit {
+        enabled: true,
+        file: Some(path.to_owned()),
+    })
+    .unwrap()
+}
+
+fn record(audit: &Audit, target: &str) {
+    audit.record(Event {
+        target: Some(target.to_owned()),
+        ..Event::new(Action::Publish, Timestamp::UNIX_EPOCH)
+    });
+}
+
+/// The targets of the lines, or `lost n` for a line that tells of a loss.
+fn lines(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|line| match line["target"].as_str() {
+            Some(target) => target.to_owned(),
+            None => format!("lost {}", line["details"]["lost"]),
+        })
+        .collect()
+}
+
+/// The writer is a thread of its own, so there is nothing to step; wait for what it will do.
+fn until(audit: &Audit, reached: impl Fn(&AuditState) -> bool) {
+    let began = Instant::now();
+    while !reached(&audit.state()) {
+        assert!(began.elapsed() < SOON, "still {:?}", audit.state());
+        std::thread::yield_now();
+    }
+}
+
+fn temporary() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("trail/audit.log");
+    fs::create_dir(path.parent().unwrap()).unwrap();
+    (dir, path)
+}
+
+#[test]
+fn events_are_written_in_order_from_every_clone() {
+    let (_dir, path) = temporary();
+    let audit = started(&path);
+    record(&audit, "a");
+    record(&audit.clone(), "b");
+    assert!(audit.close(SOON));
+    assert_eq!(lines(&path), ["a", "b"]);
+    assert_eq!(audit.state().written, 2);
+}
+
+#[test]
+fn what_a_full_queue_lost_is_told_just_behind_it() {
+    let (_dir, path) = temporary();
+    let audit = Audit::waiting(3);
+    for target in ["a", "b", "c", "d", "e"] {
+        record(&audit, target);
+    }
+    assert_eq!(audit.state().lost, 2);
+    audit
+        .write_to(Sink::open(Some(path.clone())).unwrap())
+        .unwrap();
+    until(&audit, |state| state.written == 4);
+    record(&audit, "f");
+    assert!(audit.close(SOON));
+    assert_eq!(lines(&path), ["a", "b", "c", "lost 2", "f"]);
+    assert_eq!(audit.state().lost, 2);
+}
+
+#[test]
+fn a_deleted_file_is_made_again() {
+    let (_dir, path) = temporary();
+    let audit = started(&path);
+    record(&audit, "a");
+    until(&audit, |state| state.written == 1);
+    fs::remove_file(&path).unwrap();
+    record(&audit, "b");
+    assert!(audit.close(SOON));
+    assert_eq!(lines(&path), ["b"]);
+}
+
+#[test]
+fn a_rotated_file_is_left_with_or_without_a_word() {
+    for told in [false, true] {
+        let (_dir, path) = temporary();
+        let rotated = path.with_extension("1");
+        let audit = started(&path);
+        record(&audit, "a");
+        until(&audit, |state| state.written == 1);
+        fs::rename(&path, &rotated).unwrap();
+        if told {
+            audit.reopen();
+        }
+        record(&audit, "b");
+        assert!(audit.close(SOON));
+        assert_eq!(
+            (lines(&rotated), lines(&path)),
+            (vec!["a".into()], vec!["b".into()])
+        );
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_stops_the_start() {
+    let settings = config::Audit {
+        enabled: true,
+        file: Some("/no/such/directory/audit.log".into()),
+    };
+    let error = Audit::start(&settings).unwrap_err().to_string();
+    assert!(
+        error.starts_with("/no/such/directory/audit.log: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn events_wait_while_the_file_cannot_be_written() {
+    let (_dir, path) = temporary();
+    let audit = started(&path);
+    fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    record(&audit, "a");
+    until(&audit, |state| state.last_error.is_some());
+    record(&audit, "b");
+    fs::create_dir(path.parent().unwrap()).unwrap();
+    audit.reopen();
+    until(&audit, |state| state.written == 2);
+    assert!(audit.close(SOON));
+    assert_eq!(lines(&path), ["a", "b"]);
+    let state = audit.state();
+    assert_eq!((state.lost, state.last_error), (0, None));
+    assert!(state.errors > 0);
+}
+
+#[test]
+fn closing_does_not_wait_for_a_file_that_cannot_be_written() {
+    let audit = started(Path::new("/dev/full"));
+    record(&audit, "a");
+    until(&audit, |state| state.last_error.is_some());
+    record(&audit, "b");
+    assert!(audit.close(SOON));
+    assert_eq!((audit.state().written, audit.state().lost), (0, 2));
+}
+
+#[test]
+fn closing_gives_up_after_its_limit() {
+    let audit = Audit::waiting(1);
+    assert!(!audit.close(Duration::ZERO), "no thread will ever end");
+}
+
+#[test]
+fn a_closed_trail_counts_what_it_does_not_take() {
+    let (_dir, path) = temporary();
+    let audit = started(&path);
+    assert!(audit.close(SOON) && audit.close(SOON), "twice is fine");
+    record(&audit, "a");
+    assert_eq!(audit.state().lost, 1);
+    assert_eq!(lines(&path), Vec::<String>::new());
+}
+
+#[test]
+fn switched_off_it_does_nothing_and_all_is_well() {
+    let audit = Audit::start(&config::Audit {
+        enabled: false,
+        file: Some("/no/such/file".into()),
+    })
+    .unwrap();
+    record(&audit, "a");
+    audit.reopen();
+    assert_eq!(audit.state(), AuditState::default());
+    assert!(audit.close(Duration::ZERO));
+}

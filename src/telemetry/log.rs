@@ -1,0 +1,213 @@
+//! The log: one event, one line, on standard error, with no credential in it.
+//!
+//!     2026-01-31T12:00:00.000Z INFO  statshub::app listening on 127.0.0.1:3001
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::Write;
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use env_filter::Filter;
+use jiff::Timestamp;
+use log::{LevelFilter, Log, Metadata, Record};
+
+use super::mask::{cut, mask, one_line};
+use crate::config;
+
+/// Longest message in bytes, escapes included; the rest is cut off. Room for a panic's backtrace.
+const MESSAGE_BYTES_MAX: usize = 16 * 1024;
+
+/// What clients can make actix-http report as errors, at will: broken requests, and every stream
+/// whose socket was taken over from it. Not the operator's business, and a way to flood the log.
+const NOISE: &str = "actix_http::h1::dispatcher";
+
+/// The filter is not in env_logger's language. The text says what is wrong with it.
+#[derive(Debug, thiserror::Error)]
+#[error("log filter {filter:?}: {why}")]
+pub struct BadFilter {
+    filter: String,
+    why: String,
+}
+
+/// Starts logging. Called again, as on a reload, it changes the filter and nothing else.
+///
+/// # Errors
+/// The filter cannot be read; the one in force stays.
+pub fn init(settings: &config::Log) -> Result<(), BadFilter> {
+    static LOGGER: OnceLock<Logger> = OnceLock::new();
+    let filter = parse(&settings.filter)?;
+    let level = filter.filter();
+    let logger = LOGGER.get_or_init(Logger::new);
+    logger.filter.store(Arc::new(filter));
+    // Refused when it is set already: by the first call, or by a test harness, whose it is then.
+    let _ = log::set_logger(logger);
+    log::set_max_level(level);
+    Ok(())
+}
+
+/// Lets panics be reported through the log, on one line, instead of raw on standard error.
+/// With `RUST_BACKTRACE` set, the backtrace is in the line.
+pub fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("unnamed").to_owned();
+        let backtrace = Backtrace::capture();
+        match backtrace.status() {
+            BacktraceStatus::Captured => log::error!("thread {name} {panic}\n{backtrace}"),
+            _ => log::error!("thread {name} {panic}"),
+        }
+    }));
+}
+
+/// env_logger writes, and this decides, because env_logger cannot change its mind.
+struct Logger {
+    filter: ArcSwap<Filter>,
+    writer: env_logger::Logger,
+}
+
+impl Logger {
+    fn new() -> Self {
+        let writer = env_logger::Builder::new()
+            .filter_level(LevelFilter::Trace)
+            .format(|out, record| writeln!(out, "{}", line(Timestamp::now(), record)))
+            .write_style(env_logger::WriteStyle::Never)
+            .build();
+        Self {
+            filter: ArcSwap::from_pointee(env_filter::Builder::new().build()),
+            writer,
+        }
+    }
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.filter.load().enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.filter.load().matches(record) {
+            self.writer.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.writer.flush();
+    }
+}
+
+/// An empty filter means `info`. [`NOISE`] is off unless the filter speaks of actix-http itself.
+fn parse(text: &str) -> Result<Filter, BadFilter> {
+    let mut builder = env_filter::Builder::new();
+    if !text.contains("actix_http") {
+        builder.filter_module(NOISE, LevelFilter::Off);
+    }
+    let written = if text.trim().is_empty() { "info" } else { text };
+    builder.try_parse(written).map_err(|error| BadFilter {
+        filter: text.to_owned(),
+        why: error.to_string(),
+    })?;
+    Ok(builder.build())
+}
+
+/// One event without its line break.
+fn line(time: Timestamp, record: &Record<'_>) -> String {
+    let message = record.args().to_string();
+    let message = mask(&message);
+    format!(
+        "{time:.3} {:5} {} {}",
+        record.level(),
+        one_line(record.target()),
+        cut(&one_line(&message), MESSAGE_BYTES_MAX)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use log::Level;
+
+    fn written(level: Level, target: &str, message: &str) -> String {
+        let time = Timestamp::from_millisecond(1_700_000_000_007).unwrap();
+        let mut record = Record::builder();
+        record.level(level).target(target);
+        line(time, &record.args(format_args!("{message}")).build())
+    }
+
+    #[test]
+    fn a_line_is_time_level_target_message() {
+        assert_eq!(
+            written(Level::Info, "statshub::app", "listening"),
+            "2023-11-14T22:13:20.007Z INFO  statshub::app listening"
+        );
+    }
+
+    #[test]
+    fn no_message_makes_a_second_line_or_drives_the_terminal() {
+        for message in [
+            "a\n2023-11-14T22:13:20.007Z ERROR forged",
+            "a\r\nb",
+            "\u{1b}[2J\u{1b}[31m",
+            "user \u{202e}nimda",
+            "\u{2028}\u{85}\0",
+        ] {
+            let line = written(Level::Warn, "t\n", message);
+            assert!(!line.contains(|c: char| c.is_control()), "{line:?}");
+            assert!(!line.contains(['\u{202e}', '\u{2028}']), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_canary_never_comes_out() {
+        for message in [
+            "GET /stream?access_token=CANARY",
+            "Authorization: Bearer CANARY",
+            "ticket=CANARY\nticket=CANARY",
+            "refused eyJhbGciOiJIUzI1NiJ9.eyJDQU5BUlkifQ.CANARY",
+        ] {
+            let line = written(Level::Trace, "t", message);
+            assert!(!line.contains("CANARY"), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_endless_message_is_cut() {
+        let line = written(Level::Info, "t", &"é".repeat(MESSAGE_BYTES_MAX));
+        assert!(line.len() < MESSAGE_BYTES_MAX + 64);
+        assert!(line.ends_with("é…"));
+    }
+
+    #[test]
+    fn filters_say_what_is_logged() {
+        let check = |filter: &str, level: Level, target: &str, expected: bool| {
+            let metadata = Metadata::builder().level(level).target(target).build();
+            let filter = parse(filter).unwrap();
+            assert_eq!(filter.enabled(&metadata), expected, "{level} {target}");
+        };
+        check("", Level::Info, "statshub::app", true);
+        check("", Level::Debug, "statshub::app", false);
+        check("warn,statshub=debug", Level::Debug, "statshub::app", true);
+        check("warn,statshub=debug", Level::Info, "hyper", false);
+        check("trace", Level::Error, NOISE, false);
+        check("trace", Level::Warn, "actix_http::h2", true);
+        check("warn,actix_http=debug", Level::Debug, NOISE, true);
+    }
+
+    #[test]
+    fn starting_twice_changes_the_filter_and_a_bad_one_changes_nothing() {
+        let start = |filter: &str| {
+            init(&config::Log {
+                filter: filter.to_owned(),
+            })
+        };
+        start("warn").unwrap();
+        assert_eq!(log::max_level(), LevelFilter::Warn);
+        start("error,statshub=debug").unwrap();
+        assert_eq!(log::max_level(), LevelFilter::Debug);
+        let error = start("statshub=loud").unwrap_err().to_string();
+        assert!(
+            error.starts_with("log filter \"statshub=loud\": "),
+            "{error}"
+        );
+        assert_eq!(log::max_level(), LevelFilter::Debug);
+    }
+}

@@ -1,0 +1,284 @@
+//! The numbers as Prometheus reads them, in the OpenMetrics text format.
+//!
+//! Nothing is kept here: whoever answers a scrape fills a [`Snapshot`] and gets the text.
+
+use std::fmt;
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeGaugeValue, MetricEncoder, NoLabelSet, text,
+};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::audit::AuditState;
+use super::counters::{Counter, Totals};
+use super::latency::{BOUNDS, Summary};
+use crate::domain::message::PerPriority;
+use crate::domain::pattern::MetricName;
+
+/// What the text must be served as, because Prometheus picks its parser by it.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All that is told, at one moment. Totals count since the start.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Snapshot {
+    pub uptime: Duration,
+    pub connections_sse: u64,
+    pub connections_websocket: u64,
+    pub sessions_away: u64,
+    /// Messages given an id.
+    pub published: u64,
+    /// Messages sent, each connection counted.
+    pub delivered: u64,
+    /// Messages dropped from backlogs.
+    pub dropped: PerPriority<u64>,
+    /// Messages waiting for their clients, over all sessions.
+    pub backlog_messages: u64,
+    /// Bytes of the messages kept for replays.
+    pub history_bytes: u64,
+    pub delivery_latency: Summary,
+    pub resumes_attempted: u64,
+    pub resumes_succeeded: u64,
+    /// Messages waiting in the hub's mailbox.
+    pub hub_mailbox_messages: u64,
+    pub totals: Totals,
+    pub audit: AuditState,
+    pub sources: Vec<SourceSnapshot>,
+}
+
+/// One metric source. Its metric's name is the label.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceSnapshot {
+    pub metric: MetricName,
+    pub polls: u64,
+    pub failures: u64,
+    /// How long the last poll took.
+    pub last_duration: Duration,
+    /// `None` while it never succeeded; then there is no sample either.
+    pub last_success_age: Option<Duration>,
+}
+
+/// The text for one scrape.
+///
+/// # Errors
+/// None that a `String` can cause.
+pub fn render(snapshot: Snapshot) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("statshub");
+    registry.register_collector(Box::new(snapshot));
+    let mut out = String::with_capacity(8 * 1024);
+    text::encode(&mut out, &registry)?;
+    Ok(out)
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut out = Out(encoder);
+        self.encode_process(&mut out)?;
+        self.encode_sessions(&mut out)?;
+        self.encode_messages(&mut out)?;
+        self.encode_refusals(&mut out)?;
+        self.encode_audit(&mut out)?;
+        self.encode_sources(&mut out)
+    }
+}
+
+impl Snapshot {
+    fn encode_process(&self, out: &mut Out<'_>) -> fmt::Result {
+        out.describe("build", "The version that runs.", None, MetricType::Info)?
+            .encode_info(&[("version", env!("CARGO_PKG_VERSION"))])?;
+        let uptime = self.uptime.as_secs_f64();
+        out.gauge(
+            "uptime",
+            "Time since the start.",
+            Some(&Unit::Seconds),
+            &uptime,
+        )
+    }
+
+    fn encode_sessions(&self, out: &mut Out<'_>) -> fmt::Result {
+        out.gauges(
+            "connections",
+            "Live connections.",
+            None,
+            "transport",
+            [
+                ("sse", self.connections_sse),
+                ("websocket", self.connections_websocket),
+            ],
+        )?;
+        let help = "Sessions whose client is away and may resume.";
+        out.gauge("sessions_away", help, None, &self.sessions_away)?;
+        let help = "Attempts to resume a session.";
+        out.counter("resumes_attempted", help, self.resumes_attempted)?;
+        let help = "Sessions resumed.";
+        out.counter("resumes_succeeded", help, self.resumes_succeeded)
+    }
+
+    fn encode_messages(&self, out: &mut Out<'_>) -> fmt::Result {
+        out.counter("messages_published", "Messages published.", self.published)?;
+        let help = "Messages delivered, each connection counted.";
+        out.counter("messages_delivered", help, self.delivered)?;
+        let dropped = self.dropped.iter();
+        out.counters(
+            "messages_dropped",
+            "Messages dropped from backlogs.",
+            "priority",
+            dropped.map(|(priority, n)| (priority.as_str(), *n)),
+        )?;
+        let help = "Messages waiting for their clients.";
+        out.gauge("backlog_messages", help, None, &self.backlog_messages)?;
+        let help = "Size of the messages kept for replays.";
+        out.gauge("history", help, Some(&Unit::Bytes), &self.history_bytes)?;
+        let help = "Messages waiting in the mailbox of the hub.";
+        out.gauge(
+            "hub_mailbox_messages",
+            help,
+            None,
+            &self.hub_mailbox_messages,
+        )?;
+        self.encode_latency(out)
+    }
+
+    fn encode_latency(&self, out: &mut Out<'_>) -> fmt::Result {
+        let latency = &self.delivery_latency;
+        let help = "Time from publishing a message to handing it to a connection.";
+        let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
+        let at_most = latency.at_most.into_iter().chain([latency.count]);
+        let mut below = 0;
+        let buckets: Vec<(f64, u64)> = bounds
+            .zip(at_most)
+            .map(|(bound, n)| (bound, n.saturating_sub(std::mem::replace(&mut below, n))))
+            .collect();
+        out.describe(
+            "delivery_latency",
+            help,
+            Some(&Unit::Seconds),
+            MetricType::Histogram,
+        )?
+        .encode_histogram::<NoLabelSet>(
+            latency.sum_seconds,
+            latency.count,
+            &buckets,
+            None,
+        )
+    }
+
+    fn encode_refusals(&self, out: &mut Out<'_>) -> fmt::Result {
+        let totals = &self.totals;
+        out.counters(
+            "rate_limited",
+            "Requests, connections and messages turned away for being too many.",
+            "kind",
+            [
+                ("ip", totals[Counter::RateLimitedIp]),
+                ("user", totals[Counter::RateLimitedUser]),
+                ("websocket", totals[Counter::RateLimitedWebsocket]),
+                ("connection_limit", totals[Counter::ConnectionLimit]),
+            ],
+        )?;
+        let help = "Requests without a valid token.";
+        out.counter("unauthenticated", help, totals[Counter::Unauthenticated])?;
+        let help = "Requests with a valid token that permits less.";
+        out.counter("forbidden", help, totals[Counter::Forbidden])?;
+        let help = "Panics while answering a request.";
+        out.counter("handler_panics", help, totals[Counter::HandlerPanic])
+    }
+
+    fn encode_audit(&self, out: &mut Out<'_>) -> fmt::Result {
+        let help = "Lines written to the audit trail.";
+        out.counter("audit_events_written", help, self.audit.written)?;
+        let help = "Events missing from the audit trail.";
+        out.counter("audit_events_lost", help, self.audit.lost)?;
+        let help = "Failed attempts to write the audit trail.";
+        out.counter("audit_write_errors", help, self.audit.errors)
+    }
+
+    fn encode_sources(&self, out: &mut Out<'_>) -> fmt::Result {
+        let sources = || {
+            self.sources
+                .iter()
+                .map(|source| (source.metric.as_str(), source))
+        };
+        let polls = sources().map(|(name, source)| (name, source.polls));
+        out.counters("source_polls", "Polls of a source.", "source", polls)?;
+        let failures = sources().map(|(name, source)| (name, source.failures));
+        let help = "Polls of a source that failed.";
+        out.counters("source_failures", help, "source", failures)?;
+        let last = sources().map(|(name, source)| (name, source.last_duration.as_secs_f64()));
+        let help = "How long the last poll of a source took.";
+        let seconds = Some(&Unit::Seconds);
+        out.gauges("source_poll_duration", help, seconds, "source", last)?;
+        let ages = sources()
+            .filter_map(|(name, source)| Some((name, source.last_success_age?.as_secs_f64())));
+        let help = "Time since a source last succeeded.";
+        out.gauges("source_last_success_age", help, seconds, "source", ages)
+    }
+}
+
+/// Says each kind of metric in one call. The encoder adds `_total` and the unit to the name.
+struct Out<'a>(DescriptorEncoder<'a>);
+
+impl Out<'_> {
+    fn describe<'s>(
+        &'s mut self,
+        name: &'s str,
+        help: &str,
+        unit: Option<&'s Unit>,
+        kind: MetricType,
+    ) -> Result<MetricEncoder<'s>, fmt::Error> {
+        self.0.encode_descriptor(name, help, unit, kind)
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        self.describe(name, help, None, MetricType::Counter)?
+            .encode_counter::<NoLabelSet, _, f64>(&value, None)
+    }
+
+    fn counters<'v>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: impl IntoIterator<Item = (&'v str, u64)>,
+    ) -> fmt::Result {
+        let mut family = self.describe(name, help, None, MetricType::Counter)?;
+        for (is, value) in values {
+            family
+                .encode_family(&[(label, is)])?
+                .encode_counter::<NoLabelSet, _, f64>(&value, None)?;
+        }
+        Ok(())
+    }
+
+    fn gauge(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        value: &impl EncodeGaugeValue,
+    ) -> fmt::Result {
+        self.describe(name, help, unit, MetricType::Gauge)?
+            .encode_gauge(value)
+    }
+
+    fn gauges<'v, V: EncodeGaugeValue>(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        label: &str,
+        values: impl IntoIterator<Item = (&'v str, V)>,
+    ) -> fmt::Result {
+        let mut family = self.describe(name, help, unit, MetricType::Gauge)?;
+        for (is, value) in values {
+            family.encode_family(&[(label, is)])?.encode_gauge(&value)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "prometheus_tests.rs"]
+mod tests;
