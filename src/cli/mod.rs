@@ -15,11 +15,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use crate::cli::standin::app;
+use crate::cli::standin::config::{ConfigError, Overrides, Settings};
 pub use arguments::Arguments;
 use arguments::{Command, ConfigFile, Listen};
-// MERGE: from `crate`
-use standin::app;
-use standin::config::{ConfigError, Overrides, Settings};
 
 /// Variables of the process environment by name.
 pub type Environment = BTreeMap<String, String>;

@@ -1,5 +1,6 @@
-//! MERGE: delete this file and point its users at `crate::{app, auth, config}`. It has the
-//! signatures of rooms that are built elsewhere, so that the code here is type-checked meanwhile.
+//! MERGE: delete this file and its `mod` line, then in `src/cli` replace `crate::cli::standin::` by
+//! `crate::`. It has the signatures of rooms that are built elsewhere, so that the code here is
+//! type-checked meanwhile.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -71,9 +72,13 @@ pub mod auth {
     use std::time::Duration;
 
     pub struct Authenticator;
+    #[allow(dead_code)]
     pub struct Identity {
         pub user: UserId,
+        pub roles: Vec<String>,
         pub expires_at_ms: u64,
+        pub issued_at_ms: Option<u64>,
+        pub token_id: Option<String>,
     }
     #[derive(Debug)]
     pub struct Refusal;
@@ -82,19 +87,22 @@ pub mod auth {
             f.write_str("stand-in")
         }
     }
-    #[derive(Debug)]
+    #[allow(dead_code)]
+    #[derive(Debug, Clone, Copy)]
     pub enum Access {
-        Nothing,
+        Admin,
+        Publisher,
+        None,
     }
     impl Authenticator {
-        pub async fn start(_auth: &super::config::Auth) -> anyhow::Result<Self> {
+        pub fn start(_auth: &super::config::Auth) -> anyhow::Result<Self> {
             Ok(Self)
         }
         pub async fn verify(&self, _jwt: &str, _now_ms: u64) -> Result<Identity, Refusal> {
             Err(Refusal)
         }
         pub fn access(&self, _identity: &Identity) -> Access {
-            Access::Nothing
+            Access::None
         }
     }
     pub fn sign_hs256(
@@ -103,13 +111,17 @@ pub mod auth {
         role: &str,
         ttl: Duration,
         now_ms: u64,
-    ) -> String {
+    ) -> anyhow::Result<String> {
         let claims = serde_json::json!({
             "sub": user.as_str(), "role": role,
             "iat": now_ms / 1000, "exp": now_ms / 1000 + ttl.as_secs(),
         });
         let key = jsonwebtoken::EncodingKey::from_secret(secret.as_bytes());
-        jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap_or_default()
+        Ok(jsonwebtoken::encode(
+            &jsonwebtoken::Header::default(),
+            &claims,
+            &key,
+        )?)
     }
 }
 

@@ -10,11 +10,10 @@ use jiff::Timestamp;
 
 use super::arguments::{CheckToken, Token};
 use super::{Environment, configured, now_ms};
+use crate::cli::standin::auth::{self, Access, Authenticator, Identity};
+use crate::cli::standin::config::Settings;
 use crate::config::AuthKeys;
 use crate::domain::message::UserId;
-// MERGE: from `crate`
-use super::standin::auth::{self, Authenticator};
-use super::standin::config::Settings;
 
 /// Longest token text read, in bytes. The hub refuses them far shorter; the limit is for a file
 /// named by mistake.
@@ -48,7 +47,7 @@ pub fn sign(
     let AuthKeys::Secret(secret) = &settings.auth.keys else {
         bail!("the settings hold public keys, and with those tokens can be checked, not made");
     };
-    Ok(auth::sign_hs256(secret, user, role, ttl, now_ms()))
+    auth::sign_hs256(secret, user, role, ttl, now_ms())
 }
 
 /// Says what the configured hub would make of a token; exit 0 where it would take it, 1 where not.
@@ -62,23 +61,33 @@ pub async fn check(
 ) -> anyhow::Result<ExitCode> {
     let settings = configured(&check.config, environment)?;
     let jwt = read(&check.token)?;
-    let authenticator = Authenticator::start(&settings.auth).await?;
-    match authenticator.verify(&jwt, now_ms()).await {
-        Ok(identity) => {
-            let access = authenticator.access(&identity);
-            let until = until(identity.expires_at_ms);
-            writeln!(
-                out,
-                "taken: user {}, access {access:?}, {until}",
-                identity.user
-            )?;
-            Ok(ExitCode::SUCCESS)
+    let authenticator = Authenticator::start(&settings.auth)?;
+    let verdict = match authenticator.verify(&jwt, now_ms()).await {
+        Ok(identity) => judge(&identity, authenticator.access(&identity)),
+        Err(refusal) => Err(refusal.to_string()),
+    };
+    let (code, line) = match verdict {
+        Ok(taken) => (ExitCode::SUCCESS, format!("taken: {taken}")),
+        Err(why) => (ExitCode::FAILURE, format!("refused: {why}")),
+    };
+    writeln!(out, "{line}")?;
+    Ok(code)
+}
+
+/// What a good token is good for, or that it is good for nothing here.
+fn judge(identity: &Identity, access: Access) -> Result<String, String> {
+    let may = match access {
+        Access::Admin => "may use everything",
+        Access::Publisher => "may publish and nothing else",
+        Access::None => {
+            let roles = identity.roles.join(", ");
+            return Err(format!(
+                "the token is good, but its role is none of the permitted ones: {roles:?}"
+            ));
         }
-        Err(refusal) => {
-            writeln!(out, "refused: {refusal}")?;
-            Ok(ExitCode::FAILURE)
-        }
-    }
+    };
+    let until = until(identity.expires_at_ms);
+    Ok(format!("user {} {may}, {until}", identity.user))
 }
 
 fn until(expires_at_ms: u64) -> String {
@@ -124,6 +133,26 @@ mod tests {
         for given in ["a.b.c", " a.b.c\n", "Bearer a.b.c", &from_file] {
             assert_eq!(read(given).unwrap(), "a.b.c", "{given:?}");
         }
+    }
+
+    #[test]
+    fn a_good_token_without_a_permitted_role_is_refused_by_name() {
+        let identity = Identity {
+            user: UserId::parse("ada").unwrap(),
+            roles: vec!["guest".into()],
+            expires_at_ms: 1_767_225_600_000,
+            issued_at_ms: None,
+            token_id: None,
+        };
+        assert_eq!(
+            judge(&identity, Access::Publisher).unwrap(),
+            "user ada may publish and nothing else, until 2026-01-01T00:00:00Z"
+        );
+        assert!(
+            judge(&identity, Access::None)
+                .unwrap_err()
+                .ends_with("\"guest\"")
+        );
     }
 
     #[test]

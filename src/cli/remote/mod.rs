@@ -19,10 +19,9 @@ use serde::Deserialize;
 
 use super::arguments::{self, ADMIN_ROLE};
 use super::{Environment, configured, token};
+use crate::cli::standin::config::{ConfigError, Settings};
 use crate::config::is_loopback;
 use crate::domain::message::UserId;
-// MERGE: from `crate`
-use super::standin::config::{ConfigError, Settings};
 
 pub use publish::publish;
 pub use tail::tail;

@@ -159,6 +159,7 @@ function hear(text) {
 
 function opened(type, data) {
   failures = 0;
+  lastHeartbeat = 0; // the gap over an interruption is no interval
   const resumed = data.resumed || type === "reconnection_successful";
   count("replayed", data.replayedMessagesCount ?? data.bufferedMessagesCount);
   count("dropped", data.droppedMessagesCount);
