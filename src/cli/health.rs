@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use super::arguments::Health;
-use super::{Environment, configured, remote};
+use super::{Environment, remote, whereabouts};
 
 /// Below the default time-out of container health checks, which is 30 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,13 +31,14 @@ pub async fn ask(
     environment: &Environment,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let settings = configured(&wanted.config, environment).ok();
+    let settings = whereabouts(&wanted.config, environment);
     let base = remote::address(wanted.url.as_ref(), settings.as_ref())?;
     let request = remote::client(&base)?.get(base.join("api/health")?);
     let response = request
         .timeout(ANSWER_TIMEOUT)
         .send()
         .await
+        .map_err(reqwest::Error::without_url)
         .with_context(|| format!("no answer from {base}"))?;
     let status = response.status();
     if !status.is_success() {

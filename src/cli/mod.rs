@@ -83,13 +83,27 @@ fn settings(
     dev: bool,
 ) -> Result<Settings, ConfigError> {
     let Listen { host, port } = listen;
-    let overrides = Overrides { host, port, dev };
+    let overrides = Overrides {
+        host,
+        port,
+        dev,
+        ..Overrides::default()
+    };
     Settings::load(config.file.as_deref(), environment, &overrides)
 }
 
 /// The settings as a hub started with nothing but `config` would have them.
 fn configured(config: &ConfigFile, environment: &Environment) -> Result<Settings, ConfigError> {
     settings(config, environment, Listen::default(), false)
+}
+
+/// The settings for where a hub is, which one in development mode has without a key too. `None`
+/// where there is nothing to go by, as on a machine that only asks a hub elsewhere.
+fn whereabouts(config: &ConfigFile, environment: &Environment) -> Option<Settings> {
+    let in_development = || settings(config, environment, Listen::default(), true);
+    configured(config, environment)
+        .or_else(|_| in_development())
+        .ok()
 }
 
 /// The wall clock in milliseconds since the Unix epoch; 0 before it.

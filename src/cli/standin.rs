@@ -14,11 +14,13 @@ pub mod config {
     #[error("{0}")]
     pub struct ConfigError(String);
 
+    #[allow(dead_code)]
     #[derive(Debug, Default)]
     pub struct Overrides {
         pub host: Option<String>,
         pub port: Option<u16>,
         pub dev: bool,
+        pub dev_secret: Option<String>,
     }
 
     pub struct Settings {

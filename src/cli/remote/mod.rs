@@ -18,7 +18,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 
 use super::arguments::{self, ADMIN_ROLE};
-use super::{Environment, configured, token};
+use super::{Environment, configured, token, whereabouts};
 use crate::cli::standin::config::{ConfigError, Settings};
 use crate::config::is_loopback;
 use crate::domain::message::UserId;
@@ -53,9 +53,12 @@ enum Credentials {
 
 impl Remote {
     fn new(wanted: &arguments::Remote, environment: &Environment) -> anyhow::Result<Self> {
-        let settings = configured(&wanted.config, environment);
-        let base = address(wanted.url.as_ref(), settings.as_ref().ok())?;
-        let credentials = credentials(wanted.token.as_deref(), settings)?;
+        let place = whereabouts(&wanted.config, environment);
+        let base = address(wanted.url.as_ref(), place.as_ref())?;
+        let credentials = match &wanted.token {
+            Some(jwt) => Credentials::Given(jwt.trim().to_owned()),
+            None => own_credentials(configured(&wanted.config, environment))?,
+        };
         Ok(Self {
             client: client(&base)?,
             base,
@@ -124,13 +127,7 @@ pub fn address(named: Option<&Url>, settings: Option<&Settings>) -> anyhow::Resu
     Url::parse(&url).with_context(|| format!("the configured address {url} is no URL"))
 }
 
-fn credentials(
-    given: Option<&str>,
-    settings: Result<Settings, ConfigError>,
-) -> anyhow::Result<Credentials> {
-    if let Some(jwt) = given {
-        return Ok(Credentials::Given(jwt.trim().to_owned()));
-    }
+fn own_credentials(settings: Result<Settings, ConfigError>) -> anyhow::Result<Credentials> {
     let hint = "no token: give --token or STATSHUB_TOKEN, or the hub's own settings";
     let user = UserId::parse(OWN_USER).context("the command's own user id")?;
     let settings = settings.context(hint)?;
@@ -251,7 +248,10 @@ mod tests {
         ] {
             let environment = Environment::from([
                 ("HOST".into(), host.into()),
-                ("JWT_SECRET".into(), "x".repeat(32)),
+                (
+                    "JWT_SECRET".into(),
+                    "0123456789abcdefghijklmnopqrstuv".into(),
+                ),
             ]);
             let settings = configured(&Default::default(), &environment).unwrap();
             assert_eq!(address(None, Some(&settings)).unwrap(), url(expected));
