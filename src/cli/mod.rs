@@ -1,1 +1,136 @@
-//! (front door)
+//! The command line: what each command does, in terms of the rooms behind it.
+//!
+//! Results go to standard output and everything else to standard error, so that output can be
+//! piped. Commands that speak to a running hub (`remote`, `health`) use its public interface only,
+//! as any client would. This room decides nothing about tokens, settings or messages.
+
+mod arguments;
+mod health;
+mod remote;
+mod standin;
+mod token;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use crate::cli::standin::app;
+use crate::cli::standin::config::{ConfigError, Overrides, Settings};
+pub use arguments::Arguments;
+use arguments::{Command, ConfigFile, Listen};
+
+/// Variables of the process environment by name.
+pub type Environment = BTreeMap<String, String>;
+
+/// Does what `arguments` say, to the end: for the hub, until it was told to stop.
+///
+/// # Errors
+/// Whatever kept the command from being done; [`exit_code`] tells what to end the process with.
+pub async fn run(arguments: Arguments, environment: &Environment) -> anyhow::Result<ExitCode> {
+    let mut out = io::stdout();
+    match arguments.into_command() {
+        Command::Serve(serve) => {
+            app::serve(
+                settings(&serve.config, environment, serve.listen, serve.dev)?,
+                false,
+            )
+            .await?;
+        }
+        Command::Demo(listen) => {
+            let nowhere = ConfigFile::default();
+            app::serve(settings(&nowhere, environment, listen, true)?, true).await?;
+        }
+        Command::CheckConfig(file) => write!(out, "{}", configured(&file, environment)?.masked())?,
+        Command::CheckToken(check) => return token::check(&check, environment, &mut out).await,
+        Command::Token(wanted) => token::print(&wanted, environment, &mut out)?,
+        Command::Publish(publish) => remote::publish(&publish, environment, &mut out).await?,
+        Command::Tail(tail) => remote::tail(&tail, environment, &mut out).await?,
+        Command::Health(health) => health::ask(&health, environment, &mut out).await?,
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// 2 for settings that cannot be, like clap for arguments that cannot be; 0 where the reader of
+/// standard output went away, as in `tail | head`, which is no failure; else 1.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    let closed_pipe = |cause: &(dyn std::error::Error + 'static)| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(|cause| cause.is::<ConfigError>()) {
+        2
+    } else if error.chain().any(closed_pipe) {
+        0
+    } else {
+        1
+    }
+}
+
+/// `error` and its causes on one line, because that is what a log collector or a person scanning a
+/// terminal can use; some causes, such as a TOML error, come with a drawing of several.
+pub fn one_line(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn settings(
+    config: &ConfigFile,
+    environment: &Environment,
+    listen: Listen,
+    dev: bool,
+) -> Result<Settings, ConfigError> {
+    let Listen { host, port } = listen;
+    let overrides = Overrides {
+        host,
+        port,
+        dev,
+        ..Overrides::default()
+    };
+    Settings::load(config.file.as_deref(), environment, &overrides)
+}
+
+/// The settings as a hub started with nothing but `config` would have them.
+fn configured(config: &ConfigFile, environment: &Environment) -> Result<Settings, ConfigError> {
+    settings(config, environment, Listen::default(), false)
+}
+
+/// The settings for where a hub is, which one in development mode has without a key too. `None`
+/// where there is nothing to go by, as on a machine that only asks a hub elsewhere.
+fn whereabouts(config: &ConfigFile, environment: &Environment) -> Option<Settings> {
+    let in_development = || settings(config, environment, Listen::default(), true);
+    configured(config, environment)
+        .or_else(|_| in_development())
+        .ok()
+}
+
+/// The wall clock in milliseconds since the Unix epoch; 0 before it.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn an_error_tells_its_causes_on_one_line() {
+        let error = anyhow::anyhow!("line 3\n  |\n3 | port = x\n").context("config.toml");
+        assert_eq!(one_line(&error), "config.toml: line 3 | 3 | port = x");
+    }
+
+    #[test]
+    fn the_exit_code_tells_settings_from_other_failures_and_a_closed_pipe_is_none() {
+        let broken = Err::<(), _>(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!(exit_code(&broken.context("writing").unwrap_err()), 0);
+        assert_eq!(exit_code(&anyhow::anyhow!("refused")), 1);
+        let settings = configured(&ConfigFile::default(), &Environment::new());
+        assert_eq!(exit_code(&settings.err().unwrap().into()), 2);
+    }
+}

@@ -1,0 +1,3 @@
+//! The real program, spoken to by real clients over real sockets.
+
+mod support;

@@ -1,0 +1,332 @@
+//! The program as a child process, on a port of its own, in a directory of its own.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use super::{A, eventually, in_time, token};
+
+/// What `serve` prints on standard output once it takes requests.
+const ANNOUNCEMENT: &str = "listening on http://";
+
+/// Longest that a stop may take by the contract.
+const STOP_MAX: Duration = Duration::from_secs(10);
+
+/// How a hub is started. Its environment is empty but for what is named here.
+pub struct Start {
+    arguments: Vec<String>,
+    environment: BTreeMap<String, String>,
+    config: Option<String>,
+}
+
+impl Start {
+    /// Sets a variable, over the defaults.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.into(), value.into());
+        self
+    }
+
+    /// Takes a variable out of the defaults.
+    pub fn without_env(mut self, name: &str) -> Self {
+        self.environment.remove(name);
+        self
+    }
+
+    /// Text of `config.toml` in the hub's directory.
+    pub fn config(mut self, text: &str) -> Self {
+        self.config = Some(text.into());
+        self
+    }
+
+    /// One more word on the command line.
+    pub fn arg(mut self, word: &str) -> Self {
+        self.arguments.push(word.into());
+        self
+    }
+
+    /// The hub, once it takes requests.
+    pub async fn start(self) -> Hub {
+        Hub::spawn(self, tempfile::tempdir().expect("a directory")).await
+    }
+
+    /// Runs to the end a command that ends by itself, such as a start that is refused.
+    pub async fn run(self) -> Output {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut command = self.command(directory.path());
+        in_time(
+            "the program to end by itself",
+            command.stdin(Stdio::null()).output(),
+        )
+        .await
+        .expect("the program can be run")
+    }
+
+    fn command(&self, directory: &Path) -> Command {
+        if let Some(config) = &self.config {
+            fs::write(directory.join("config.toml"), config).expect("a config.toml");
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_statshub"));
+        command
+            .args(&self.arguments)
+            .current_dir(directory)
+            .env_clear()
+            .envs(&self.environment);
+        // Coverage is written where the test runner wants it.
+        if let Some(profile) = std::env::var_os("LLVM_PROFILE_FILE") {
+            command.env("LLVM_PROFILE_FILE", profile);
+        }
+        command.kill_on_drop(true);
+        command
+    }
+}
+
+/// A running hub. Killed when dropped; when its test has failed, what it wrote is shown.
+pub struct Hub {
+    pub address: SocketAddr,
+    child: Child,
+    start: Start,
+    directory: TempDir,
+}
+
+/// How a hub ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// `None`: by a signal.
+    pub code: Option<i32>,
+    pub took: Duration,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Hub {
+    /// A hub as the tests have it unless they say otherwise: free port, known secret.
+    pub async fn start() -> Self {
+        Self::with().start().await
+    }
+
+    pub fn with() -> Start {
+        let environment = [
+            ("HOST", "127.0.0.1"),
+            ("PORT", "0"),
+            ("JWT_SECRET", token::SECRET),
+        ];
+        let environment = environment.map(|(name, value)| (name.into(), value.into()));
+        Start {
+            arguments: Vec::new(),
+            environment: environment.into(),
+            config: None,
+        }
+    }
+
+    async fn spawn(start: Start, directory: TempDir) -> Self {
+        // Files and not pipes: a hub must not stop because a test does not read what it says.
+        let file = |name: &str| {
+            let path = directory.path().join(name);
+            File::options()
+                .create(true)
+                .append(true)
+                .open(path)
+                .expect("a file for output")
+        };
+        let already = fs::read_to_string(directory.path().join("stdout"))
+            .unwrap_or_default()
+            .len();
+        let child = start
+            .command(directory.path())
+            .stdin(Stdio::null())
+            .stdout(file("stdout"))
+            .stderr(file("stderr"))
+            .spawn()
+            .expect("the program can be run");
+        let address = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut hub = Self {
+            address,
+            child,
+            start,
+            directory,
+        };
+        hub.address = hub.announced(already).await;
+        hub
+    }
+
+    /// The address it says that it listens on, after the first `already` bytes of its output.
+    async fn announced(&mut self, already: usize) -> SocketAddr {
+        let stdout = self.path("stdout");
+        let child = &mut self.child;
+        eventually("the hub to listen", || {
+            let ended = child.try_wait().expect("a child");
+            let text = fs::read_to_string(&stdout).unwrap_or_default();
+            let address = announced(&text[already..]);
+            assert!(
+                address.is_some() || ended.is_none(),
+                "the hub did not start: {ended:?}"
+            );
+            std::future::ready(address)
+        })
+        .await
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// `http://<address>` and `path`.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// `path` below the interface's base, as in `/stats`.
+    pub fn api_url(&self, path: &str) -> String {
+        self.url(&format!("{A}{path}"))
+    }
+
+    /// A file in the hub's directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn stdout(&self) -> String {
+        fs::read_to_string(self.path("stdout")).unwrap_or_default()
+    }
+
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(self.path("stderr")).unwrap_or_default()
+    }
+
+    /// Waits until standard error has a line with `text`, and returns the first.
+    pub async fn logged(&self, text: &str) -> String {
+        eventually(&format!("{text:?} in the log"), || {
+            let log = self.stderr();
+            let line = log.lines().find(|line| line.contains(text));
+            std::future::ready(line.map(str::to_owned))
+        })
+        .await
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.child.id().expect("a hub that runs")
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let process = i32::try_from(self.process_id())
+            .ok()
+            .and_then(Pid::from_raw);
+        kill_process(process.expect("a process id"), signal).expect("a hub that runs");
+    }
+
+    /// Asks it to stop (SIGTERM) and holds it to what every stop must be: in time, exit 0, no panic
+    /// and no token in anything it wrote.
+    pub async fn stop(mut self) -> Ended {
+        self.signal(Signal::TERM);
+        let ended = self.ended().await;
+        assert_eq!(ended.code, Some(0), "a stop is no failure");
+        assert!(ended.took < STOP_MAX, "it took {:?} to stop", ended.took);
+        ended
+    }
+
+    /// Waits for an end that something else brings about.
+    pub async fn ended(&mut self) -> Ended {
+        let began = Instant::now();
+        let limit = STOP_MAX + Duration::from_secs(2);
+        let status = tokio::time::timeout(limit, self.child.wait()).await;
+        let status = status.expect("the hub did not stop").expect("a child");
+        let ended = Ended {
+            code: status.code(),
+            took: began.elapsed(),
+            stdout: self.stdout(),
+            stderr: self.stderr(),
+        };
+        self.assert_clean_output(&ended);
+        ended
+    }
+
+    /// Ends it as a crash would (SIGKILL), and keeps its directory and port for [`Self::again`].
+    pub async fn crash(&mut self) {
+        self.child.kill().await.expect("a hub that runs");
+    }
+
+    /// Starts it again after an end, in the same directory and on the same port.
+    pub async fn again(mut self) -> Self {
+        let port = self.port().to_string();
+        self.start.environment.insert("PORT".into(), port);
+        let start = std::mem::replace(&mut self.start, Self::with());
+        let empty = tempfile::tempdir().expect("a directory");
+        let directory = std::mem::replace(&mut self.directory, empty);
+        Self::spawn(start, directory).await
+    }
+
+    fn assert_clean_output(&self, ended: &Ended) {
+        assert!(
+            !ended.stderr.contains("panicked at"),
+            "the hub panicked:\n{}",
+            ended.stderr
+        );
+        // Only a hub in development mode shows a token, on purpose.
+        let shows = |word: &String| word == "--dev" || word == "demo";
+        if !self.start.arguments.iter().any(shows) {
+            let all = format!("{}{}", ended.stdout, ended.stderr);
+            let leak = all.lines().find(|line| has_jwt(line));
+            assert_eq!(leak, None, "a token was written");
+        }
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- stdout of the hub\n{}", self.stdout());
+            eprintln!("--- stderr of the hub\n{}", self.stderr());
+        }
+    }
+}
+
+fn announced(stdout: &str) -> Option<SocketAddr> {
+    let (_, rest) = stdout.split_once(ANNOUNCEMENT)?;
+    // A line that is not complete may lack a digit of the port.
+    let (address, _) = rest.split_once(['\n', ' ', '/'])?;
+    address.trim().parse().ok()
+}
+
+/// Every JWT begins with the base64 of `{"`, and so does the payload after its first dot.
+fn has_jwt(line: &str) -> bool {
+    line.match_indices("eyJ")
+        .any(|(at, _)| line[at..].contains(".eyJ"))
+}
+
+#[test]
+fn the_announced_address_is_read_once_it_is_complete() {
+    for (stdout, expected) in [
+        ("", None),
+        ("listening on http://127.0.0.1:30", None),
+        (
+            "listening on http://127.0.0.1:3001\n",
+            Some("127.0.0.1:3001"),
+        ),
+        (
+            "hello\nlistening on http://[::1]:5/ as x\n",
+            Some("[::1]:5"),
+        ),
+    ] {
+        assert_eq!(
+            announced(stdout),
+            expected.map(|text| text.parse().unwrap()),
+            "{stdout:?}"
+        );
+    }
+}
+
+#[test]
+fn a_token_in_the_output_is_found() {
+    assert!(has_jwt(&format!(
+        "GET /stream?token={}",
+        token::admin("ada")
+    )));
+    assert!(!has_jwt("eyJ alone, or a.b.c"));
+}

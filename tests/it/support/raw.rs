@@ -1,0 +1,190 @@
+//! Bytes as they are, for requests that no decent client would send, and the head and body of an
+//! answer taken apart without any help.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::in_time;
+
+/// One connection.
+pub struct RawClient {
+    stream: TcpStream,
+    /// Read from the socket and not yet taken.
+    pub pending: Vec<u8>,
+}
+
+/// Status and headers of an answer.
+#[derive(Debug, Clone)]
+pub struct Head {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+}
+
+impl RawClient {
+    pub async fn connect(address: SocketAddr) -> Self {
+        Self::connect_from(address, TcpSocket::new_v4().expect("a socket")).await
+    }
+
+    /// With a receive buffer of about `bytes`, so that the client is soon a slow one.
+    pub async fn connect_narrow(address: SocketAddr, bytes: u32) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(bytes).expect("a buffer size");
+        Self::connect_from(address, socket).await
+    }
+
+    async fn connect_from(address: SocketAddr, socket: TcpSocket) -> Self {
+        let stream = in_time("a connection", socket.connect(address))
+            .await
+            .expect("a connection");
+        stream.set_nodelay(true).expect("a socket");
+        let pending = Vec::new();
+        Self { stream, pending }
+    }
+
+    /// Sends what the other side takes; that it has hung up already is no failure of the client.
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = in_time("bytes to be taken", self.stream.write_all(bytes.as_ref())).await;
+    }
+
+    /// One more read into `pending`; false at the end, however it came.
+    pub async fn read_more(&mut self) -> bool {
+        let mut buffer = [0; 16 * 1024];
+        match self.stream.read(&mut buffer).await {
+            Ok(0) | Err(_) => false,
+            Ok(count) => {
+                self.pending.extend_from_slice(&buffer[..count]);
+                true
+            }
+        }
+    }
+
+    /// Everything up to the end of the connection.
+    pub async fn read_to_end(&mut self) -> Vec<u8> {
+        in_time("the connection to end", async {
+            while self.read_more().await {}
+        })
+        .await;
+        std::mem::take(&mut self.pending)
+    }
+
+    /// The head of an answer; what came after it stays in `pending`. `None`: the connection ended
+    /// without one.
+    pub async fn head(&mut self) -> Option<Head> {
+        in_time("the head of an answer", async {
+            loop {
+                if let Some(end) = find(&self.pending, b"\r\n\r\n") {
+                    let head: Vec<u8> = self.pending.drain(..end + 4).collect();
+                    return Some(Head::parse(&String::from_utf8_lossy(&head)));
+                }
+                if !self.read_more().await {
+                    return None;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Says goodbye properly, half of it: the other side sees the end, and this one still reads.
+    pub async fn finish(&mut self) {
+        let _ = self.stream.shutdown().await;
+    }
+
+    /// Vanishes with a reset.
+    pub fn reset(self) {
+        let linger = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        linger.expect("a socket");
+    }
+}
+
+impl Head {
+    fn parse(text: &str) -> Self {
+        let mut lines = text.split("\r\n");
+        let status = lines
+            .next()
+            .and_then(|line| line.split(' ').nth(1)?.parse().ok());
+        let header = |line: &str| {
+            let (name, value) = line.split_once(':')?;
+            Some((name.to_ascii_lowercase(), value.trim().to_owned()))
+        };
+        Self {
+            status: status.unwrap_or_else(|| panic!("no answer: {text:?}")),
+            headers: lines.filter_map(header).collect(),
+        }
+    }
+
+    /// The first header of that name, which is given in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub fn is_chunked(&self) -> bool {
+        self.header("transfer-encoding") == Some("chunked")
+    }
+}
+
+/// Takes a chunked body apart as its bytes come in.
+#[derive(Debug, Default)]
+pub struct Dechunker {
+    raw: Vec<u8>,
+    /// The last chunk, which is empty, has come: the body ended as it should.
+    pub finished: bool,
+}
+
+impl Dechunker {
+    /// What `bytes` complete. A chunk is given out when all of it is there.
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.raw.extend_from_slice(bytes);
+        let mut body = Vec::new();
+        while let Some(line) = find(&self.raw, b"\r\n") {
+            let size = String::from_utf8_lossy(&self.raw[..line]).into_owned();
+            let size = usize::from_str_radix(&size, 16)
+                .unwrap_or_else(|_| panic!("no chunk size: {size:?}"));
+            let (from, to) = (line + 2, line + 2 + size);
+            if self.raw.len() < to + 2 {
+                break;
+            }
+            assert_eq!(
+                &self.raw[to..to + 2],
+                b"\r\n",
+                "a chunk ends with a line break"
+            );
+            body.extend_from_slice(&self.raw[from..to]);
+            self.raw.drain(..to + 2);
+            self.finished |= size == 0;
+        }
+        body
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
+}
+
+#[test]
+fn a_chunked_body_is_the_same_however_it_is_cut() {
+    let raw = b"5\r\nhello\r\n1A\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\n\r\n";
+    for cut in 1..raw.len() {
+        let mut dechunker = Dechunker::default();
+        let mut body = dechunker.push(&raw[..cut]);
+        assert!(!dechunker.finished);
+        body.extend(dechunker.push(&raw[cut..]));
+        assert_eq!(body, b"helloabcdefghijklmnopqrstuvwxyz");
+        assert!(dechunker.finished);
+    }
+}
+
+#[test]
+fn a_head_is_taken_apart() {
+    let head = Head::parse("HTTP/1.1 429 Too Many Requests\r\nRetry-After:  7\r\nX: a:b\r\n\r\n");
+    assert_eq!(head.status, 429);
+    assert_eq!(head.header("retry-after"), Some("7"));
+    assert_eq!(head.header("x"), Some("a:b"));
+    assert!(!head.is_chunked());
+}
