@@ -5,6 +5,10 @@
 //! body it does so only while someone still holds the payload; one that was dropped it goes on
 //! draining for as long as the client likes to send, or to be silent, with no time limit. So a
 //! chunked payload is held here until the answer is out.
+//!
+//! That second is the server's `client_disconnect_timeout`. It must not be set below the 500 ms by
+//! which actix-http's clock may be late: a timer that has run out when it is set never wakes the
+//! connection, which then stays.
 
 use std::cell::RefCell;
 use std::pin::Pin;

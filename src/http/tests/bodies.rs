@@ -41,7 +41,7 @@ async fn a_silent_body_is_refused_after_the_time_limit() {
         client.send(&post("/double", framing, "")).await;
         client.answer().await.refuses(408, "request_timeout");
         assert!(
-            (BODY_TIMEOUT..BODY_TIMEOUT * 5).contains(&begun.elapsed()),
+            (BODY_TIMEOUT..BODY_TIMEOUT * 20).contains(&begun.elapsed()),
             "{framing}"
         );
         assert!(client.is_closed().await, "{framing}");
@@ -62,7 +62,7 @@ async fn a_dripping_body_gains_no_time_by_its_drops() {
         client.send("1\r\n \r\n").await;
     };
     answer.refuses(408, "request_timeout");
-    assert!(begun.elapsed() < BODY_TIMEOUT * 5);
+    assert!(begun.elapsed() < BODY_TIMEOUT * 20);
     assert!(client.is_closed().await);
 }
 
