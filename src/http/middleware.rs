@@ -1,0 +1,242 @@
+//! What happens around every request, whoever answers it.
+//!
+//! The app wraps, from the inside out: [`super::limit::per_ip`], [`cors`], [`outermost`]. CORS
+//! stands outside the limit so that a page of ours can read a 429, and inside the outermost so that
+//! its own refusals get the envelope.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use actix_cors::Cors;
+use actix_http::ws::HandshakeError;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    self, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::middleware::{Condition, Next};
+use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
+use futures::FutureExt;
+
+use super::client::{self, Client, X_REQUEST_ID};
+use super::reply::Problem;
+use super::unread::Shared;
+use crate::config;
+use crate::domain::message::UserId;
+
+/// Log target of the access log, so that a filter can turn it off alone.
+pub const ACCESS_LOG: &str = "statshub::access";
+
+/// Longest path in a line of the access log, in characters.
+const LOGGED_PATH_CHARS_MAX: usize = 256;
+
+/// Set unless the answer says otherwise. Answers are about one user at one moment and no cache
+/// may keep them; addresses may hold credentials and must not travel on as a referrer.
+const HEADERS: [(HeaderName, &str); 3] = [
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (CACHE_CONTROL, "no-store"),
+    (REFERRER_POLICY, "no-referrer"),
+];
+
+/// Gives the request its id, catches panics, puts every refusal into the envelope, sets the
+/// headers every answer has, and writes the access log. Stands around everything else.
+pub async fn outermost(
+    settings: web::Data<config::Http>,
+    mut req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let client = Client::of(req.request(), &settings.trusted_proxies);
+    let line = AccessLine::begin(&req, &client);
+    let payload = Shared::of(&mut req);
+    req.extensions_mut().insert(client.clone());
+
+    let call = AssertUnwindSafe(async move { next.call(req).await }).catch_unwind();
+    let result = call.await.unwrap_or_else(|_| {
+        let cause = format!("a handler panicked, request_id={:?}", client.request_id);
+        Err(Problem::internal(cause).into())
+    });
+    let result = on_response(result, |response| {
+        let mut response = in_envelope(response);
+        add_headers(&mut response, &client);
+        match payload {
+            Some(payload) => payload.until_written(response),
+            None => response,
+        }
+    });
+    line.end(&result);
+    result
+}
+
+/// Applies `change` to the answer, also when that is still an error: then there is no request to
+/// answer to any more, and the changed answer travels on inside the error.
+fn on_response(
+    result: Result<ServiceResponse<impl MessageBody + 'static>, Error>,
+    change: impl FnOnce(HttpResponse) -> HttpResponse,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    match result {
+        Ok(answer) => {
+            let (req, response) = answer.into_parts();
+            let response = change(response.map_into_boxed_body());
+            Ok(ServiceResponse::new(req, response))
+        }
+        Err(error) => {
+            let response = change(error.error_response());
+            Err(InternalError::from_response(error, response).into())
+        }
+    }
+}
+
+/// Replaces the body of what actix and its crates refuse by themselves; their headers stay, such
+/// as the WebSocket version in a 426.
+fn in_envelope(mut response: HttpResponse) -> HttpResponse {
+    let status = response.status();
+    let refused = status.is_client_error() || status.is_server_error();
+    let content_type = response.headers().get(CONTENT_TYPE);
+    let is_json =
+        content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    if !refused || is_json {
+        return response;
+    }
+    let handshake = response
+        .error()
+        .and_then(|error| error.as_error::<HandshakeError>());
+    let problem = Problem::from_status(status, handshake.map(HandshakeError::to_string));
+    let (head, body) = problem.error_response().into_parts();
+    for (name, value) in head.headers() {
+        if !response.headers().contains_key(name) || *name == CONTENT_TYPE {
+            response.headers_mut().insert(name.clone(), value.clone());
+        }
+    }
+    response.set_body(body)
+}
+
+fn add_headers(response: &mut HttpResponse, client: &Client) {
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+    if let Ok(id) = HeaderValue::from_str(&client.request_id) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+}
+
+/// One line of the access log. It has the path and never the query string, which may hold
+/// credentials; `{:?}` escapes what could break the line or turn it around.
+struct AccessLine {
+    begun: Instant,
+    method: String,
+    path: String,
+    client: Client,
+}
+
+impl AccessLine {
+    fn begin(req: &ServiceRequest, client: &Client) -> Self {
+        Self {
+            begun: Instant::now(),
+            method: req.method().to_string(),
+            path: req.path().chars().take(LOGGED_PATH_CHARS_MAX).collect(),
+            client: client.clone(),
+        }
+    }
+
+    fn end(self, result: &Result<ServiceResponse<BoxBody>, Error>) {
+        let (status, user) = match result {
+            Ok(answer) => (answer.status(), client::user(answer.request())),
+            Err(error) => (error.as_response_error().status_code(), None),
+        };
+        let level = match status {
+            StatusCode::INTERNAL_SERVER_ERROR => log::Level::Warn,
+            _ => log::Level::Info,
+        };
+        let line = self.text(status, user.as_ref(), self.begun.elapsed());
+        log::log!(target: ACCESS_LOG, level, "{line}");
+    }
+
+    /// The time is that until the head of the answer: a stream goes on for hours.
+    fn text(&self, status: StatusCode, user: Option<&UserId>, took: Duration) -> String {
+        let status = status.as_u16();
+        let ms = took.as_secs_f64() * 1000.0;
+        let user = user.map_or("-", UserId::as_str);
+        let Client { request_id, remote } = &self.client;
+        let (method, path) = (&self.method, &self.path);
+        format!(
+            "method={method:?} path={path:?} status={status} ms={ms:.1} remote={remote} \
+             user={user:?} request_id={request_id:?}"
+        )
+    }
+}
+
+/// CORS for the listed origins, answered one by one and never with `*`, since cookies are allowed.
+/// With an empty list there are no CORS headers at all, so no page of another site can read
+/// anything. An entry that is no origin is left out; checking the list is the configuration's.
+pub fn cors(allowed_origins: &[String]) -> Condition<Cors> {
+    let origins = allowed_origins.iter().filter(|origin| is_origin(origin));
+    let cors = origins.fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));
+    let cors = cors
+        .allowed_methods(["GET", "POST"])
+        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, X_REQUEST_ID])
+        .allowed_header("Last-Event-ID")
+        .expose_headers(["X-Reconnect-Token", "X-Request-Id", "Retry-After"])
+        .supports_credentials()
+        .block_on_origin_mismatch(false)
+        .max_age(600);
+    Condition::new(!allowed_origins.is_empty(), cors)
+}
+
+fn is_origin(text: &str) -> bool {
+    let authority = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    authority.is_some_and(|rest| !rest.is_empty() && !rest.contains(['/', '*', ',', ' ']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn a_line_of_the_access_log_has_no_query_and_cannot_be_broken() {
+        let uri = format!("/{}?token=CANARY", "b".repeat(300));
+        let req = TestRequest::with_uri(&uri).insert_header((X_REQUEST_ID, "r\"1"));
+        let req = req.to_srv_request();
+        let mut line = AccessLine::begin(&req, &Client::of(req.request(), &[]));
+        line.client.request_id = "r1".into();
+        let user = UserId::parse("u\u{202e}\" x=1").unwrap();
+        let expected = format!(
+            "method=\"GET\" path=\"/{}\" status=200 ms=1.5 remote=0.0.0.0 \
+             user=\"u\\u{{202e}}\\\" x=1\" request_id=\"r1\"",
+            "b".repeat(255)
+        );
+        let took = Duration::from_micros(1500);
+        assert_eq!(line.text(StatusCode::OK, Some(&user), took), expected);
+    }
+
+    #[test]
+    fn only_origins_are_taken_into_the_cors_list() {
+        for good in [
+            "https://a.example",
+            "http://localhost:5173",
+            "http://[::1]:80",
+        ] {
+            assert!(is_origin(good), "{good}");
+        }
+        for bad in [
+            "",
+            "*",
+            "null",
+            "a.example",
+            "https://",
+            "https://a/",
+            "https://*.a",
+            "ftp://a",
+        ] {
+            assert!(!is_origin(bad), "{bad}");
+        }
+    }
+}
