@@ -143,11 +143,8 @@ mod tests {
         check(&"x".repeat(123), &"x".repeat(123)).await;
         check(&"x".repeat(124), &"x".repeat(123)).await;
         check(&"é".repeat(62), &"é".repeat(61)).await;
-        check(
-            &format!("{}🦀", "x".repeat(120)),
-            &format!("{}", "x".repeat(120)),
-        )
-        .await;
+        let filled = "x".repeat(120);
+        check(&format!("{filled}🦀"), &filled).await;
     }
 
     #[actix::test]
