@@ -3,8 +3,9 @@
 //! That codec looks at a frame's length only once the whole frame has arrived, so its limit does
 //! not protect memory: a header that announces a gigabyte makes it buffer whatever comes. Also, the
 //! stream around it copies all that has arrived before it decodes anything, while an actor is handed
-//! at most 16 frames a poll, so that a flood of small frames would gather there. Therefore the guard stands between the socket and the codec: it ends
-//! the stream at the first unlawful byte, and lets one frame through at a time.
+//! at most 16 frames a poll, so that a flood of small frames would gather there. Therefore the guard
+//! stands between the socket and the codec: it ends the stream at the first unlawful byte, and lets
+//! one frame through at a time.
 //!
 //! The order of fragments, UTF-8 and what a close frame says are judged later, in
 //! [`assembly`](super::assembly).
