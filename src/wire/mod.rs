@@ -1,1 +1,3 @@
 //! (front door)
+
+pub mod websocket;

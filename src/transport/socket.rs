@@ -1,0 +1,291 @@
+//! The socket under a live connection: its options, and a handle that can end it from outside.
+//!
+//! The handle is needed because an actix connection is polled only while its client reads: a stop
+//! message to the connection of a client that has stopped reading never arrives. Shutting its
+//! socket down does.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::rt::net::TcpStream;
+use actix_web::rt::time::timeout;
+use socket2::{SockRef, Socket, TcpKeepalive};
+
+use crate::config::Outgoing;
+
+/// Time between keep-alive probes that go unanswered.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// Unanswered probes before the connection is given up. On Linux the user time-out, where it is
+/// set, decides in their place.
+const KEEPALIVE_PROBES: u32 = 3;
+
+/// A second hold on a connection's socket; clones share it.
+///
+/// It is a duplicated descriptor, so that the socket stays open until the last clone is dropped,
+/// also when actix has let go of its own: drop it soon after the connection has ended.
+#[derive(Debug, Clone)]
+pub struct Handle(Arc<Socket>);
+
+/// Sets the options that every connection has and takes a handle. For `HttpServer::on_connect`.
+///
+/// # Errors
+/// The kernel knows an option not, or there are no descriptors left.
+pub fn adopt(stream: &TcpStream, settings: &Outgoing) -> io::Result<Handle> {
+    let socket = SockRef::from(stream);
+    set_options(&socket, settings)?;
+    Ok(Handle(Arc::new(socket.try_clone()?)))
+}
+
+fn set_options(socket: &Socket, settings: &Outgoing) -> io::Result<()> {
+    // Messages are small and written whole: waiting to fill a segment would only delay them.
+    socket.set_tcp_nodelay(true)?;
+    // actix never learns of an idle peer that vanished without a word; the kernel does.
+    let keepalive = TcpKeepalive::new()
+        .with_time(settings.tcp_keepalive)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_PROBES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    set_linux_options(socket, settings)
+}
+
+#[cfg(target_os = "linux")]
+fn set_linux_options(socket: &Socket, settings: &Outgoing) -> io::Result<()> {
+    socket.set_tcp_user_timeout(Some(settings.tcp_user_timeout))?;
+    // Left to itself the kernel takes megabytes for a client that reads nothing, and the hub
+    // would think them delivered.
+    socket.set_tcp_notsent_lowat(settings.notsent_lowat_bytes)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_linux_options(_: &Socket, _: &Outgoing) -> io::Result<()> {
+    Ok(())
+}
+
+impl Handle {
+    /// Ends the connection in both directions at once. A task that waits to write to it, or to
+    /// read from it, wakes. Doing it again does nothing.
+    pub fn hang_up(&self) {
+        self.shut_down(Shutdown::Both);
+    }
+
+    /// Says that nothing more will be written; what has been is still delivered.
+    pub fn finish_writing(&self) {
+        self.shut_down(Shutdown::Write);
+    }
+
+    /// Whether the peer has ended its side or the connection is broken. Costs one system call and
+    /// never blocks. A peer that sent something nobody has read yet counts as there, because its
+    /// end is hidden behind that.
+    pub fn peer_is_gone(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        match self.0.peek(&mut byte) {
+            Ok(count) => count == 0,
+            Err(error) => !matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+            ),
+        }
+    }
+
+    /// Finishes writing, then throws away what the peer still sends until it ends its side too,
+    /// for `at_most` this long.
+    ///
+    /// Closing a socket that holds unread bytes resets the connection, and a reset makes the peer
+    /// forget what it has not read yet, such as the close frame that says what it did wrong.
+    pub async fn linger(&self, at_most: Duration) {
+        self.finish_writing();
+        // An error and running out of time mean the same: nobody is left to be polite to.
+        let _ = timeout(at_most, self.discard_input()).await;
+    }
+
+    async fn discard_input(&self) -> io::Result<()> {
+        let stream = TcpStream::from_std(self.0.try_clone()?.into())?;
+        loop {
+            stream.readable().await?;
+            match stream.try_read(&mut [0; 4096]) {
+                Ok(0) => return Ok(()),
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                _ => {}
+            }
+        }
+    }
+
+    fn shut_down(&self, how: Shutdown) {
+        if let Err(error) = self.0.shutdown(how) {
+            // As a rule: the peer was faster.
+            log::trace!("socket already down: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::rt::net::TcpListener;
+    use actix_web::rt::spawn;
+    use actix_web::rt::time::sleep;
+    use std::io::{Read, Write};
+
+    fn settings() -> Outgoing {
+        Outgoing {
+            queue_messages_max: 1,
+            queue_bytes_max: 1,
+            stall_timeout: Duration::from_secs(60),
+            notsent_lowat_bytes: 16 * 1024,
+            tcp_user_timeout: Duration::from_secs(30),
+            tcp_keepalive: Duration::from_secs(25),
+            worker_backlog_bytes_max: 1,
+        }
+    }
+
+    /// The hub's end of a loopback connection, and the client's, which nothing reads by itself.
+    async fn connect() -> (TcpStream, std::net::TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (listener.accept().await.unwrap().0, client)
+    }
+
+    /// Writes until the socket takes no more; how many bytes it took.
+    async fn write_until_jammed(stream: &TcpStream) -> usize {
+        let mut taken = 0;
+        while let Ok(writable) = timeout(Duration::from_millis(200), stream.writable()).await {
+            writable.unwrap();
+            match stream.try_write(&[b'x'; 1024]) {
+                Ok(count) => taken += count,
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        }
+        taken
+    }
+
+    /// Waits, briefly, until `condition` holds.
+    async fn eventually(condition: impl Fn() -> bool) -> bool {
+        for _ in 0..200 {
+            if condition() {
+                return true;
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+        false
+    }
+
+    #[cfg(target_os = "linux")]
+    #[actix::test]
+    async fn every_option_is_set() {
+        let (stream, _client) = connect().await;
+        adopt(&stream, &settings()).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.tcp_nodelay().unwrap());
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(
+            socket.tcp_keepalive_time().unwrap(),
+            settings().tcp_keepalive
+        );
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_INTERVAL);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_PROBES);
+        assert_eq!(
+            socket.tcp_user_timeout().unwrap(),
+            Some(settings().tcp_user_timeout)
+        );
+        assert_eq!(
+            socket.tcp_notsent_lowat().unwrap(),
+            settings().notsent_lowat_bytes
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[actix::test]
+    async fn a_client_that_reads_nothing_is_noticed_after_tens_of_kilobytes() {
+        let (stream, _client) = connect().await;
+        adopt(&stream, &settings()).unwrap();
+        let taken = write_until_jammed(&stream).await;
+        assert!(taken < 200 * 1024, "the kernel took {taken} bytes");
+    }
+
+    #[actix::test]
+    async fn hanging_up_wakes_a_writer_that_is_jammed() {
+        let (stream, _client) = connect().await;
+        let handle = adopt(&stream, &settings()).unwrap();
+        write_until_jammed(&stream).await;
+        let writer = spawn(async move {
+            loop {
+                stream.writable().await?;
+                match stream.try_write(b"x") {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    result => return result,
+                }
+            }
+        });
+        sleep(Duration::from_millis(20)).await;
+        assert!(!writer.is_finished(), "it is jammed");
+        handle.clone().hang_up();
+        let result = timeout(Duration::from_secs(1), writer).await;
+        assert!(result.expect("it woke").unwrap().is_err());
+        handle.hang_up();
+    }
+
+    #[actix::test]
+    async fn a_peer_is_there_until_it_ends_or_breaks() {
+        let (stream, mut client) = connect().await;
+        let handle = adopt(&stream, &settings()).unwrap();
+        assert!(!handle.peer_is_gone(), "quiet is not gone");
+        client.write_all(b"hello").unwrap();
+        stream.readable().await.unwrap();
+        assert!(!handle.peer_is_gone(), "neither is talking");
+        assert_eq!(stream.try_read(&mut [0; 9]).unwrap(), 5, "peeked, not read");
+        drop(client);
+        assert!(eventually(|| handle.peer_is_gone()).await);
+
+        let (stream, client) = connect().await;
+        let handle = adopt(&stream, &settings()).unwrap();
+        SockRef::from(&client)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        drop(client);
+        assert!(eventually(|| handle.peer_is_gone()).await, "reset");
+    }
+
+    #[actix::test]
+    async fn finishing_the_writing_delivers_what_was_written() {
+        let (stream, mut client) = connect().await;
+        let handle = adopt(&stream, &settings()).unwrap();
+        stream.writable().await.unwrap();
+        assert_eq!(stream.try_write(b"goodbye").unwrap(), 7);
+        handle.finish_writing();
+        let mut read = String::new();
+        client.read_to_string(&mut read).unwrap();
+        assert_eq!(read, "goodbye");
+        assert!(!handle.peer_is_gone(), "the other direction is open");
+    }
+
+    #[actix::test]
+    async fn lingering_saves_the_last_words_from_a_reset() {
+        let (stream, mut client) = connect().await;
+        let handle = adopt(&stream, &settings()).unwrap();
+        let talker = std::thread::spawn(move || {
+            client.write_all(&[b'x'; 3_000_000])?;
+            client.shutdown(Shutdown::Write)?;
+            let mut read = String::new();
+            client.read_to_string(&mut read)?;
+            io::Result::Ok(read)
+        });
+        stream.readable().await.unwrap();
+        assert_eq!(stream.try_write(b"too big").unwrap(), 7);
+        drop(stream);
+        handle.linger(Duration::from_secs(5)).await;
+        drop(handle);
+        assert_eq!(talker.join().unwrap().unwrap(), "too big");
+    }
+
+    #[actix::test]
+    async fn lingering_ends_when_the_peer_does_not() {
+        let (stream, _client) = connect().await;
+        let handle = adopt(&stream, &settings()).unwrap();
+        let before = std::time::Instant::now();
+        handle.linger(Duration::from_millis(50)).await;
+        assert!(before.elapsed() < Duration::from_secs(1));
+    }
+}
