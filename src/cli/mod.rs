@@ -7,7 +7,6 @@
 mod arguments;
 mod health;
 mod remote;
-mod standin;
 mod token;
 
 use std::collections::BTreeMap;
@@ -15,8 +14,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use crate::cli::standin::app;
-use crate::cli::standin::config::{ConfigError, Overrides, Settings};
+use crate::app;
+use crate::config::{ConfigError, Overrides, Settings};
 pub use arguments::Arguments;
 use arguments::{Command, ConfigFile, Listen};
 

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use super::arguments::{CheckToken, Token};
 use super::{Environment, configured, now_ms};
-use crate::cli::standin::auth::{self, Access, Authenticator, Identity};
-use crate::cli::standin::config::Settings;
+use crate::auth::{self, Access, Authenticator, Identity};
+use crate::config::Settings;
 use crate::config::AuthKeys;
 use crate::domain::message::UserId;
 

@@ -1,3 +1,11 @@
-//! (front door)
+//! Bytes to domain and back: JSON once, SSE framing, what a WebSocket client may say.
+//!
+//! Knows both sides' forms and decides nothing. May use the domain; never reads a clock, never does
+//! I/O. The one random thing it makes is the `messageId` of a notice, which the wire contract wants
+//! random.
 
+pub mod command;
+pub mod json;
+pub mod message;
+pub mod notice;
 pub mod websocket;

@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use super::arguments::{self, ADMIN_ROLE};
 use super::{Environment, configured, token, whereabouts};
-use crate::cli::standin::config::{ConfigError, Settings};
+use crate::config::{ConfigError, Settings};
 use crate::config::is_loopback;
 use crate::domain::message::UserId;
 

@@ -32,6 +32,7 @@ pub fn http_settings() -> config::Http {
         port: 0,
         workers: 1,
         sockets_max: 100,
+        message_bytes_max: 65_536,
         body_bytes_max: 1000,
         query_bytes_max: 100,
         header_timeout: Duration::from_secs(5),

@@ -8,6 +8,8 @@
 
 pub mod http;
 pub mod hub;
+pub mod mariadb;
+pub mod postgres;
 pub mod raw;
 pub mod sse;
 pub mod token;

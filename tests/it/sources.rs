@@ -1,10 +1,5 @@
 //! Sources against what they are for: a real PostgreSQL, a real MariaDB, a real HTTP server.
 
-#[path = "it/support/mariadb.rs"]
-mod mariadb;
-#[path = "it/support/postgres.rs"]
-mod postgres;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +13,8 @@ use statshub::domain::message::{Draft, Priority};
 use statshub::domain::pattern::MetricName;
 use statshub::source::{HubStats, SourceState, Sources};
 use tokio::sync::mpsc;
+
+use crate::support::{mariadb, postgres};
 
 const ROWS_MAX: usize = 100;
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use statshub::config::{AuthKeys, Key, Overrides, Settings, VARIABLES, known_keys};
 use toml::{Table, Value};
 
-const FILE: &str = include_str!("../config.toml");
-const DOCUMENT: &str = include_str!("../docs/configuration.md");
+const FILE: &str = include_str!("../../config.toml");
+const DOCUMENT: &str = include_str!("../../docs/configuration.md");
 const SECRET: &str = "f3b1c09d5e7a4826b0c1d2e3f4a59687";
 
 /// Keys whose value in the file is an example, because nothing holds where nothing is written, or
