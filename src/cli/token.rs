@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use super::arguments::{CheckToken, Token};
 use super::{Environment, configured, now_ms};
 use crate::auth::{self, Access, Authenticator, Identity};
-use crate::config::Settings;
 use crate::config::AuthKeys;
+use crate::config::Settings;
 use crate::domain::message::UserId;
 
 /// Longest token text read, in bytes. The hub refuses them far shorter; the limit is for a file

@@ -144,6 +144,14 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// Every metric, as of the beginning.
+    pub fn everything() -> Self {
+        Self {
+            patterns: Vec::new(),
+            unnamed: Some(MessageId::ZERO),
+        }
+    }
+
     /// What a client asks for when it connects. Nothing named means everything.
     ///
     /// # Errors

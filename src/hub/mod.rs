@@ -1,1 +1,27 @@
-//! (front door)
+//! The Hub actor, a thin shell over the domain, and its per-worker fan-out.
+//!
+//! `actor` is the one central Hub: it receives, reads the clock, asks the domain and carries out
+//! what the domain says (`effects`). Each worker thread of the HTTP server has a `fanout` actor
+//! with that worker's connections; the Hub tells it everything in one order, so nothing can fall
+//! between a snapshot and the first live message. `connection` is one live stream as the fan-out
+//! sees it, `worker` how a stream comes to be, `handle` how everybody else asks the Hub something.
+//!
+//! May use the domain, the wire, the broker, telemetry and the settings. Knows sockets only as
+//! something that can be hung up, and HTTP not at all.
+
+mod actor;
+mod clock;
+mod connection;
+mod effects;
+mod fanout;
+mod handle;
+mod messages;
+mod meter;
+mod worker;
+
+pub use actor::Hub;
+pub use clock::Clock;
+pub use connection::{Connection, Line};
+pub use handle::{Error, HubHandle};
+pub use messages::{Admitted, Chosen, Overview, Renewed};
+pub use worker::{Registration, Stream, Wanted, Worker};

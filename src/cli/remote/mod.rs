@@ -19,8 +19,8 @@ use serde::Deserialize;
 
 use super::arguments::{self, ADMIN_ROLE};
 use super::{Environment, configured, token, whereabouts};
-use crate::config::{ConfigError, Settings};
 use crate::config::is_loopback;
+use crate::config::{ConfigError, Settings};
 use crate::domain::message::UserId;
 
 pub use publish::publish;

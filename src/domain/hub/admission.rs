@@ -31,7 +31,7 @@ pub struct Connect {
 }
 
 /// By which right.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Opening {
     /// A new session, possibly going on from a position.
     New {

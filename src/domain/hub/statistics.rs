@@ -1,9 +1,12 @@
 //! What operators are shown.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{HubState, Tally};
-use crate::domain::message::{PerPriority, Transport, UserId};
+use crate::domain::backlog::Reader;
+use crate::domain::message::{Message, MessageId, PerPriority, Transport, UserId};
+use crate::domain::pattern::{MetricName, Subscription};
 use crate::domain::session::{Session, State};
 
 /// Counts over sessions and connections at one moment.
@@ -142,6 +145,18 @@ impl HubState {
         let total = chosen.len();
         let page = chosen.into_iter().skip(offset).take(limit);
         (page.map(|session| self.view(session)).collect(), total)
+    }
+
+    /// The newest message of every metric that `user` may see.
+    pub fn latest_for(&self, user: &UserId) -> BTreeMap<MetricName, Arc<Message>> {
+        let everything = Subscription::everything();
+        self.history.latest(&Reader {
+            user,
+            transport: Transport::Sse,
+            subscription: &everything,
+            since: MessageId::ZERO,
+            transport_since: MessageId::ZERO,
+        })
     }
 
     fn view(&self, session: &Session) -> SessionView {

@@ -1,0 +1,251 @@
+//! One live stream as the fan-out and its driver see it: they share this record, on one thread.
+//!
+//! It holds no timer and makes no decision. The fan-out puts in and looks after it, the driver takes
+//! out and writes; nothing of a message passes an actor's mailbox.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::worker::WorkerState;
+use crate::config;
+use crate::domain::fanout::{ConnectionKey, Outlet};
+use crate::domain::message::{Message, MessageId, Transport};
+use crate::domain::notice::Goodbye;
+use crate::domain::outbox::{Limits, Outbox, Outgoing};
+use crate::wire::notice;
+
+/// How long a stream that has been told to end may take to say its last words.
+const CLOSING_GRACE: Duration = Duration::from_millis(1500);
+/// A stream with more than this waiting is not quiet and needs no sign of life.
+const QUIET_QUEUE_MAX: usize = 64;
+
+/// The hold on a connection that works also when its client has stopped reading.
+pub trait Line {
+    /// Ends the connection in both directions at once.
+    fn hang_up(&self);
+}
+
+/// One live stream.
+pub struct Connection {
+    pub key: ConnectionKey,
+    pub transport: Transport,
+    outbox: RefCell<Outbox>,
+    /// The driver, while it waits for something to write.
+    driver: RefCell<Option<Waker>>,
+    line: Box<dyn Line>,
+    worker: Rc<WorkerState>,
+    wrote_at: Cell<Duration>,
+    /// Since when what waits has been waiting without any of it being taken.
+    stuck_since: Cell<Duration>,
+    heard_at: Cell<Duration>,
+    ending: Cell<Option<Ending>>,
+}
+
+/// It was told to end.
+#[derive(Debug, Clone, Copy)]
+struct Ending {
+    told_at: Duration,
+    /// `None`: its client said goodbye.
+    goodbye: Option<Goodbye>,
+}
+
+impl Connection {
+    pub(super) fn new(
+        key: ConnectionKey,
+        transport: Transport,
+        limits: Limits,
+        line: Box<dyn Line>,
+        worker: Rc<WorkerState>,
+    ) -> Self {
+        let now = worker.clock.mono();
+        Self {
+            key,
+            transport,
+            outbox: RefCell::new(Outbox::new(limits, Default::default())),
+            driver: RefCell::default(),
+            line,
+            worker,
+            wrote_at: Cell::new(now),
+            stuck_since: Cell::new(now),
+            heard_at: Cell::new(now),
+            ending: Cell::default(),
+        }
+    }
+
+    /// The next bytes to write. Ready with `None` when the stream has ended and all is written.
+    pub fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let mut outbox = self.outbox.borrow_mut();
+        let taken = outbox.take();
+        let wants_backlog = outbox.wants_backlog();
+        let finished = outbox.is_finished();
+        drop(outbox);
+        if wants_backlog {
+            self.worker.drained(self.key);
+        }
+        match taken {
+            Some(piece) => {
+                self.account(&piece);
+                Poll::Ready(Some(piece.bytes))
+            }
+            None if finished => Poll::Ready(None),
+            None => {
+                self.driver.replace(Some(cx.waker().clone()));
+                Poll::Pending
+            }
+        }
+    }
+
+    fn account(&self, piece: &Outgoing) {
+        let now = self.worker.clock.now();
+        self.wrote_at.set(now.mono);
+        self.stuck_since.set(now.mono);
+        let outbox = self.outbox.borrow();
+        outbox.progress().wrote_at(now.wall_ms);
+        if piece.is_message {
+            self.worker.meter.delivered();
+        }
+        if let Some(published_at) = piece.published_at {
+            let latency = now.mono.saturating_sub(published_at);
+            self.worker.meter.latency.record(latency);
+        }
+    }
+
+    /// Its client has sent something.
+    pub fn heard(&self) {
+        self.heard_at.set(self.worker.clock.mono());
+    }
+
+    /// A piece of the driver's own, such as a pong.
+    pub fn push(&self, piece: Outgoing) {
+        self.with(|outbox| outbox.push(piece));
+    }
+
+    /// What waits is still sent, then `last_words`, then the stream ends. `goodbye` is why, unless
+    /// its client wanted it.
+    pub fn finish(&self, last_words: impl IntoIterator<Item = Outgoing>, goodbye: Option<Goodbye>) {
+        if self.ending.get().is_none() {
+            let told_at = self.worker.clock.mono();
+            self.ending.set(Some(Ending { told_at, goodbye }));
+        }
+        self.with(|outbox| {
+            last_words.into_iter().for_each(|piece| outbox.push(piece));
+            outbox.finish();
+        });
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.outbox.borrow().is_finished()
+    }
+
+    /// Why it was told to end; `None` where its client went by itself.
+    pub fn goodbye(&self) -> Option<Goodbye> {
+        self.ending.get()?.goodbye
+    }
+
+    /// Nothing more can be written. Returns up to where everything was.
+    pub(super) fn abandon(&self, fanned_out: MessageId) -> MessageId {
+        let mut outbox = self.outbox.borrow_mut();
+        let position = outbox.sent_through(fanned_out);
+        outbox.abandon();
+        position
+    }
+
+    /// The client's position moves along with what was not for it; then a sign of life.
+    pub(super) fn heartbeat(&self, through: MessageId, heartbeat: &Outgoing) {
+        self.with(|outbox| {
+            if outbox.is_lagging() || outbox.len() > QUIET_QUEUE_MAX {
+                return;
+            }
+            if self.transport == Transport::Sse {
+                outbox.move_cursor(through, || notice::cursor(through));
+            }
+            outbox.push(heartbeat.clone());
+        });
+    }
+
+    /// A frame for a stream that is not busy writing anyway.
+    pub(super) fn nudge(&self, frame: &Outgoing) {
+        self.with(|outbox| {
+            if outbox.len() <= QUIET_QUEUE_MAX {
+                outbox.push(frame.clone());
+            }
+        });
+    }
+
+    /// Asks for the backlog if that is due and was missed.
+    pub(super) fn flush(&self) {
+        if self.outbox.borrow_mut().wants_backlog() {
+            self.worker.drained(self.key);
+        }
+    }
+
+    /// Ends what is stuck or silent, and says something where nothing was said for long.
+    pub(super) fn look_after(&self, now: Duration, settings: &config::Settings) {
+        let since = |then: Duration| now.saturating_sub(then);
+        let waits = !self.outbox.borrow().is_empty();
+        let overdue = self
+            .ending
+            .get()
+            .is_some_and(|ending| since(ending.told_at) >= CLOSING_GRACE);
+        let stuck = waits && since(self.stuck_since.get()) >= settings.outgoing.stall_timeout;
+        let silent = self.transport == Transport::Websocket
+            && since(self.heard_at.get()) >= 2 * settings.websocket.ping_interval;
+        if overdue || stuck || silent {
+            log::debug!(
+                "hanging up on {:?}: overdue {overdue}, stuck {stuck}, silent {silent}",
+                self.key
+            );
+            self.line.hang_up();
+        } else if self.transport == Transport::Sse
+            && !waits
+            && since(self.wrote_at.get()) >= settings.realtime.sse_comment_after
+        {
+            self.push(notice::comment());
+        }
+    }
+}
+
+impl Outlet for Rc<Connection> {
+    fn with<R>(&self, act: impl FnOnce(&mut Outbox) -> R) -> R {
+        Connection::with(self, act)
+    }
+
+    fn encode(&self, message: &Message) -> Outgoing {
+        notice::live(message, self.transport)
+    }
+}
+
+impl Connection {
+    fn with<R>(&self, act: impl FnOnce(&mut Outbox) -> R) -> R {
+        let mut outbox = self.outbox.borrow_mut();
+        let was_empty = outbox.is_empty();
+        let result = act(&mut outbox);
+        if was_empty && !outbox.is_empty() {
+            self.stuck_since.set(self.worker.clock.mono());
+        }
+        let wake = !outbox.is_empty() || outbox.is_finished();
+        drop(outbox);
+        if wake && let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+        result
+    }
+
+    pub(super) fn progress(&self) -> std::sync::Arc<crate::domain::outbox::Progress> {
+        self.outbox.borrow().progress().clone()
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("key", &self.key)
+            .field("transport", &self.transport)
+            .finish_non_exhaustive()
+    }
+}

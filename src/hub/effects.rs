@@ -1,0 +1,96 @@
+//! What the domain says, carried out: encoded once and sent to the worker it is for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix::Addr;
+
+use super::fanout::{Fanout, ToWorker};
+use super::meter::Meter;
+use crate::domain::fanout::ConnectionKey;
+use crate::domain::hub::Effects;
+use crate::domain::message::{Message, MessageId, Transport};
+use crate::domain::notice::{Goodbye, Piece};
+use crate::domain::pattern::Subscription;
+use crate::domain::session::Session;
+use crate::wire::notice;
+
+/// A worker as the Hub sees it.
+pub struct WorkerLink {
+    pub fanout: Addr<Fanout>,
+    pub meter: Arc<Meter>,
+}
+
+/// Reaches the workers, for the length of one input.
+pub struct Outlets<'a> {
+    pub workers: &'a HashMap<u16, WorkerLink>,
+    /// What `retry:` tells an EventSource.
+    pub retry: std::time::Duration,
+    /// The wall clock, for the time stamps of notices.
+    pub wall_ms: u64,
+}
+
+impl Outlets<'_> {
+    fn tell(&self, connection: ConnectionKey, what: ToWorker) {
+        if let Some(worker) = self.workers.get(&connection.worker) {
+            worker.fanout.do_send(what);
+        }
+    }
+}
+
+impl Effects for Outlets<'_> {
+    fn deliver(&mut self, message: &Arc<Message>) {
+        for worker in self.workers.values() {
+            worker.meter.handed_over(message.cost());
+            worker.fanout.do_send(ToWorker::Deliver(message.clone()));
+        }
+    }
+
+    fn attach(&mut self, session: &Session, opening: Vec<Piece>, through: MessageId) {
+        let key = session.connection.key;
+        let transport = session.transport;
+        let opening = notice::opening(&opening, transport, through, self.retry, self.wall_ms);
+        let attach = ToWorker::Attach {
+            key,
+            user: session.user().clone(),
+            subscription: session.subscription.clone(),
+            opening,
+            through,
+        };
+        self.tell(key, attach);
+    }
+
+    fn send(&mut self, to: ConnectionKey, transport: Transport, pieces: Vec<Piece>) {
+        let pieces = notice::pieces(&pieces, transport, self.wall_ms);
+        self.tell(to, ToWorker::Send(to, pieces));
+    }
+
+    fn catch_up(
+        &mut self,
+        to: ConnectionKey,
+        transport: Transport,
+        pieces: Vec<Piece>,
+        through: MessageId,
+    ) {
+        let pieces = notice::pieces(&pieces, transport, self.wall_ms);
+        let catch_up = ToWorker::CatchUp {
+            to,
+            pieces,
+            through,
+        };
+        self.tell(to, catch_up);
+    }
+
+    fn resubscribe(&mut self, connection: ConnectionKey, subscription: Subscription) {
+        self.tell(connection, ToWorker::Resubscribe(connection, subscription));
+    }
+
+    fn close(&mut self, connection: ConnectionKey, transport: Transport, goodbye: Goodbye) {
+        let close = ToWorker::Close {
+            connection,
+            last_words: notice::goodbye(goodbye, transport, self.wall_ms),
+            goodbye,
+        };
+        self.tell(connection, close);
+    }
+}

@@ -1,0 +1,304 @@
+//! How everybody else asks the Hub something: bounded, and with an answer in every case.
+
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use actix::dev::ToEnvelope;
+use actix::{Actor, Addr, Handler, Message};
+use tokio::time::sleep;
+
+use super::actor::Hub;
+use super::clock::Clock;
+use super::fanout::Fanout;
+use super::messages::*;
+use super::meter::Meter;
+use crate::broker::Durability;
+use crate::config::Settings;
+use crate::domain::fanout::ConnectionKey;
+use crate::domain::history::TooManyMetrics;
+use crate::domain::hub::{self, Change, Ended, RefreshError, Refusal, SessionFilter, SessionView};
+use crate::domain::message::{self, Draft, Json, MessageId, Transport, UserId};
+use crate::domain::pattern::{MetricName, NameError, Pattern};
+use crate::domain::session::Identity;
+use crate::telemetry::latency::Summary;
+
+/// How long a request may wait for the Hub before its sender is told to come back.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a publisher waits for workers that are behind, and how often it looks.
+const PUBLISHER_PATIENCE: Duration = Duration::from_secs(2);
+const PUBLISHER_LOOKS_EVERY: Duration = Duration::from_millis(5);
+
+/// Why the Hub did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// It is overloaded, or gone. Trying again later may help.
+    #[error("the hub is overloaded")]
+    Busy,
+    #[error("the stream was refused: {0:?}")]
+    Refused(Refusal),
+    #[error(transparent)]
+    TooManyMetrics(#[from] TooManyMetrics),
+    #[error(transparent)]
+    Pattern(#[from] NameError),
+    #[error("the token was not renewed: {0:?}")]
+    NotRenewed(RefreshError),
+}
+
+/// The Hub's address. Clones are the same hub.
+#[derive(Clone)]
+pub struct HubHandle {
+    hub: Addr<Hub>,
+    meters: Arc<RwLock<Vec<Arc<Meter>>>>,
+    workers: Arc<AtomicU16>,
+    waiting: Arc<AtomicUsize>,
+    /// Bytes that one worker may be behind before publishers have to wait.
+    worker_backlog_bytes_max: usize,
+    clock: Clock,
+}
+
+impl HubHandle {
+    pub fn new(hub: Addr<Hub>, settings: &Settings, clock: Clock) -> Self {
+        Self {
+            hub,
+            meters: Arc::default(),
+            workers: Arc::default(),
+            waiting: Arc::default(),
+            worker_backlog_bytes_max: settings.outgoing.worker_backlog_bytes_max,
+            clock,
+        }
+    }
+
+    /// What a publisher's answer promises.
+    pub fn durability(&self) -> Durability {
+        Durability::Memory
+    }
+
+    /// Publishes a batch, whole or not at all. Waits for workers that are far behind.
+    ///
+    /// # Errors
+    /// More distinct metrics than allowed, or the hub is overloaded.
+    pub async fn publish(&self, drafts: Vec<Draft>) -> Result<Vec<MessageId>, Error> {
+        self.room().await?;
+        Ok(self.ask(Publish(drafts)).await??)
+    }
+
+    /// Broadcasts an alert; `data` must be an object.
+    ///
+    /// # Errors
+    /// The hub is overloaded.
+    pub async fn alert(&self, data: Json) -> Result<MessageId, Error> {
+        self.room().await?;
+        Ok(self.ask(Alert(data)).await??)
+    }
+
+    /// Sends a test message; returns to how many connections.
+    ///
+    /// # Errors
+    /// The hub is overloaded.
+    pub async fn test(&self, user: UserId, transport: Transport) -> Result<usize, Error> {
+        Ok(self.ask(Test { user, transport }).await??)
+    }
+
+    /// Changes what one connection receives.
+    ///
+    /// # Errors
+    /// Too many patterns (nothing has changed then), or the hub is overloaded.
+    pub async fn change_connection(
+        &self,
+        key: ConnectionKey,
+        change: Change,
+        patterns: Vec<Pattern>,
+    ) -> Result<(), Error> {
+        let wanted = ChangeConnection {
+            key,
+            change,
+            patterns,
+        };
+        Ok(self.ask(wanted).await??)
+    }
+
+    /// Changes what all of a user's sessions receive; returns how many live connections it has.
+    ///
+    /// # Errors
+    /// Too many patterns for one of them (nothing has changed then), or the hub is overloaded.
+    pub async fn change_user(
+        &self,
+        user: UserId,
+        change: Change,
+        patterns: Vec<Pattern>,
+    ) -> Result<usize, Error> {
+        let wanted = ChangeUser {
+            user,
+            change,
+            patterns,
+        };
+        Ok(self.ask(wanted).await??)
+    }
+
+    /// A fresh token for a session; returns its expiry in milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// [`Error::NotRenewed`] (the old one stays), or the hub is overloaded.
+    pub async fn refresh(&self, of: Renewed, identity: Identity) -> Result<u64, Error> {
+        let answer = self.ask(Refresh { of, identity }).await?;
+        answer.map_err(Error::NotRenewed)
+    }
+
+    /// Ends streams and forgets their sessions.
+    ///
+    /// # Errors
+    /// The hub is overloaded.
+    pub async fn disconnect(&self, chosen: Chosen) -> Result<Vec<Ended>, Error> {
+        self.ask(Disconnect(chosen)).await
+    }
+
+    /// The numbers of this moment.
+    ///
+    /// # Errors
+    /// The hub is overloaded.
+    pub async fn overview(&self) -> Result<Overview, Error> {
+        let statistics = self.ask(GetStatistics).await?;
+        let meters = self.meters();
+        Ok(Overview {
+            statistics,
+            delivered: meters.iter().map(|meter| meter.delivered_total()).sum(),
+            latency: Summary::of(meters.iter().map(|meter| &meter.latency)),
+            waiting: self.waiting.load(Ordering::Relaxed),
+            uptime: self.clock.mono(),
+        })
+    }
+
+    /// One page of the sessions that `filter` picks, and how many there are in all.
+    ///
+    /// # Errors
+    /// The hub is overloaded.
+    pub async fn sessions(
+        &self,
+        filter: SessionFilter,
+        offset: usize,
+        limit: usize,
+    ) -> Result<(Vec<SessionView>, usize), Error> {
+        let wanted = GetSessions {
+            filter,
+            offset,
+            limit,
+        };
+        self.ask(wanted).await
+    }
+
+    /// The newest message of every metric that `user` may see, by name.
+    ///
+    /// # Errors
+    /// The hub is overloaded.
+    pub async fn latest(
+        &self,
+        user: UserId,
+    ) -> Result<Vec<(MetricName, Arc<message::Message>)>, Error> {
+        self.ask(GetLatest(user)).await
+    }
+
+    /// Settings that can change while running.
+    pub fn reload(&self, settings: Arc<Settings>) {
+        self.tell(Reload(settings));
+    }
+
+    /// Tells every stream goodbye. [`HubHandle::streams`] says when all have gone.
+    pub fn drain(&self) {
+        self.tell(Drain);
+    }
+
+    /// Streams that are open or being opened.
+    pub fn streams(&self) -> usize {
+        self.meters().iter().map(|meter| meter.streams()).sum()
+    }
+
+    /// Ends a connection whose new token has no permitted role, and forgets its session.
+    pub fn end(&self, key: ConnectionKey) {
+        self.tell(End(key));
+    }
+
+    pub(super) async fn connect(&self, connect: hub::Connect) -> Result<Admitted, Error> {
+        self.ask(Connect(connect)).await?.map_err(Error::Refused)
+    }
+
+    /// A number and a meter for a new worker.
+    pub(super) fn enroll(&self) -> (u16, Arc<Meter>) {
+        let meter = Arc::new(Meter::default());
+        let mut meters = self.meters.write().unwrap_or_else(PoisonError::into_inner);
+        meters.push(meter.clone());
+        (self.workers.fetch_add(1, Ordering::Relaxed), meter)
+    }
+
+    pub(super) fn worker_started(&self, number: u16, fanout: Addr<Fanout>, meter: Arc<Meter>) {
+        self.tell(WorkerStarted {
+            number,
+            fanout,
+            meter,
+        });
+    }
+
+    /// Something the Hub must hear and does not answer. There is a bounded number of these, a few
+    /// for each connection, so they need not wait for room.
+    pub(super) fn tell<M>(&self, what: M)
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        Hub: Handler<M>,
+        <Hub as Actor>::Context: ToEnvelope<Hub, M>,
+    {
+        self.hub.do_send(what);
+    }
+
+    async fn ask<M>(&self, what: M) -> Result<M::Result, Error>
+    where
+        M: Message + Send + Unpin + 'static,
+        M::Result: Send,
+        Hub: Handler<M>,
+        <Hub as Actor>::Context: ToEnvelope<Hub, M>,
+    {
+        let _waiting = Waiting::new(&self.waiting);
+        let answer = self.hub.send(what).timeout(PATIENCE).await;
+        answer.map_err(|_| Error::Busy)
+    }
+
+    /// Waits until no worker is too far behind.
+    async fn room(&self) -> Result<(), Error> {
+        let mut waited = Duration::ZERO;
+        while self.is_behind() {
+            if waited >= PUBLISHER_PATIENCE {
+                return Err(Error::Busy);
+            }
+            sleep(PUBLISHER_LOOKS_EVERY).await;
+            waited += PUBLISHER_LOOKS_EVERY;
+        }
+        Ok(())
+    }
+
+    fn is_behind(&self) -> bool {
+        let max = self.worker_backlog_bytes_max;
+        let meters = self.meters.read().unwrap_or_else(PoisonError::into_inner);
+        meters.iter().any(|meter| meter.undelivered_bytes() > max)
+    }
+
+    fn meters(&self) -> Vec<Arc<Meter>> {
+        let meters = self.meters.read().unwrap_or_else(PoisonError::into_inner);
+        meters.clone()
+    }
+}
+
+/// Counts one request that waits.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,185 @@
+//! What the Hub actor is asked and told, as actix messages.
+
+use std::sync::Arc;
+
+use actix::{Addr, Message};
+use uuid::Uuid;
+
+use super::fanout::Fanout;
+use super::meter::Meter;
+use crate::config::Settings;
+use crate::domain::fanout::ConnectionKey;
+use crate::domain::history::TooManyMetrics;
+use crate::domain::hub::{
+    self, Change, Ended, RefreshError, Refusal, SessionFilter, SessionView, Statistics,
+};
+use crate::domain::message::{self, Draft, Json, MessageId, Transport, UserId};
+use crate::domain::pattern::{MetricName, NameError, Pattern};
+use crate::domain::session::{Identity, Session};
+use crate::telemetry::latency::Summary;
+
+/// Somebody wants a stream.
+#[derive(Message)]
+#[rtype(result = "Result<Admitted, Refusal>")]
+pub struct Connect(pub hub::Connect);
+
+/// A stream was opened.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// The session's reconnect token.
+    pub token: Uuid,
+    pub connection_id: Uuid,
+    /// Whose session it is, as its token says or, for one resumed by ticket, said.
+    pub identity: Identity,
+}
+
+/// A connection has ended; everything up to `position` was handed to its socket.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Disconnected {
+    pub key: ConnectionKey,
+    pub position: MessageId,
+}
+
+/// A connection's queue is full; everything up to `position` is in it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Lagging {
+    pub key: ConnectionKey,
+    pub position: MessageId,
+}
+
+/// A lagging connection's queue has run empty.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Drained(pub ConnectionKey);
+
+/// The role of a connection's token was taken from it: the stream is to end.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct End(pub ConnectionKey);
+
+/// A batch, taken whole or refused whole.
+#[derive(Message)]
+#[rtype(result = "Result<Vec<MessageId>, TooManyMetrics>")]
+pub struct Publish(pub Vec<Draft>);
+
+/// An alert for everybody; `0` is its data, an object.
+#[derive(Message)]
+#[rtype(result = "Result<MessageId, TooManyMetrics>")]
+pub struct Alert(pub Json);
+
+/// A test message to a user's live connections of one transport. Answers how many there are.
+#[derive(Message)]
+#[rtype(result = "Result<usize, TooManyMetrics>")]
+pub struct Test {
+    pub user: UserId,
+    pub transport: Transport,
+}
+
+/// Changes what one connection receives.
+#[derive(Message)]
+#[rtype(result = "Result<(), NameError>")]
+pub struct ChangeConnection {
+    pub key: ConnectionKey,
+    pub change: Change,
+    pub patterns: Vec<Pattern>,
+}
+
+/// Changes what all of a user's sessions receive. Answers how many live connections that concerns.
+#[derive(Message)]
+#[rtype(result = "Result<usize, NameError>")]
+pub struct ChangeUser {
+    pub user: UserId,
+    pub change: Change,
+    pub patterns: Vec<Pattern>,
+}
+
+/// Which session a fresh token is for.
+#[derive(Debug, Clone, Copy)]
+pub enum Renewed {
+    Session(Uuid),
+    Connection(ConnectionKey),
+}
+
+/// A fresh token for a session. Answers its expiry in milliseconds since the Unix epoch.
+#[derive(Message)]
+#[rtype(result = "Result<u64, RefreshError>")]
+pub struct Refresh {
+    pub of: Renewed,
+    pub identity: Identity,
+}
+
+/// Whose streams an operator wants to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Chosen {
+    User(UserId),
+    Connection(Uuid),
+    /// The JWT's `jti`.
+    TokenId(String),
+    /// Tokens whose `iat` is before this, in milliseconds since the Unix epoch, or missing.
+    IssuedBefore(u64),
+}
+
+impl Chosen {
+    pub fn picks(&self, session: &Session) -> bool {
+        let identity = &session.identity;
+        match self {
+            Self::User(user) => &identity.user == user,
+            Self::Connection(id) => session.connection_id == *id,
+            Self::TokenId(id) => identity.token_id.as_ref() == Some(id),
+            Self::IssuedBefore(ms) => identity.issued_at_ms.is_none_or(|issued| issued < *ms),
+        }
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "Vec<Ended>")]
+pub struct Disconnect(pub Chosen);
+
+#[derive(Message)]
+#[rtype(result = "Statistics")]
+pub struct GetStatistics;
+
+/// The hub at one moment, as operators see it.
+#[derive(Debug, Clone)]
+pub struct Overview {
+    pub statistics: Statistics,
+    /// Messages handed to sockets.
+    pub delivered: u64,
+    pub latency: Summary,
+    /// Requests that wait for the Hub actor.
+    pub waiting: usize,
+    pub uptime: std::time::Duration,
+}
+
+#[derive(Message)]
+#[rtype(result = "(Vec<SessionView>, usize)")]
+pub struct GetSessions {
+    pub filter: SessionFilter,
+    pub offset: usize,
+    pub limit: usize,
+}
+
+#[derive(Message)]
+#[rtype(result = "Vec<(MetricName, Arc<message::Message>)>")]
+pub struct GetLatest(pub UserId);
+
+/// A worker thread has begun, with its share of the fan-out.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct WorkerStarted {
+    pub number: u16,
+    pub fanout: Addr<Fanout>,
+    pub meter: Arc<Meter>,
+}
+
+/// Settings that can change while running.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Reload(pub Arc<Settings>);
+
+/// Every stream is told goodbye; no new one is opened.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Drain;

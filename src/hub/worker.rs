@@ -1,0 +1,242 @@
+//! How a stream comes to be on a worker thread, and how it is let go.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Actor;
+use actix_rt::time::sleep;
+use jiff::Timestamp;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::clock::Clock;
+use super::connection::{Connection, Line};
+use super::fanout::Fanout;
+use super::handle::{Error, HubHandle};
+use super::messages::{Admitted, Disconnected, Drained, Lagging};
+use super::meter::Meter;
+use crate::domain::fanout::{self, ConnectionKey};
+use crate::domain::hub::{self, Opening, Refusal};
+use crate::domain::message::{MessageId, Transport};
+use crate::domain::notice::Goodbye;
+use crate::domain::outbox::Limits;
+use crate::telemetry::audit::{Action, Audit, Event};
+
+/// A connection that has just gone may be noticed a moment after its user has come back: a user
+/// who has too many gets these chances, this far apart, before being refused.
+const LIMIT_RETRIES: u32 = 5;
+const LIMIT_RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// What one worker thread's fan-out and its connections share.
+pub(super) struct WorkerState {
+    pub hub: HubHandle,
+    pub clock: Clock,
+    pub meter: Arc<Meter>,
+    pub audit: Audit,
+    pub fanout: RefCell<fanout::Fanout<Rc<Connection>>>,
+    /// Connections whose opening has not come yet.
+    pub opening: RefCell<HashMap<ConnectionKey, Rc<Connection>>>,
+}
+
+impl WorkerState {
+    pub fn drained(&self, key: ConnectionKey) {
+        self.hub.tell(Drained(key));
+    }
+
+    pub fn lagging(&self, key: ConnectionKey, position: MessageId) {
+        self.hub.tell(Lagging { key, position });
+    }
+}
+
+/// One worker thread's way to open streams. Clones are the same worker.
+#[derive(Clone)]
+pub struct Worker {
+    number: u16,
+    next: Rc<Cell<u64>>,
+    limits: Limits,
+    state: Rc<WorkerState>,
+}
+
+/// A stream that somebody asks for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub transport: Transport,
+    pub opening: Opening,
+    pub last_event_id: Option<MessageId>,
+    pub remote: String,
+    pub user_agent: String,
+    pub request_id: Arc<str>,
+}
+
+/// A stream that was granted.
+#[derive(Debug)]
+pub struct Stream {
+    pub admitted: Admitted,
+    pub connection: Rc<Connection>,
+    /// Keep it as long as the stream lives.
+    pub registration: Registration,
+}
+
+impl Worker {
+    /// Starts this thread's share of the fan-out. For each thread that serves streams.
+    ///
+    /// # Panics
+    /// Outside an actix system.
+    pub fn start(hub: HubHandle, limits: Limits, audit: Audit, clock: Clock) -> Self {
+        let (number, meter) = hub.enroll();
+        let state = Rc::new(WorkerState {
+            hub: hub.clone(),
+            clock,
+            meter: meter.clone(),
+            audit,
+            fanout: RefCell::default(),
+            opening: RefCell::default(),
+        });
+        let fanout = Fanout::new(state.clone()).start();
+        hub.worker_started(number, fanout, meter);
+        Self {
+            number,
+            next: Rc::default(),
+            limits,
+            state,
+        }
+    }
+
+    pub fn hub(&self) -> &HubHandle {
+        &self.state.hub
+    }
+
+    /// Asks the Hub for a stream; its first words come into the connection's queue by themselves.
+    /// Dropping the future at any point leaves nothing behind.
+    ///
+    /// # Errors
+    /// The Hub's refusal, or that it cannot answer.
+    pub async fn connect(&self, wanted: Wanted, line: Box<dyn Line>) -> Result<Stream, Error> {
+        let number = self.next.replace(self.next.get() + 1);
+        let key = ConnectionKey {
+            worker: self.number,
+            number,
+        };
+        let transport = wanted.transport;
+        let state = self.state.clone();
+        let connection = Rc::new(Connection::new(key, transport, self.limits, line, state));
+        let mut registration = Registration::new(connection.clone(), self.state.clone());
+        let admitted = self.admitted(key, &connection, &wanted).await?;
+        registration.admitted = Some((admitted.clone(), wanted));
+        Ok(Stream {
+            admitted,
+            connection,
+            registration,
+        })
+    }
+
+    async fn admitted(
+        &self,
+        key: ConnectionKey,
+        connection: &Connection,
+        wanted: &Wanted,
+    ) -> Result<Admitted, Error> {
+        let mut retries = LIMIT_RETRIES;
+        loop {
+            let connect = hub::Connect {
+                key,
+                transport: wanted.transport,
+                opening: wanted.opening.clone(),
+                last_event_id: wanted.last_event_id,
+                progress: connection.progress(),
+                remote: wanted.remote.clone(),
+                user_agent: wanted.user_agent.clone(),
+                fresh_token: Uuid::new_v4(),
+                fresh_connection_id: Uuid::new_v4(),
+            };
+            match self.state.hub.connect(connect).await {
+                Err(Error::Refused(Refusal::ConnectionLimit)) if retries > 0 => {
+                    retries -= 1;
+                    sleep(LIMIT_RETRY_AFTER).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
+
+/// The Hub counts a connection from when this is made until it is dropped.
+pub struct Registration {
+    connection: Rc<Connection>,
+    worker: Rc<WorkerState>,
+    admitted: Option<(Admitted, Wanted)>,
+}
+
+impl Registration {
+    fn new(connection: Rc<Connection>, worker: Rc<WorkerState>) -> Self {
+        worker.meter.opened();
+        let mut opening = worker.opening.borrow_mut();
+        opening.insert(connection.key, connection.clone());
+        drop(opening);
+        Self {
+            connection,
+            worker,
+            admitted: None,
+        }
+    }
+
+    /// Lets go of the connection; returns up to where everything was handed to its socket.
+    fn detach(&self) -> MessageId {
+        let key = self.connection.key;
+        let mut fanout = self.worker.fanout.borrow_mut();
+        let was_attached = fanout.detach(key).is_some();
+        let position = self.connection.abandon(fanout.through());
+        drop(fanout);
+        self.worker.opening.borrow_mut().remove(&key);
+        if was_attached {
+            position
+        } else {
+            MessageId::ZERO
+        }
+    }
+
+    fn record_end(&self) {
+        let Some((admitted, wanted)) = &self.admitted else {
+            return;
+        };
+        let reason = match self.connection.goodbye() {
+            None => "client_gone",
+            Some(Goodbye::Replaced) => "replaced",
+            Some(Goodbye::TokenExpired) => "token_expired",
+            Some(Goodbye::Disconnected) => "disconnected",
+            Some(Goodbye::Shutdown { .. }) => "shutdown",
+            Some(Goodbye::TooManyMessages) => "too_many_messages",
+            Some(Goodbye::Trouble) => "trouble",
+        };
+        self.worker.audit.record(Event {
+            actor: Some(admitted.identity.user.clone()),
+            role: Some(admitted.identity.role.clone()),
+            target: Some(admitted.connection_id.to_string()),
+            remote: Some(wanted.remote.clone()),
+            request_id: Some(wanted.request_id.to_string()),
+            details: Some(json!({ "transport": wanted.transport, "reason": reason })),
+            ..Event::new(Action::Disconnect, Timestamp::now())
+        });
+    }
+}
+
+impl std::fmt::Debug for Registration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Registration")
+            .field(&self.connection.key)
+            .finish()
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let key = self.connection.key;
+        let position = self.detach();
+        self.worker.hub.tell(Disconnected { key, position });
+        self.worker.meter.closed();
+        self.record_end();
+    }
+}
