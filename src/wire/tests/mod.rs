@@ -1,0 +1,4 @@
+//! What leaves the hub, read as a client reads it.
+
+mod json;
+mod message;
