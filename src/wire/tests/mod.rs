@@ -2,3 +2,4 @@
 
 mod json;
 mod message;
+mod notice;
