@@ -10,6 +10,7 @@ use super::jwks::{Remote, RemoteSettings};
 use super::keys::KeySet;
 use super::token::{self, Identity, Reason, Refusal, Rules};
 use crate::config::{self, AuthKeys};
+use crate::domain::session;
 
 /// What the bearer of a token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +112,49 @@ impl Authenticator {
         } else {
             Access::None
         }
+    }
+
+    /// `identity` as somebody who may use everything, and by which role; `None` where it may not.
+    ///
+    /// A token is taken for a leeway beyond its `exp`; its streams then live until the leeway is over.
+    pub fn as_admin(&self, identity: Identity, now_ms: u64) -> Option<session::Identity> {
+        let in_force = self.0.load();
+        self.as_holder(identity, &in_force.permitted_roles, now_ms)
+    }
+
+    /// The same for somebody who may publish at least.
+    pub fn as_publisher(&self, identity: Identity, now_ms: u64) -> Option<session::Identity> {
+        let in_force = self.0.load();
+        let roles = [
+            in_force.permitted_roles.as_slice(),
+            in_force.publisher_roles.as_slice(),
+        ];
+        self.as_holder(identity, &roles.concat(), now_ms)
+    }
+
+    fn as_holder(
+        &self,
+        identity: Identity,
+        admitted: &[String],
+        now_ms: u64,
+    ) -> Option<session::Identity> {
+        let role = identity
+            .roles
+            .into_iter()
+            .find(|role| admitted.contains(role))?;
+        let expires_at_ms = if identity.expires_at_ms <= now_ms {
+            let leeway_ms = self.0.load().rules.leeway_ms;
+            identity.expires_at_ms.saturating_add(leeway_ms)
+        } else {
+            identity.expires_at_ms
+        };
+        Some(session::Identity {
+            user: identity.user,
+            role,
+            expires_at_ms,
+            issued_at_ms: identity.issued_at_ms,
+            token_id: identity.token_id,
+        })
     }
 
     pub fn key_state(&self) -> KeyState {

@@ -102,7 +102,7 @@ impl Reason {
 /// What is asked of claims besides a signature.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    leeway_ms: u64,
+    pub(super) leeway_ms: u64,
     ttl_max_ms: Option<u64>,
     audiences: Vec<String>,
     issuers: Vec<String>,

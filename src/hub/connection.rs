@@ -15,7 +15,7 @@ use super::worker::WorkerState;
 use crate::config;
 use crate::domain::fanout::{ConnectionKey, Outlet};
 use crate::domain::message::{Message, MessageId, Transport};
-use crate::domain::notice::Goodbye;
+use crate::domain::notice::{Goodbye, Notice};
 use crate::domain::outbox::{Limits, Outbox, Outgoing};
 use crate::wire::notice;
 
@@ -123,6 +123,20 @@ impl Connection {
     /// A piece of the driver's own, such as a pong.
     pub fn push(&self, piece: Outgoing) {
         self.with(|outbox| outbox.push(piece));
+    }
+
+    /// Tells its client something about the connection itself.
+    pub fn say(&self, notice: Notice) {
+        let wall_ms = self.worker.clock.now().wall_ms;
+        let pieces = notice::pieces(&[notice.into()], self.transport, wall_ms);
+        pieces.into_iter().for_each(|piece| self.push(piece));
+    }
+
+    /// What waits is still sent, then the last words that go with `goodbye`, then the stream ends.
+    pub fn finish_with(&self, goodbye: Goodbye) {
+        let wall_ms = self.worker.clock.now().wall_ms;
+        let last_words = notice::goodbye(goodbye, self.transport, wall_ms);
+        self.finish(last_words, Some(goodbye));
     }
 
     /// What waits is still sent, then `last_words`, then the stream ends. `goodbye` is why, unless

@@ -71,7 +71,8 @@ impl Handle {
         self.shut_down(Shutdown::Both);
     }
 
-    /// Says that nothing more will be written; what has been is still delivered.
+    /// Says that nothing more will be written; what has been is still delivered. A peer that waits
+    /// for the hub to end a WebSocket goes then, and nobody has to wait for a time limit.
     pub fn finish_writing(&self) {
         self.shut_down(Shutdown::Write);
     }
@@ -87,29 +88,6 @@ impl Handle {
                 error.kind(),
                 io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
             ),
-        }
-    }
-
-    /// Finishes writing, then throws away what the peer still sends until it ends its side too,
-    /// for `at_most` this long.
-    ///
-    /// Closing a socket that holds unread bytes resets the connection, and a reset makes the peer
-    /// forget what it has not read yet, such as the close frame that says what it did wrong.
-    pub async fn linger(&self, at_most: Duration) {
-        self.finish_writing();
-        // An error and running out of time mean the same: nobody is left to be polite to.
-        let _ = timeout(at_most, self.discard_input()).await;
-    }
-
-    async fn discard_input(&self) -> io::Result<()> {
-        let stream = TcpStream::from_std(self.0.try_clone()?.into())?;
-        loop {
-            stream.readable().await?;
-            match stream.try_read(&mut [0; 4096]) {
-                Ok(0) => return Ok(()),
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-                _ => {}
-            }
         }
     }
 

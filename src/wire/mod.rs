@@ -9,3 +9,6 @@ pub mod json;
 pub mod message;
 pub mod notice;
 pub mod websocket;
+
+#[cfg(test)]
+mod tests;
