@@ -1,9 +1,4 @@
 //! What a WebSocket client may say.
-<<<<<<< HEAD
-use crate::domain::notice::Fault;
-use crate::domain::pattern::Pattern;
-#[derive(Debug, Clone, PartialEq, Eq)]
-=======
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,17 +12,10 @@ use crate::domain::pattern::{PATTERNS_MAX, Pattern};
 
 /// A client's message, checked.
 #[derive(Clone, PartialEq, Eq)]
->>>>>>> wire
 pub enum Command {
     Subscribe(Vec<Pattern>),
     Unsubscribe(Vec<Pattern>),
     Ping,
-<<<<<<< HEAD
-    Refresh { token: String },
-}
-pub fn parse(_text: &str) -> Result<Command, Fault> {
-    todo!()
-=======
     /// Go on with this JWT, which nobody has verified yet.
     Refresh {
         token: String,
@@ -269,5 +257,4 @@ mod tests {
         let command = parse(r#"{"type":"refresh","data":{"token":"e.y.J"}}"#).unwrap();
         assert!(!format!("{command:?}").contains("e.y.J"));
     }
->>>>>>> wire
 }

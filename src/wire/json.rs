@@ -15,11 +15,6 @@ pub enum JsonError {
     #[error("this is not JSON")]
     Malformed,
 }
-<<<<<<< HEAD
-/// Validates and compacts.
-pub fn compact(_text: &str) -> Result<Json, JsonError> {
-    todo!()
-=======
 
 /// Checks that `text` is one JSON value and takes out the whitespace between its tokens, which
 /// puts it on one line: inside strings JSON has no raw line breaks.
@@ -68,5 +63,4 @@ impl Scan {
         }
         true
     }
->>>>>>> wire
 }

@@ -1,8 +1,4 @@
 //! A published message, encoded once.
-<<<<<<< HEAD
-use crate::domain::message::*;
-use crate::domain::time::Now;
-=======
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -14,7 +10,6 @@ use crate::domain::message::{Json, Message, MessageId, Priority, Retain, Topic};
 use crate::domain::pattern::MetricName;
 use crate::domain::time::Now;
 
->>>>>>> wire
 /// What is to be published, with nothing left open.
 #[derive(Debug, Clone)]
 pub struct Publication {
@@ -23,11 +18,6 @@ pub struct Publication {
     pub priority: Priority,
     pub retain: Retain,
 }
-<<<<<<< HEAD
-/// Encodes.
-pub fn encode(_id: MessageId, _publication: Publication, _now: Now) -> Message {
-    todo!()
-=======
 
 /// Makes the bytes that every connection will share: the SSE event in one allocation of its exact
 /// size, with the WebSocket text and the metric's value as ranges of it. What is published is on
@@ -101,5 +91,4 @@ pub(super) fn timestamp(wall_ms: u64) -> String {
 /// A metric's name as a JSON string.
 pub(super) fn quoted(name: &MetricName) -> String {
     Value::from(name.as_str()).to_string()
->>>>>>> wire
 }
