@@ -23,8 +23,7 @@ COPY --from=builder /build/target/release/statshub /statshub
 # defaults are those of config.toml in the project.
 WORKDIR /etc/statshub
 # A container's loopback is reachable by nobody. JWT_SECRET, or a key in the file, must be given.
-ENV HOST=0.0.0.0 \
-    PORT=3001
+ENV HOST=0.0.0.0
 EXPOSE 3001
 HEALTHCHECK --interval=10s --timeout=6s --start-period=5s --retries=3 CMD ["/statshub", "health"]
 ENTRYPOINT ["/statshub"]
