@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::value::RawValue;
 
+use crate::config::Overrides;
 use crate::domain::message::{Priority, UserId};
 use crate::domain::pattern::{MetricName, Pattern};
 
@@ -72,6 +73,18 @@ pub struct Listen {
     /// Port to listen on, over PORT and the settings file; 0 takes a free one
     #[arg(long)]
     pub port: Option<u16>,
+}
+
+impl Listen {
+    /// What is said here goes over everything that is written.
+    pub fn overrides(self, dev: bool) -> Overrides {
+        Overrides {
+            host: self.host,
+            port: self.port,
+            dev,
+            ..Overrides::default()
+        }
+    }
 }
 
 #[derive(Debug, Args)]

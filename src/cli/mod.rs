@@ -15,9 +15,9 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use crate::app;
-use crate::config::{ConfigError, Overrides, Settings};
+use crate::config::{AuthKeys, ConfigError, Overrides, Settings};
 pub use arguments::Arguments;
-use arguments::{Command, ConfigFile, Listen};
+use arguments::{Command, ConfigFile, Listen, Serve};
 
 /// Variables of the process environment by name.
 pub type Environment = BTreeMap<String, String>;
@@ -30,15 +30,16 @@ pub async fn run(arguments: Arguments, environment: &Environment) -> anyhow::Res
     let mut out = io::stdout();
     match arguments.into_command() {
         Command::Serve(serve) => {
-            app::serve(
-                settings(&serve.config, environment, serve.listen, serve.dev)?,
-                false,
-            )
-            .await?;
+            let Serve {
+                config,
+                dev,
+                listen,
+            } = serve;
+            run_hub(config, environment, listen.overrides(dev), false).await?;
         }
         Command::Demo(listen) => {
             let nowhere = ConfigFile::default();
-            app::serve(settings(&nowhere, environment, listen, true)?, true).await?;
+            run_hub(nowhere, environment, listen.overrides(true), true).await?;
         }
         Command::CheckConfig(file) => write!(out, "{}", configured(&file, environment)?.masked())?,
         Command::CheckToken(check) => return token::check(&check, environment, &mut out).await,
@@ -75,31 +76,46 @@ pub fn one_line(error: &anyhow::Error) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+async fn run_hub(
+    config: ConfigFile,
+    environment: &Environment,
+    overrides: Overrides,
+    demo: bool,
+) -> anyhow::Result<()> {
+    let settings = Settings::load(config.file.as_deref(), environment, &overrides)?;
+    let environment = environment.clone();
+    let reread = move |in_force: &Settings| {
+        let mut overrides = overrides.clone();
+        // A secret that was made at the start stays, or no token would be good any more.
+        if let (true, AuthKeys::Secret(secret)) = (in_force.dev, &in_force.auth.keys) {
+            overrides.dev_secret = Some(secret.clone());
+        }
+        let mut settings = Settings::load(config.file.as_deref(), &environment, &overrides)?;
+        if demo {
+            settings.sources = in_force.sources.clone();
+        }
+        Ok(settings)
+    };
+    app::serve(settings, demo, Box::new(reread)).await
+}
+
 fn settings(
     config: &ConfigFile,
     environment: &Environment,
-    listen: Listen,
-    dev: bool,
+    overrides: &Overrides,
 ) -> Result<Settings, ConfigError> {
-    let Listen { host, port } = listen;
-    let overrides = Overrides {
-        host,
-        port,
-        dev,
-        ..Overrides::default()
-    };
-    Settings::load(config.file.as_deref(), environment, &overrides)
+    Settings::load(config.file.as_deref(), environment, overrides)
 }
 
 /// The settings as a hub started with nothing but `config` would have them.
 fn configured(config: &ConfigFile, environment: &Environment) -> Result<Settings, ConfigError> {
-    settings(config, environment, Listen::default(), false)
+    settings(config, environment, &Overrides::default())
 }
 
 /// The settings for where a hub is, which one in development mode has without a key too. `None`
 /// where there is nothing to go by, as on a machine that only asks a hub elsewhere.
 fn whereabouts(config: &ConfigFile, environment: &Environment) -> Option<Settings> {
-    let in_development = || settings(config, environment, Listen::default(), true);
+    let in_development = || settings(config, environment, &Listen::default().overrides(true));
     configured(config, environment)
         .or_else(|_| in_development())
         .ok()

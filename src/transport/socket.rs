@@ -14,6 +14,7 @@ use actix_web::rt::net::TcpStream;
 use socket2::{SockRef, Socket, TcpKeepalive};
 
 use crate::config::Outgoing;
+use crate::hub::Line;
 
 /// Time between keep-alive probes that go unanswered.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -95,6 +96,12 @@ impl Handle {
             // As a rule: the peer was faster.
             log::trace!("socket already down: {error}");
         }
+    }
+}
+
+impl Line for Handle {
+    fn hang_up(&self) {
+        Self::hang_up(self);
     }
 }
 

@@ -1,0 +1,59 @@
+//! What a start prints on standard output.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::auth::sign_hs256;
+use crate::config::{AuthKeys, Settings};
+use crate::domain::message::UserId;
+
+/// Whose token development mode makes, and for how long.
+const DEVELOPER: &str = "developer";
+const TOKEN_TTL: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// Says where the hub listens and, in development mode, how to see something at once.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn announce(
+    settings: &Settings,
+    address: SocketAddr,
+    demo: bool,
+    now_ms: u64,
+) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening on http://{address}")?;
+    if settings.dev {
+        let token = token(settings, now_ms)?;
+        if let Some(token) = token {
+            let what = if demo {
+                "a small simulated school platform, live"
+            } else {
+                "your metrics, live"
+            };
+            writeln!(out)?;
+            writeln!(out, "Open this link to see {what}:")?;
+            writeln!(out, "  http://{address}/#token={token}")?;
+            writeln!(out)?;
+            writeln!(out, "The token in it, for your own requests (good for 12 hours):")?;
+            writeln!(out, "  {token}")?;
+        }
+        writeln!(out)?;
+        writeln!(out, "Development mode: for this machine only. Ctrl-C stops it.")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// `None` where the keys are public ones, with which nothing can be signed.
+fn token(settings: &Settings, now_ms: u64) -> anyhow::Result<Option<String>> {
+    let (AuthKeys::Secret(secret), Some(user), Some(role)) = (
+        &settings.auth.keys,
+        UserId::parse(DEVELOPER),
+        settings.auth.permitted_roles.first(),
+    ) else {
+        return Ok(None);
+    };
+    sign_hs256(secret, &user, role, TOKEN_TTL, now_ms).map(Some)
+}

@@ -1,0 +1,45 @@
+//! The orderly end: streams are told, requests finished, what must be kept is written.
+
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::Data;
+use jiff::Timestamp;
+use tokio::time::{sleep, timeout};
+
+use crate::http::state::State;
+use crate::telemetry::audit::{Action, Event};
+
+/// How often it is looked whether the streams have gone.
+const LOOKS_EVERY: Duration = Duration::from_millis(10);
+/// Of the time for the whole drain, this much is kept for what comes after the streams.
+const KEPT_BACK: Duration = Duration::from_secs(3);
+/// How long the audit trail may take to be written.
+const AUDIT_WITHIN: Duration = Duration::from_secs(1);
+
+/// Ends everything, in `http.drain_timeout` at most.
+pub async fn drain(state: &Data<State>, server: ServerHandle) {
+    let limit = state.settings.load().http.drain_timeout;
+    log::info!("stopping: {} streams are told to come back", state.hub.streams());
+    state.stage.drain();
+    state.sources.stop();
+    state.hub.drain();
+    let streams = limit.saturating_sub(KEPT_BACK).max(limit / 2);
+    if timeout(streams, gone(state)).await.is_err() {
+        log::warn!("{} streams did not end in time", state.hub.streams());
+    }
+    if timeout(limit - streams, server.stop(true)).await.is_err() {
+        log::warn!("some requests did not end in time");
+    }
+    state.audit.record(Event::new(Action::Stop, Timestamp::now()));
+    if !state.audit.close(AUDIT_WITHIN) {
+        log::warn!("the audit trail was not written to its end");
+    }
+    log::info!("stopped");
+}
+
+async fn gone(state: &State) {
+    while state.hub.streams() > 0 {
+        sleep(LOOKS_EVERY).await;
+    }
+}

@@ -1,0 +1,138 @@
+//! SIGHUP: what can change while running does, the rest is named.
+
+use std::sync::Arc;
+
+use actix_web::web::Data;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::Reread;
+use crate::config::{Settings, Sessions};
+use crate::http::state::State;
+use crate::telemetry::audit::{Action, Event, Outcome};
+use crate::telemetry::log as logging;
+
+/// Reads the settings again and takes over what it can. With anything wrong in them, all stays as
+/// it was.
+pub fn reload(state: &Data<State>, reread: &Reread) {
+    state.audit.reopen();
+    let old = state.settings.load_full();
+    let outcome = match reread(&old) {
+        Ok(new) => take_over(state, &old, new).map_err(|error| format!("{error:#}")),
+        Err(error) => Err(error.to_string()),
+    };
+    let event = Event::new(Action::Reload, Timestamp::now());
+    state.audit.record(match outcome {
+        Ok(details) => Event {
+            details: Some(details),
+            ..event
+        },
+        Err(error) => {
+            log::error!("the settings stay as they were: {error}");
+            Event {
+                outcome: Outcome::Refused("invalid_settings"),
+                ..event
+            }
+        }
+    });
+}
+
+fn take_over(
+    state: &Data<State>,
+    old: &Settings,
+    written: Settings,
+) -> anyhow::Result<serde_json::Value> {
+    let changes = old.changes(&written);
+    let new = Arc::new(merged(old, written));
+    // First what can fail, so that nothing is half done.
+    logging::init(&new.log)?;
+    if new.auth != old.auth {
+        state.authenticator.reload(&new.auth)?;
+    }
+    let interval = new.realtime.update_interval;
+    if new.realtime.enabled
+        && (new.sources != old.sources || interval != old.realtime.update_interval)
+    {
+        state.sources.reload(&new.sources, interval)?;
+    }
+    state.hub.reload(new.clone());
+    state.reload(new);
+    let list = |keys: &[String]| match keys {
+        [] => "nothing".to_owned(),
+        keys => keys.join(", "),
+    };
+    log::info!("settings read again; changed: {}", list(&changes.applied));
+    if !changes.needs_restart.is_empty() {
+        log::warn!("these take a restart: {}", list(&changes.needs_restart));
+    }
+    Ok(json!({ "applied": changes.applied, "needsRestart": changes.needs_restart }))
+}
+
+/// `old`, with what can change while running taken from `new`. `config` knows the same list, and a
+/// test holds the two together.
+pub fn merged(old: &Settings, new: Settings) -> Settings {
+    let mut next = old.clone();
+    next.http.allowed_origins = new.http.allowed_origins;
+    next.realtime.update_interval = new.realtime.update_interval;
+    next.realtime.heartbeat_interval = new.realtime.heartbeat_interval;
+    next.realtime.cleanup_interval = new.realtime.cleanup_interval;
+    next.realtime.buffer_flush_interval = new.realtime.buffer_flush_interval;
+    next.sessions = Sessions {
+        backlog_messages_max: old.sessions.backlog_messages_max,
+        ..new.sessions
+    };
+    next.auth = new.auth;
+    next.limits = new.limits;
+    next.prometheus.token = new.prometheus.token;
+    next.log = new.log;
+    next.metrics = new.metrics;
+    next.sources = new.sources;
+    next
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::{Overrides, known_keys};
+
+    /// A value that `key` may have and does not have by default.
+    fn other(key: &str, default: Option<&str>) -> Option<String> {
+        let number = |text: &str| text.parse::<u64>().ok();
+        match default {
+            Some("true") => Some("false".into()),
+            Some("false") => Some("true".into()),
+            Some(text) => number(text).map(|number| (number + 1).to_string()),
+            None => None,
+        }
+        .filter(|_| !key.starts_with("metric.") && !key.starts_with("source."))
+    }
+
+    #[test]
+    fn what_the_configuration_calls_changeable_is_taken_over_and_nothing_else() {
+        let environment = BTreeMap::from([(
+            "JWT_SECRET".to_owned(),
+            "0123456789abcdef0123456789abcdef-unit".to_owned(),
+        )]);
+        let parse = |text: &str| {
+            Settings::parse("test.toml", text, &environment, &Overrides::default())
+        };
+        let old = parse("").unwrap();
+        let mut tried = 0;
+        for key in known_keys() {
+            let Some(value) = other(&key.name, key.default.as_deref()) else {
+                continue;
+            };
+            let (section, name) = key.name.split_once('.').unwrap();
+            let Ok(new) = parse(&format!("[{section}]\n{name} = {value}\n")) else {
+                continue;
+            };
+            let next = merged(&old, new.clone());
+            let expected = if key.while_running { &new } else { &old };
+            assert!(&next == expected, "{}", key.name);
+            tried += 1;
+        }
+        assert!(tried > 25, "only {tried} keys were tried");
+    }
+}

@@ -1,0 +1,90 @@
+//! The HTTP server: every setting of actix that differs from its default, and why.
+
+use std::any::Any;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix_web::dev::{Extensions, ServerHandle};
+use actix_web::rt::net::TcpStream;
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpServer, middleware::from_fn};
+
+use crate::config::Settings;
+use crate::domain::outbox::Limits;
+use crate::http::state::State;
+use crate::http::{endpoint, limit, middleware, routes};
+use crate::hub::Worker;
+use crate::transport::socket;
+
+/// Connections that may wait to be accepted: after a restart everybody comes at once.
+const BACKLOG: u32 = 4096;
+/// Seconds that requests under way may take once the streams have gone.
+const SHUTDOWN_SECONDS: u64 = 2;
+
+/// Listens and serves; returns where.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub fn start(
+    address: SocketAddr,
+    settings: &Arc<Settings>,
+    state: Data<State>,
+) -> io::Result<(ServerHandle, SocketAddr)> {
+    let outbox = Limits {
+        messages_max: settings.outgoing.queue_messages_max,
+        bytes_max: settings.outgoing.queue_bytes_max,
+    };
+    let workers = workers(settings);
+    let outgoing = settings.outgoing.clone();
+    let websocket_path = settings.websocket.path.clone();
+    let server = HttpServer::new(move || {
+        // Called once on each worker thread.
+        let worker = Worker::start(state.hub.clone(), outbox, state.audit.clone(), state.clock);
+        App::new()
+            .app_data(state.clone())
+            .app_data(Data::new(worker))
+            .configure(|config| routes::configure(config, &websocket_path))
+            .default_service(web::to(endpoint::not_found))
+            .wrap(from_fn(limit::per_ip))
+            .wrap(middleware::cors(state.clone()))
+            .wrap(from_fn(middleware::outermost))
+    })
+    .workers(workers)
+    .backlog(BACKLOG)
+    .max_connections(settings.http.sockets_max.div_ceil(workers))
+    .keep_alive(settings.http.keep_alive)
+    .client_request_timeout(settings.http.header_timeout)
+    // Nagle's algorithm would hold small messages back.
+    .tcp_nodelay(true)
+    // Otherwise an SSE client's end goes unnoticed until the second write after it.
+    .h1_allow_half_closed(false)
+    // The streams are drained first, by us.
+    .disable_signals()
+    .shutdown_timeout(SHUTDOWN_SECONDS)
+    .on_connect(move |connection: &dyn Any, extensions: &mut Extensions| {
+        let Some(stream) = connection.downcast_ref::<TcpStream>() else {
+            return;
+        };
+        match socket::adopt(stream, &outgoing) {
+            Ok(handle) => {
+                extensions.insert(handle);
+            }
+            // The request is served; a stream would be refused.
+            Err(error) => log::debug!("a connection has no handle: {error}"),
+        }
+    })
+    .bind(address)?;
+    let address = server.addrs().first().copied().unwrap_or(address);
+    let server = server.run();
+    let handle = server.handle();
+    actix_rt::spawn(server);
+    Ok((handle, address))
+}
+
+fn workers(settings: &Settings) -> usize {
+    match settings.http.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    }
+}

@@ -1,0 +1,338 @@
+//! The three endpoints that answer with a stream.
+
+use std::time::Instant;
+
+use actix_web::http::header::ACCEPT;
+use actix_web::web::{Data, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, rt};
+use jiff::Timestamp;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::access::{Caller, StreamCaller, stream_access};
+use super::body::QueryOf;
+use super::endpoint::Endpoint;
+use super::reply::{Problem, RECONNECT_TOKEN_IS_REQUIRED};
+use super::state::State;
+use super::{client, routes::BASE};
+use crate::auth::{self, TakenTicket};
+use crate::domain::hub::{Opening, Refusal};
+use crate::domain::message::{MessageId, Transport, UserId};
+use crate::domain::pattern::{PATTERNS_MAX, Pattern};
+use crate::domain::session::Identity;
+use crate::hub::{Error, Stream, Wanted, Worker};
+use crate::telemetry::audit::{Action, Event, Outcome};
+use crate::transport::commands::Services;
+use crate::transport::socket::Handle;
+use crate::transport::{sse, ws};
+
+/// Adds the streams, the WebSocket at `websocket_path`.
+pub fn configure(config: &mut ServiceConfig, websocket_path: &str) {
+    config
+        .service(Endpoint::at(&format!("{BASE}/stream")).get(stream))
+        .service(Endpoint::at(&format!("{BASE}/reconnect")).get(reconnect))
+        .service(Endpoint::at(websocket_path).get(websocket));
+}
+
+async fn stream(
+    request: HttpRequest,
+    state: Data<State>,
+    worker: Data<Worker>,
+    query: Result<QueryOf<Query>, Problem>,
+) -> Result<HttpResponse, Problem> {
+    let caller = stream_access(&request, &state, auth::Endpoint::Stream).await?;
+    let query = Asked::of(query?.0, &request)?;
+    let asking = Asking {
+        request: &request,
+        state: &state,
+        worker: &worker,
+        transport: Transport::Sse,
+    };
+    let (stream, _) = asking.open(caller, query, None).await?;
+    Ok(sse::respond(stream))
+}
+
+async fn reconnect(
+    request: HttpRequest,
+    state: Data<State>,
+    worker: Data<Worker>,
+    query: Result<QueryOf<Query>, Problem>,
+) -> Result<HttpResponse, Problem> {
+    let caller = stream_access(&request, &state, auth::Endpoint::Reconnect).await?;
+    let query = query?.0;
+    let token = query.value("token").map(str::to_owned);
+    let token = token.ok_or(Problem::invalid(RECONNECT_TOKEN_IS_REQUIRED))?;
+    let asked = Asked::of(query, &request)?;
+    let asking = Asking {
+        request: &request,
+        state: &state,
+        worker: &worker,
+        transport: Transport::Sse,
+    };
+    let (stream, _) = asking.open(caller, asked, Some(&token)).await?;
+    Ok(sse::respond(stream))
+}
+
+async fn websocket(
+    request: HttpRequest,
+    payload: Payload,
+    state: Data<State>,
+    worker: Data<Worker>,
+    query: Result<QueryOf<Query>, Problem>,
+) -> actix_web::Result<HttpResponse> {
+    let caller = stream_access(&request, &state, auth::Endpoint::WebSocket).await?;
+    let settings = state.settings.load().websocket.clone();
+    if !settings.enabled {
+        let text = "WebSocket is switched off in the configuration; use the event stream";
+        return Err(Problem::unavailable(text, super::reply::LATER).into());
+    }
+    let handshake = ws::handshake(&request)?;
+    let query = query?.0;
+    let token = query.value("reconnectToken").map(str::to_owned);
+    let asked = Asked::of(query, &request)?;
+    let asking = Asking {
+        request: &request,
+        state: &state,
+        worker: &worker,
+        transport: Transport::Websocket,
+    };
+    let (stream, socket) = asking.open(caller, asked, token.as_deref()).await?;
+    let services = Services {
+        hub: state.hub.clone(),
+        authenticator: state.authenticator.clone(),
+        audit: state.audit.clone(),
+        clock: state.clock,
+        identity: stream.admitted.identity.clone(),
+        remote: client::remote(&request).to_string().into(),
+        request_id: client::request_id(&request),
+    };
+    Ok(ws::respond(
+        handshake, payload, stream, socket, services, &settings,
+    ))
+}
+
+/// The query of a stream, in which a name may come more than once.
+#[derive(Debug, serde::Deserialize)]
+#[serde(transparent)]
+struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// The first value that is not empty: a page that fills in a template has nothing to say then.
+    fn value(&self, wanted: &str) -> Option<&str> {
+        self.values(wanted).find(|value| !value.is_empty())
+    }
+
+    fn values<'a>(&'a self, wanted: &'a str) -> impl Iterator<Item = &'a str> {
+        let named = self.0.iter().filter(move |(name, _)| name == wanted);
+        named.map(|(_, value)| value.as_str())
+    }
+}
+
+/// What a client asks for besides a stream.
+struct Asked {
+    patterns: Vec<Pattern>,
+    last_event_id: Option<MessageId>,
+    user: Option<String>,
+}
+
+impl Asked {
+    fn of(query: Query, request: &HttpRequest) -> Result<Self, Problem> {
+        let names = query.values("metrics").flat_map(|list| list.split(','));
+        let names: Vec<&str> = names.map(str::trim).filter(|name| !name.is_empty()).collect();
+        if names.len() > PATTERNS_MAX {
+            let text = format!("A stream takes at most {PATTERNS_MAX} metrics");
+            return Err(Problem::invalid(text));
+        }
+        let patterns = names.into_iter().map(Pattern::parse);
+        let patterns = patterns.collect::<Result<_, _>>();
+        Ok(Self {
+            patterns: patterns.map_err(|error| Problem::invalid(error.to_string()))?,
+            last_event_id: last_event_id(&query, request),
+            user: query.value("userId").map(str::to_owned),
+        })
+    }
+}
+
+/// The larger of header and parameter: a native EventSource repeats the URL it was made with and
+/// adds what it has seen since. What is no id of ours says nothing.
+fn last_event_id(query: &Query, request: &HttpRequest) -> Option<MessageId> {
+    let header = request.headers().get("Last-Event-ID");
+    let header = header.and_then(|value| value.to_str().ok());
+    let given = header.into_iter().chain(query.value("lastEventId"));
+    given.filter_map(MessageId::parse).max()
+}
+
+/// A request for a stream.
+struct Asking<'a> {
+    request: &'a HttpRequest,
+    state: &'a State,
+    worker: &'a Worker,
+    transport: Transport,
+}
+
+impl Asking<'_> {
+    /// Opens the stream, or resumes the session of `reconnect_token`.
+    async fn open(
+        &self,
+        caller: StreamCaller,
+        asked: Asked,
+        reconnect_token: Option<&str>,
+    ) -> Result<(Stream, Handle), Problem> {
+        self.check_open()?;
+        let socket = self.socket()?;
+        let token = reconnect_token.map(reconnect_token_of);
+        let remote = client::remote(self.request);
+        let (who, ticket, opening) = match caller {
+            StreamCaller::Token(caller) => {
+                let opening = opening(caller.identity.clone(), token, None, asked.patterns);
+                (Some(caller), None, opening)
+            }
+            StreamCaller::Ticket(ticket, caller) => {
+                let hash = Some(ticket.hash.into());
+                let opening = opening(caller.identity.clone(), token, hash, asked.patterns);
+                (Some(caller), Some(ticket), opening)
+            }
+            StreamCaller::SpentTicket(hash) => {
+                // It admits nothing but going on where its session was.
+                let resumes = token.is_some() || asked.last_event_id.is_some();
+                let opening = Opening::ByTicket {
+                    ticket: hash.into(),
+                    token: token.flatten(),
+                };
+                (None, None, resumes.then_some(opening))
+            }
+        };
+        let user = who.as_ref().map(|caller| &caller.identity.user);
+        if user.zip(asked.user.as_ref()).is_some_and(|(own, given)| own.as_str() != given) {
+            return Err(Problem::forbidden("userId is not the user of the token"));
+        }
+        let resumes = token.is_some() || asked.last_event_id.is_some();
+        let wanted = opening.map(|opening| Wanted {
+            transport: self.transport,
+            opening,
+            last_event_id: asked.last_event_id,
+            remote: remote.to_string(),
+            user_agent: client::user_agent(self.request),
+            request_id: client::request_id(self.request),
+        });
+        let answer = match wanted {
+            Some(wanted) => self.worker.connect(wanted, Box::new(socket.clone())).await,
+            // Tokens that cannot be any are as unknown as those that could.
+            None if token.is_some() => Err(Error::Refused(Refusal::UnknownToken)),
+            None => Err(Error::Refused(Refusal::UnknownTicket)),
+        };
+        match answer {
+            Ok(stream) => {
+                self.record_opened(&stream, resumes);
+                Ok((stream, socket))
+            }
+            Err(error) => Err(self.refuse(error, who, ticket, resumes).await),
+        }
+    }
+
+    fn check_open(&self) -> Result<(), Problem> {
+        if !self.state.settings.load().realtime.enabled {
+            let text = "Streaming is switched off in the configuration";
+            return Err(Problem::unavailable(text, super::reply::LATER));
+        }
+        if self.state.stage.is_draining() {
+            return Err(self.draining());
+        }
+        Ok(())
+    }
+
+    /// A native EventSource that gets any status but 200 is dead for good, while one whose
+    /// connection breaks tries again: it is kinder to break it than to answer.
+    fn draining(&self) -> Problem {
+        let accepts = self.request.headers().get(ACCEPT);
+        let is_event_source = accepts
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.contains("text/event-stream"));
+        if is_event_source && let Ok(socket) = self.socket() {
+            socket.hang_up();
+        }
+        Error::Refused(Refusal::Draining).into()
+    }
+
+    /// Without a hold on its socket a stream whose client stops reading could not be ended.
+    fn socket(&self) -> Result<Handle, Problem> {
+        let socket = self.request.conn_data::<Handle>().cloned();
+        socket.ok_or(Error::Busy.into())
+    }
+
+    async fn refuse(
+        &self,
+        error: Error,
+        who: Option<Caller>,
+        ticket: Option<TakenTicket>,
+        resumes: bool,
+    ) -> Problem {
+        if let Some(ticket) = ticket {
+            self.state.tickets.put_back(ticket);
+        }
+        if error == Error::Refused(Refusal::Draining) {
+            return self.draining();
+        }
+        let problem: Problem = error.clone().into();
+        let action = if resumes { Action::Resume } else { Action::Connect };
+        if let Some(caller) = who {
+            self.state.audit.record(Event {
+                outcome: Outcome::Refused(problem.code().as_str()),
+                ..caller.event(action)
+            });
+            if error == Error::Refused(Refusal::UnknownToken) {
+                self.slow_down(&caller.identity.user).await;
+            }
+        }
+        problem
+    }
+
+    /// Who guesses reconnect tokens has to wait.
+    async fn slow_down(&self, user: &UserId) {
+        let failed = &self.state.failed_resumes;
+        let delay = failed.count(user, client::remote(self.request), Instant::now());
+        rt::time::sleep(delay).await;
+    }
+
+    fn record_opened(&self, stream: &Stream, resumes: bool) {
+        let action = if resumes { Action::Resume } else { Action::Connect };
+        let identity = &stream.admitted.identity;
+        client::remember_user(self.request, identity.user.clone());
+        self.state.audit.record(Event {
+            actor: Some(identity.user.clone()),
+            role: Some(identity.role.clone()),
+            target: Some(stream.admitted.connection_id.to_string()),
+            remote: Some(client::remote(self.request).to_string()),
+            request_id: Some(client::request_id(self.request).to_string()),
+            details: Some(json!({ "transport": self.transport })),
+            ..Event::new(action, Timestamp::now())
+        });
+    }
+}
+
+/// `None` where the reconnect token cannot be one.
+fn opening(
+    identity: Identity,
+    token: Option<Option<Uuid>>,
+    ticket: Option<crate::domain::session::TicketHash>,
+    patterns: Vec<Pattern>,
+) -> Option<Opening> {
+    match token {
+        None => Some(Opening::New {
+            identity,
+            patterns,
+            ticket,
+        }),
+        Some(token) => token.map(|token| Opening::Resume {
+            identity,
+            token,
+            ticket,
+        }),
+    }
+}
+
+/// Only in the form in which the hub gives them out.
+fn reconnect_token_of(text: &str) -> Option<Uuid> {
+    let token = Uuid::try_parse(text).ok()?;
+    (token.hyphenated().to_string() == text).then_some(token)
+}
