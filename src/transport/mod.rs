@@ -9,9 +9,11 @@
 //! May use the hub, the wire, authentication (for tokens renewed on a live stream), the audit trail
 //! and the settings. Knows no routes.
 
-pub mod assembly;
+mod assembly;
 mod body;
-pub mod frame_guard;
-pub mod pace;
+pub mod commands;
+mod frame_guard;
+mod pace;
 pub mod socket;
 pub mod sse;
+pub mod ws;

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
-use actix_web::rt::time::timeout;
 use socket2::{SockRef, Socket, TcpKeepalive};
 
 use crate::config::Outgoing;
@@ -237,33 +236,5 @@ mod tests {
         client.read_to_string(&mut read).unwrap();
         assert_eq!(read, "goodbye");
         assert!(!handle.peer_is_gone(), "the other direction is open");
-    }
-
-    #[actix::test]
-    async fn lingering_saves_the_last_words_from_a_reset() {
-        let (stream, mut client) = connect().await;
-        let handle = adopt(&stream, &settings()).unwrap();
-        let talker = std::thread::spawn(move || {
-            client.write_all(&[b'x'; 3_000_000])?;
-            client.shutdown(Shutdown::Write)?;
-            let mut read = String::new();
-            client.read_to_string(&mut read)?;
-            io::Result::Ok(read)
-        });
-        stream.readable().await.unwrap();
-        assert_eq!(stream.try_write(b"too big").unwrap(), 7);
-        drop(stream);
-        handle.linger(Duration::from_secs(5)).await;
-        drop(handle);
-        assert_eq!(talker.join().unwrap().unwrap(), "too big");
-    }
-
-    #[actix::test]
-    async fn lingering_ends_when_the_peer_does_not() {
-        let (stream, _client) = connect().await;
-        let handle = adopt(&stream, &settings()).unwrap();
-        let before = std::time::Instant::now();
-        handle.linger(Duration::from_millis(50)).await;
-        assert!(before.elapsed() < Duration::from_secs(1));
     }
 }

@@ -4,28 +4,24 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use actix::fut::wrap_future;
-use actix::{Actor, ActorContext, Addr, AsyncContext, StreamHandler};
+use actix::fut::{ActorFutureExt, wrap_future};
+use actix::{Actor, Addr, AsyncContext, StreamHandler};
 use actix_http::ws::Codec;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, rt};
-use actix_web_actors::ws::{
-    HandshakeError, Message, ProtocolError, WebsocketContext, handshake_with_protocols,
-};
+use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext, handshake_with_protocols};
 
 use super::assembly::{Assembled, Assembly, close_answer, close_code_for};
 use super::body::StreamBody;
-use super::frame_guard::{self, FrameGuard};
+use super::commands::{self, Services};
+use super::frame_guard::{FrameGuard, Verdict};
 use super::pace::{self, Pace};
 use super::socket::Handle;
-use crate::auth::{Access, Authenticator};
 use crate::config;
-use crate::domain::hub::{Change, RefreshError};
 use crate::domain::notice::{Fault, Goodbye, Notice};
 use crate::domain::outbox::Outgoing;
-use crate::domain::pattern::{NameError, Pattern};
-use crate::hub::{Connection, Error, HubHandle, Registration, Renewed, Stream};
-use crate::wire::command::{self, Command};
+use crate::hub::{Connection, Registration, Stream};
+use crate::wire::command;
 use crate::wire::websocket::{Closing, pong_frame};
 
 /// The subprotocol of the hub.
@@ -33,12 +29,141 @@ pub const PROTOCOL: &str = "statshub";
 /// By then the last bytes have been handed to the kernel, unless the client is too slow for them.
 const LAST_BYTES_WITHIN: Duration = Duration::from_millis(50);
 
-/// What a connection needs besides its stream.
-#[derive(Clone)]
-pub struct Services {
-    pub hub: HubHandle,
-    pub authenticator: Authenticator,
-    /// The identity in the domain's terms, for one that has access.
-    pub admit: fn(&Authenticator, crate::auth::Identity) -> Option<crate::domain::session::Identity>,
-    pub now_ms: fn() -> u64,
+/// The life of one WebSocket connection, and what its client says.
+struct WsConnection {
+    /// The Hub counts it from before this starts until it is dropped.
+    registration: Registration,
+    connection: Rc<Connection>,
+    services: Rc<Services>,
+    assembly: Assembly,
+    pace: Pace,
+    /// Why the frame guard ended the client's stream, once it has.
+    verdict: Rc<Cell<Option<Verdict>>>,
+    /// An actor whose address nobody has would end at once.
+    address: Option<Addr<Self>>,
+}
+
+/// Checks that `request` asks for a WebSocket, before anything is done for it.
+///
+/// # Errors
+/// It does not, or for a version nobody speaks any more.
+pub fn handshake(request: &HttpRequest) -> actix_web::Result<HttpResponseBuilder> {
+    Ok(handshake_with_protocols(request, &[PROTOCOL])?)
+}
+
+/// The response to a good handshake, and all that follows on it.
+pub fn respond(
+    mut handshake: HttpResponseBuilder,
+    payload: Payload,
+    stream: Stream,
+    socket: Handle,
+    services: Services,
+    settings: &config::WebSocket,
+) -> HttpResponse {
+    let payload = FrameGuard::new(payload, settings.message_bytes_max);
+    let actor = WsConnection {
+        registration: stream.registration,
+        connection: stream.connection.clone(),
+        services: Rc::new(services),
+        assembly: Assembly::new(settings.message_bytes_max, settings.fragments_max),
+        pace: Pace::new(settings.messages_per_second, settings.message_burst),
+        verdict: payload.verdict(),
+        address: None,
+    };
+    let codec = Codec::new().max_size(settings.message_bytes_max);
+    let context = WebsocketContext::with_codec(actor, payload, codec);
+    let body = StreamBody::new(context, stream.connection).at_end(move || {
+        // actix flushes what is left, and drains what the client still sends for a while.
+        rt::spawn(async move {
+            rt::time::sleep(LAST_BYTES_WITHIN).await;
+            socket.finish_writing();
+        });
+    });
+    handshake.body(body)
+}
+
+impl WsConnection {
+    fn close(&self, closing: Closing, ctx: &mut WebsocketContext<Self>) {
+        let frame = Outgoing::notice(closing.frame());
+        self.connection.finish([frame], None);
+        // A broken stream repeats its error for as long as it is asked.
+        ctx.cancel_future(ctx.handle());
+    }
+
+    fn handle_frame(&mut self, message: Message, ctx: &mut WebsocketContext<Self>) {
+        let assembled = match message {
+            Message::Text(text) => self.assembly.text(text),
+            Message::Binary(_) => self.assembly.binary(),
+            Message::Continuation(item) => self.assembly.fragment(item),
+            Message::Ping(payload) => {
+                let pong = Outgoing::notice(pong_frame(&payload));
+                return self.connection.push(pong);
+            }
+            Message::Close(reason) => return self.close(close_answer(reason.as_ref()), ctx),
+            Message::Pong(_) | Message::Nop => return,
+        };
+        match assembled {
+            Assembled::Whole(text) => self.obey(&text, ctx),
+            Assembled::Pending => {}
+            Assembled::Refused(closing) => self.close(closing, ctx),
+        }
+    }
+
+    /// Carries out what the client wants. The next message waits until that is done, so that they
+    /// take effect in their order.
+    fn obey(&self, text: &str, ctx: &mut WebsocketContext<Self>) {
+        match command::parse(text) {
+            Err(fault) => self.connection.say(Notice::Error(fault)),
+            Ok(command) => {
+                let services = self.services.clone();
+                let connection = self.connection.clone();
+                let work = async move { commands::obey(command, &connection, &services).await };
+                ctx.wait(wrap_future(work).map(|(), _: &mut Self, _| ()));
+            }
+        }
+    }
+}
+
+impl Actor for WsConnection {
+    type Context = WebsocketContext<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.address = Some(ctx.address());
+        log::debug!("{:?} streams", self.registration);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        log::debug!("{:?} has ended", self.registration);
+    }
+}
+
+impl StreamHandler<Result<Message, ProtocolError>> for WsConnection {
+    fn handle(&mut self, item: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
+        if self.connection.is_finished() {
+            return;
+        }
+        self.connection.heard();
+        let message = match item {
+            Ok(message) => message,
+            Err(error) => {
+                log::debug!("{:?}: {error}", self.registration);
+                return self.close(close_code_for(&error), ctx);
+            }
+        };
+        match self.pace.admit(Instant::now()) {
+            pace::Verdict::Admit => self.handle_frame(message, ctx),
+            pace::Verdict::Ignore { tell: true } => {
+                self.connection.say(Notice::Error(Fault::RateLimited));
+            }
+            pace::Verdict::Ignore { tell: false } => {}
+            pace::Verdict::Close => self.connection.finish_with(Goodbye::TooManyMessages),
+        }
+    }
+
+    /// Nothing more will come from the client. The stream goes on until its last words are out.
+    fn finished(&mut self, _: &mut Self::Context) {
+        let last_words = self.verdict.get().map(Verdict::closing).map(Closing::frame);
+        self.connection
+            .finish(last_words.map(Outgoing::notice), None);
+    }
 }

@@ -213,6 +213,11 @@ fn error(message: &str, code: &str) -> Words {
     Words::new("error", Priority::Critical, data)
 }
 
+/// The code that goes with a fault, as programs know it.
+pub fn fault_code(fault: Fault) -> &'static str {
+    told(fault).1
+}
+
 /// The table of faults: what people read, and what programs do.
 fn told(fault: Fault) -> (Cow<'static, str>, &'static str) {
     let (message, code) = match fault {

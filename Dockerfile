@@ -1,0 +1,29 @@
+# syntax=docker/dockerfile:1
+
+# The crates this one depends on are built in a layer of their own, which only a change of
+# Cargo.toml or Cargo.lock makes anew. One crate (aws-lc) holds C code: the image brings gcc, and
+# cmake is not needed.
+FROM rust:1.95-slim-bookworm AS builder
+WORKDIR /build
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir src \
+ && echo 'fn main() {}' > src/main.rs \
+ && touch src/lib.rs \
+ && cargo build --release --locked \
+ && rm -r src
+COPY src src
+# Copied files keep their times, which may be older than those of the placeholders above.
+RUN touch src/main.rs src/lib.rs \
+ && cargo build --release --locked
+
+# glibc, libgcc, CA certificates and nothing else: no shell, no package manager, no root.
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=builder /build/target/release/statshub /statshub
+# Where ./config.toml is looked for; mount one there or name it with --config. The built-in
+# defaults are those of config.toml in the project.
+WORKDIR /etc/statshub
+# A container's loopback is reachable by nobody. JWT_SECRET, or a key in the file, must be given.
+ENV HOST=0.0.0.0
+EXPOSE 3001
+HEALTHCHECK --interval=10s --timeout=6s --start-period=5s --retries=3 CMD ["/statshub", "health"]
+ENTRYPOINT ["/statshub"]

@@ -1,0 +1,126 @@
+//! What a WebSocket client asks for, carried out.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::auth::Authenticator;
+use crate::domain::hub::{Change, RefreshError};
+use crate::domain::notice::{Fault, Notice};
+use crate::domain::pattern::Pattern;
+use crate::domain::session::Identity;
+use crate::hub::{Clock, Connection, Error, HubHandle, Renewed};
+use crate::telemetry::audit::{Action, Audit, Event, Outcome};
+use crate::wire::command::Command;
+
+/// What a connection needs to obey, and who its client is.
+#[derive(Clone)]
+pub struct Services {
+    pub hub: HubHandle,
+    pub authenticator: Authenticator,
+    pub audit: Audit,
+    pub clock: Clock,
+    pub identity: Identity,
+    pub remote: Arc<str>,
+    pub request_id: Arc<str>,
+}
+
+/// Carries `command` out. The client hears of it through the connection: from the Hub when it is
+/// done, from here when it is not.
+pub async fn obey(command: Command, connection: &Connection, services: &Services) {
+    let done = match command {
+        Command::Ping => {
+            connection.say(Notice::Pong);
+            Ok(())
+        }
+        Command::Subscribe(patterns) => {
+            change(Change::Subscribe, patterns, connection, services).await
+        }
+        Command::Unsubscribe(patterns) => {
+            change(Change::Unsubscribe, patterns, connection, services).await
+        }
+        Command::Refresh { token } => refresh(&token, connection, services).await,
+    };
+    if let Err(fault) = done {
+        connection.say(Notice::Error(fault));
+    }
+}
+
+async fn change(
+    change: Change,
+    patterns: Vec<Pattern>,
+    connection: &Connection,
+    services: &Services,
+) -> Result<(), Fault> {
+    let named: Vec<&str> = patterns.iter().map(Pattern::as_str).collect();
+    let details = json!({ "metrics": named });
+    let action = match change {
+        Change::Subscribe => Action::Subscribe,
+        Change::Unsubscribe => Action::Unsubscribe,
+    };
+    let done = services
+        .hub
+        .change_connection(connection.key, change, patterns)
+        .await
+        .map_err(|error| match error {
+            Error::Pattern(_) => Fault::TooManyPatterns,
+            _ => Fault::Unavailable,
+        });
+    services.record(action, done, Some(details));
+    done
+}
+
+/// Takes a fresh token for the connection. A worse one changes nothing; one that shows that the
+/// user has lost its role ends the stream.
+async fn refresh(jwt: &str, connection: &Connection, services: &Services) -> Result<(), Fault> {
+    let done = renew(jwt, connection, services).await;
+    services.record(Action::Refresh, done, None);
+    done
+}
+
+async fn renew(jwt: &str, connection: &Connection, services: &Services) -> Result<(), Fault> {
+    let now_ms = services.clock.now().wall_ms;
+    let verified = services.authenticator.verify(jwt, now_ms).await;
+    let claimed = verified.map_err(|refusal| {
+        log::debug!("a token to renew with was refused: {refusal}");
+        match refusal {
+            crate::auth::Refusal::Unauthenticated(_) => Fault::TokenInvalid,
+            crate::auth::Refusal::Unavailable(_) => Fault::Unavailable,
+        }
+    })?;
+    if claimed.user != services.identity.user {
+        return Err(Fault::TokenOfOtherUser);
+    }
+    let Some(identity) = services.authenticator.as_admin(claimed, now_ms) else {
+        services.hub.end(connection.key);
+        return Ok(());
+    };
+    let renewed = services
+        .hub
+        .refresh(Renewed::Connection(connection.key), identity);
+    match renewed.await {
+        Ok(_) => Ok(()),
+        Err(Error::NotRenewed(RefreshError::OtherUser)) => Err(Fault::TokenOfOtherUser),
+        Err(Error::NotRenewed(RefreshError::ExpiresEarlier)) => Err(Fault::TokenExpiresEarlier),
+        Err(_) => Err(Fault::Unavailable),
+    }
+}
+
+impl Services {
+    fn record(&self, action: Action, done: Result<(), Fault>, details: Option<serde_json::Value>) {
+        let outcome = match done {
+            Ok(()) => Outcome::Ok,
+            Err(fault) => Outcome::Refused(crate::wire::notice::fault_code(fault)),
+        };
+        self.audit.record(Event {
+            actor: Some(self.identity.user.clone()),
+            role: Some(self.identity.role.clone()),
+            remote: Some(self.remote.to_string()),
+            request_id: Some(self.request_id.to_string()),
+            outcome,
+            details,
+            ..Event::new(action, Timestamp::now())
+        });
+    }
+}
