@@ -5,6 +5,7 @@
 //! ticket opened, and by it admits the native EventSource that comes back with the same URL.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ pub struct TakenTicket {
 /// The tickets that wait to be used. Clones share them.
 #[derive(Clone)]
 pub struct Tickets {
-    ttl: Duration,
+    ttl_ms: Arc<AtomicU64>,
     waiting: Arc<Mutex<HashMap<TicketHash, Waiting>>>,
 }
 
@@ -55,22 +56,30 @@ struct Waiting {
 impl Tickets {
     /// Each ticket can be used within `ttl`.
     pub fn new(ttl: Duration) -> Self {
-        Self {
-            ttl,
+        let tickets = Self {
+            ttl_ms: Arc::default(),
             waiting: Arc::default(),
-        }
+        };
+        tickets.set_ttl(ttl);
+        tickets
     }
 
     /// How long a new ticket can be used.
     pub fn ttl(&self) -> Duration {
-        self.ttl
+        Duration::from_millis(self.ttl_ms.load(Ordering::Relaxed))
+    }
+
+    /// Changes how long new tickets can be used; those already given out keep their time.
+    pub fn set_ttl(&self, ttl: Duration) {
+        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        self.ttl_ms.store(ttl_ms, Ordering::Relaxed);
     }
 
     /// A new ticket for `identity`. `now_ms` is milliseconds since the Unix epoch, here and below.
     pub fn issue(&self, identity: Identity, now_ms: u64) -> String {
         // Two random UUIDs are 244 bits from the operating system in text fit for a URL.
         let ticket = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        let ttl_ms = u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX);
+        let ttl_ms = self.ttl_ms.load(Ordering::Relaxed);
         let expires_at_ms = now_ms.saturating_add(ttl_ms).min(identity.expires_at_ms);
         let mut waiting = self.lock();
         if waiting.len() >= TICKETS_MAX {

@@ -5,11 +5,12 @@
 
 use std::future::{Ready, ready};
 use std::pin::Pin;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
@@ -17,7 +18,8 @@ use serde::de::DeserializeOwned;
 
 use super::decode;
 use super::reply::Problem;
-use crate::config;
+use super::state::State;
+use crate::config::Settings;
 
 /// A JSON body, wanted.
 ///
@@ -79,7 +81,7 @@ impl<T: DeserializeOwned> FromRequest for QueryOf<T> {
 }
 
 fn query(req: &HttpRequest) -> Result<&str, Problem> {
-    let bytes_max = settings(req)?.query_bytes_max;
+    let bytes_max = settings(req)?.http.query_bytes_max;
     let query = req.query_string();
     if query.len() > bytes_max {
         let text = format!("The query string is longer than {bytes_max} bytes");
@@ -88,10 +90,8 @@ fn query(req: &HttpRequest) -> Result<&str, Problem> {
     Ok(query)
 }
 
-fn settings(req: &HttpRequest) -> Result<&config::Http, Problem> {
-    let settings = req.app_data::<web::Data<config::Http>>();
-    let missing = || Problem::internal("the HTTP settings are not in the app's data");
-    settings.map(|data| data.as_ref()).ok_or_else(missing)
+fn settings(req: &HttpRequest) -> Result<Arc<Settings>, Problem> {
+    State::of(req).map(|state| state.settings.load_full())
 }
 
 /// Exactly one `Content-Type`, `application/json`, with whatever parameters. A page of another
@@ -124,7 +124,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
 /// The whole body, within the limits of size and time. Whatever of a refused one is still under
 /// way is not awaited: see [`super::unread`].
 async fn read(req: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
-    let settings = settings(req)?;
+    let settings = &settings(req)?.http;
     let bytes_max = settings.body_bytes_max;
     if declared_length(req.headers()).is_some_and(|length| length > bytes_max as u64) {
         return Err(Problem::payload_too_large(bytes_max));
@@ -162,7 +162,7 @@ fn broken(error: &PayloadError, bytes_max: usize) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::http_settings;
+    use super::super::tests::{http_settings, state};
     use super::*;
     use actix_web::test::TestRequest;
     use serde::Deserialize;
@@ -173,7 +173,7 @@ mod tests {
     }
 
     fn request(headers: &[(&str, &str)], body: &str) -> TestRequest {
-        let mut req = TestRequest::post().app_data(web::Data::new(http_settings()));
+        let mut req = TestRequest::post().app_data(state());
         for header in headers {
             req = req.append_header(*header);
         }
@@ -287,7 +287,7 @@ mod tests {
         let max = http_settings().query_bytes_max;
         let query = |bytes: usize| {
             let uri = format!("/?{:0>bytes$}", "&n=1");
-            TestRequest::with_uri(&uri).app_data(web::Data::new(http_settings()))
+            TestRequest::with_uri(&uri).app_data(state())
         };
         assert_eq!(code_of::<QueryOf<Count>>(query(max)).await, "ok");
         assert_eq!(

@@ -3,6 +3,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::domain::message::UserId;
 /// Slows down whoever guesses reconnect tokens: beyond so many failures in a minute each further
 /// one is answered later, up to [`FailedResumes::DELAY_MAX`].
 pub struct FailedResumes {
-    per_minute: u32,
+    per_minute: AtomicU32,
     hash: RandomState,
     windows: Mutex<Box<[Window]>>,
 }
@@ -35,10 +36,15 @@ impl FailedResumes {
     /// `per_minute` failures are answered at once.
     pub fn new(per_minute: u32) -> Self {
         Self {
-            per_minute,
+            per_minute: AtomicU32::new(per_minute),
             hash: RandomState::new(),
             windows: Mutex::new(vec![Window::default(); Self::BUCKETS].into()),
         }
+    }
+
+    /// Changes how many failures are answered at once.
+    pub fn allow(&self, per_minute: u32) {
+        self.per_minute.store(per_minute, Ordering::Relaxed);
     }
 
     /// Counts a failure, for the user and for the address; returns how long to wait before it is
@@ -48,7 +54,8 @@ impl FailedResumes {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let callers = [self.hash.hash_one(user), self.hash.hash_one(network(ip))];
         let failures = callers.map(|hash| windows[hash as usize % Self::BUCKETS].count(now));
-        let excess = failures[0].max(failures[1]).saturating_sub(self.per_minute);
+        let excess = failures[0].max(failures[1]);
+        let excess = excess.saturating_sub(self.per_minute.load(Ordering::Relaxed));
         Self::DELAY_STEP.saturating_mul(excess).min(Self::DELAY_MAX)
     }
 }

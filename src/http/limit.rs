@@ -24,8 +24,10 @@ use governor::{Quota, RateLimiter};
 
 use super::client;
 use super::reply::Problem;
+use super::state::State;
 use crate::config;
 use crate::domain::message::UserId;
+use crate::telemetry::counters::Counter;
 
 /// Callers told apart, at most; some 40 bytes each.
 pub const BUCKETS: usize = 1 << 16;
@@ -140,11 +142,12 @@ pub(super) fn network(ip: IpAddr) -> IpAddr {
 /// clients share a proxy's address, a flood of theirs must not make the supervisor take the hub
 /// for dead, nor blind the monitoring just then.
 pub async fn per_ip(
-    rates: web::Data<Rates>,
+    state: web::Data<State>,
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let ip = client::remote(req.request());
+    let rates = state.rates.load_full();
     let verdict = match () {
         () if is_exempt(req.path()) => Ok(()),
         () if wants_stream(&req) => rates.wait_ip(ip).await,
@@ -155,7 +158,10 @@ pub async fn per_ip(
             .call(req)
             .await
             .map(ServiceResponse::map_into_boxed_body),
-        Err(problem) => Ok(req.into_response(problem.error_response())),
+        Err(problem) => {
+            state.counters.count(Counter::RateLimitedIp);
+            Ok(req.into_response(problem.error_response()))
+        }
     }
 }
 

@@ -1,5 +1,14 @@
-//! (front door)
+//! Every route, the envelope, the one error table.
+//!
+//! `routes` is the one list of paths; handlers stand in a file by theme. Around them stand
+//! `middleware` and `limit`; before them `access` decides who may ask, and `body` and `decode` read
+//! what was asked; `reply` with its table in `code` is the only way to answer. `state` is what all
+//! of them share.
+//!
+//! May use every room further in. Decides nothing about messages or sessions: it asks the hub.
+//! Never writes a credential, a query string or a body to a log.
 
+pub mod access;
 pub mod body;
 pub mod client;
 pub mod code;
@@ -10,6 +19,7 @@ pub mod limit;
 pub mod middleware;
 pub mod origin;
 pub mod reply;
+pub mod state;
 mod unread;
 
 #[cfg(test)]

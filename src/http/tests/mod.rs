@@ -3,9 +3,12 @@
 mod answers;
 mod bodies;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actix::Actor;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::http::header::HeaderValue;
 use actix_web::middleware::from_fn;
@@ -17,31 +20,60 @@ use tokio::net::TcpStream;
 
 use super::body::{JsonBody, QueryOf};
 use super::endpoint::{Endpoint, not_found};
-use super::limit::Rates;
 use super::reply::{self, Problem};
+use super::state::State;
 use super::{client, limit, middleware};
-use crate::config;
+use crate::auth::Authenticator;
+use crate::config::{self, Overrides, Settings};
 use crate::domain::message::UserId;
+use crate::hub::{self, Clock, HubHandle};
+use crate::source::{HubStats, Sources};
+use crate::telemetry::audit::Audit;
 
 const BODY_TIMEOUT: Duration = Duration::from_millis(200);
 const ORIGIN: &str = "https://admin.example";
+const SECRET: &str = "a secret of thirty-two bytes at least, CANARY";
+
+/// Small limits, no rates.
+pub fn settings() -> Settings {
+    let text = format!(
+        r#"
+        [http]
+        body_bytes_max = 1000
+        body_timeout_ms = {body_timeout}
+        query_bytes_max = 100
+        allowed_origins = ["{ORIGIN}"]
+        [limits]
+        per_ip_per_second = 0
+        per_user_per_second = 0
+        [auth]
+        jwt_secret = "{SECRET}"
+        "#,
+        body_timeout = BODY_TIMEOUT.as_millis()
+    );
+    Settings::parse("test", &text, &BTreeMap::new(), &Overrides::default()).unwrap()
+}
 
 pub fn http_settings() -> config::Http {
-    config::Http {
-        host: "127.0.0.1".to_owned(),
-        port: 0,
-        workers: 1,
-        sockets_max: 100,
-        message_bytes_max: 65_536,
-        body_bytes_max: 1000,
-        query_bytes_max: 100,
-        header_timeout: Duration::from_secs(5),
-        body_timeout: BODY_TIMEOUT,
-        keep_alive: Duration::from_secs(5),
-        drain_timeout: Duration::from_secs(1),
-        allowed_origins: vec![ORIGIN.to_owned()],
-        trusted_proxies: Vec::new(),
-    }
+    settings().http
+}
+
+/// A state with a hub and no sources, of the settings above.
+pub fn state() -> web::Data<State> {
+    state_with(settings(), Audit::disabled())
+}
+
+pub fn state_with(settings: Settings, audit: Audit) -> web::Data<State> {
+    let (settings, clock) = (Arc::new(settings), Clock::system());
+    let hub = hub::Hub::new(settings.clone(), clock).start();
+    let hub = HubHandle::new(hub, &settings, clock);
+    let authenticator = Authenticator::start(&settings.auth).unwrap();
+    let stats: HubStats = Arc::new(|| Box::pin(async { anyhow::bail!("no source asks") }));
+    let (sink, _) = tokio::sync::mpsc::channel(1);
+    let sources = Sources::start(&[], settings.realtime.update_interval, sink, stats).unwrap();
+    let state = State::new(settings, hub, authenticator, sources, audit);
+    state.stage.run();
+    web::Data::new(state)
 }
 
 #[derive(Deserialize)]
@@ -93,18 +125,13 @@ impl Hub {
     }
 
     fn limited(per_ip_per_second: u32, per_ip_burst: u32) -> Self {
-        let settings = web::Data::new(http_settings());
-        let rates = web::Data::new(Rates::new(&config::Limits {
-            per_ip_per_second,
-            per_ip_burst,
-            per_user_per_second: 0,
-            per_user_burst: 0,
-            failed_resumes_per_minute: 10,
-        }));
+        let mut settings = settings();
+        settings.limits.per_ip_per_second = per_ip_per_second;
+        settings.limits.per_ip_burst = per_ip_burst;
+        let state = state_with(settings, Audit::disabled());
         let server = HttpServer::new(move || {
             App::new()
-                .app_data(settings.clone())
-                .app_data(rates.clone())
+                .app_data(state.clone())
                 .service(Endpoint::at("/double").post(double))
                 .service(Endpoint::at("/page").get(page))
                 .service(Endpoint::at("/whoami").get(whoami))
@@ -115,7 +142,7 @@ impl Hub {
                 .service(Endpoint::at("/health").get(whoami))
                 .default_service(web::to(not_found))
                 .wrap(from_fn(limit::per_ip))
-                .wrap(middleware::cors(&settings.allowed_origins))
+                .wrap(middleware::cors(state.clone()))
                 .wrap(from_fn(middleware::outermost))
         });
         let server = server

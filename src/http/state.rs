@@ -1,0 +1,155 @@
+//! What all handlers share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use actix_web::{HttpRequest, web};
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+
+use super::failed_resumes::FailedResumes;
+use super::limit::Rates;
+use super::reply::Problem;
+use crate::auth::{Authenticator, Tickets};
+use crate::config::Settings;
+use crate::hub::HubHandle;
+use crate::source::Sources;
+use crate::telemetry::audit::Audit;
+use crate::telemetry::counters::Counters;
+use crate::telemetry::throttle::Throttle;
+
+/// Reasons for refused credentials that are written to the log within a minute.
+const LOGGED_REFUSALS_PER_MINUTE: u64 = 10;
+/// When to come back to a hub that is switched off, or about to be gone.
+const COME_BACK_AFTER: Duration = Duration::from_secs(5);
+
+/// One for the whole program: every worker's app holds it as `web::Data`.
+pub struct State {
+    /// Those in force; exchanged as one by [`State::reload`].
+    pub settings: ArcSwap<Settings>,
+    pub hub: HubHandle,
+    pub authenticator: Authenticator,
+    pub tickets: Tickets,
+    pub rates: ArcSwap<Rates>,
+    pub failed_resumes: FailedResumes,
+    pub audit: Audit,
+    pub counters: Counters,
+    /// For log lines that a stranger can cause.
+    pub throttle: Throttle,
+    pub sources: Sources,
+    pub stage: Stage,
+}
+
+impl State {
+    pub fn new(
+        settings: Arc<Settings>,
+        hub: HubHandle,
+        authenticator: Authenticator,
+        sources: Sources,
+        audit: Audit,
+    ) -> Self {
+        Self {
+            hub,
+            authenticator,
+            tickets: Tickets::new(settings.auth.ticket_ttl),
+            rates: ArcSwap::from_pointee(Rates::new(&settings.limits)),
+            failed_resumes: FailedResumes::new(settings.limits.failed_resumes_per_minute),
+            audit,
+            counters: Counters::default(),
+            throttle: Throttle::new(LOGGED_REFUSALS_PER_MINUTE),
+            sources,
+            stage: Stage::default(),
+            settings: ArcSwap::new(settings),
+        }
+    }
+
+    /// Takes over `settings` for this room: the hub, the authenticator and the sources have reloads
+    /// of their own. Rate limits begin anew only where they differ.
+    pub fn reload(&self, settings: Arc<Settings>) {
+        let limits = &settings.limits;
+        if *limits != self.settings.load().limits {
+            self.rates.store(Arc::new(Rates::new(limits)));
+            self.failed_resumes.allow(limits.failed_resumes_per_minute);
+        }
+        self.tickets.set_ttl(settings.auth.ticket_ttl);
+        self.settings.store(settings);
+    }
+
+    /// The wall clock, in milliseconds since the Unix epoch.
+    pub fn now_ms(&self) -> u64 {
+        u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
+    }
+
+    /// For whatever needs the hub to be at work: publishing, subscribing, streams.
+    ///
+    /// # Errors
+    /// 503 when real-time delivery is switched off, or the hub is stopping.
+    pub fn check_open(&self) -> Result<(), Problem> {
+        if !self.settings.load().realtime.enabled {
+            let text = "Real-time delivery is switched off here";
+            return Err(Problem::unavailable(text, COME_BACK_AFTER));
+        }
+        match self.stage.is_draining() {
+            true => Err(draining()),
+            false => Ok(()),
+        }
+    }
+
+    /// What the app was given as its data.
+    ///
+    /// # Errors
+    /// 500 where it was given none, which is a mistake in building the app.
+    pub(super) fn of(req: &HttpRequest) -> Result<&web::Data<Self>, Problem> {
+        let missing = || Problem::internal("the state is not in the app's data");
+        req.app_data::<web::Data<Self>>().ok_or_else(missing)
+    }
+}
+
+/// 503 for a hub that is stopping.
+pub(super) fn draining() -> Problem {
+    Problem::unavailable("The hub is shutting down", COME_BACK_AFTER)
+}
+
+/// How far the program has come: starting, running, draining. It only ever goes on.
+#[derive(Debug, Default)]
+pub struct Stage(AtomicU8);
+
+impl Stage {
+    const RUNNING: u8 = 1;
+    const DRAINING: u8 = 2;
+
+    /// Everything is up.
+    pub fn run(&self) {
+        self.0.fetch_max(Self::RUNNING, Ordering::Relaxed);
+    }
+
+    /// The end has begun.
+    pub fn drain(&self) {
+        self.0.fetch_max(Self::DRAINING, Ordering::Relaxed);
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Self::RUNNING
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Self::DRAINING
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_never_goes_back() {
+        let stage = Stage::default();
+        assert!(!stage.is_running() && !stage.is_draining());
+        stage.run();
+        assert!(stage.is_running());
+        stage.drain();
+        stage.run();
+        assert!(!stage.is_running() && stage.is_draining());
+    }
+}
