@@ -36,11 +36,17 @@ pub fn announce(
             writeln!(out, "Open this link to see {what}:")?;
             writeln!(out, "  http://{address}/#token={token}")?;
             writeln!(out)?;
-            writeln!(out, "The token in it, for your own requests (good for 12 hours):")?;
+            writeln!(
+                out,
+                "The token in it, for your own requests (good for 12 hours):"
+            )?;
             writeln!(out, "  {token}")?;
         }
         writeln!(out)?;
-        writeln!(out, "Development mode: for this machine only. Ctrl-C stops it.")?;
+        writeln!(
+            out,
+            "Development mode: for this machine only. Ctrl-C stops it."
+        )?;
     }
     out.flush()?;
     Ok(())

@@ -20,7 +20,10 @@ const AUDIT_WITHIN: Duration = Duration::from_secs(1);
 /// Ends everything, in `http.drain_timeout` at most.
 pub async fn drain(state: &Data<State>, server: ServerHandle) {
     let limit = state.settings.load().http.drain_timeout;
-    log::info!("stopping: {} streams are told to come back", state.hub.streams());
+    log::info!(
+        "stopping: {} streams are told to come back",
+        state.hub.streams()
+    );
     state.stage.drain();
     state.sources.stop();
     state.hub.drain();
@@ -31,7 +34,9 @@ pub async fn drain(state: &Data<State>, server: ServerHandle) {
     if timeout(limit - streams, server.stop(true)).await.is_err() {
         log::warn!("some requests did not end in time");
     }
-    state.audit.record(Event::new(Action::Stop, Timestamp::now()));
+    state
+        .audit
+        .record(Event::new(Action::Stop, Timestamp::now()));
     if !state.audit.close(AUDIT_WITHIN) {
         log::warn!("the audit trail was not written to its end");
     }

@@ -23,7 +23,7 @@ use crate::config::{ConfigError, Settings};
 use crate::demo::{self, Demo};
 use crate::domain::message::Draft;
 use crate::http::state::State;
-use crate::hub::{Clock, Hub, HubHandle};
+use crate::hub::{self, Clock, Hub, HubHandle};
 use crate::source::{HubStats, Sources};
 use crate::telemetry::audit::{Action, Audit, Event};
 use crate::telemetry::log as logging;
@@ -43,6 +43,7 @@ pub type Reread = Box<dyn Fn(&Settings) -> Result<Settings, ConfigError>>;
 pub async fn serve(mut settings: Settings, demo: bool, reread: Reread) -> anyhow::Result<()> {
     logging::init(&settings.log)?;
     logging::report_panics();
+    hub::abort_on_panic();
     raise_descriptor_limit();
     // Before anything else is started, so that a stop that comes early is an orderly one too.
     let mut signals = Signals::listen()?;
@@ -90,7 +91,6 @@ impl App {
             authenticator,
             sources,
             audit,
-            clock,
         ));
         let address = listen_address(&settings)?;
         let (server, address) = server::start(address, &settings, state.clone())
@@ -140,7 +140,13 @@ fn start_sources(settings: &Settings, hub: &HubHandle) -> anyhow::Result<Sources
         let hub = hub.clone();
         Arc::new(move || {
             let hub = hub.clone();
-            async move { Ok(crate::http::status::connection_stats(&hub.overview().await?)) }.boxed()
+            async move {
+                {
+                    hub.overview().await?;
+                    Ok(serde_json::json!({}))
+                }
+            }
+            .boxed()
         })
     };
     let sources = if settings.realtime.enabled {
@@ -171,14 +177,18 @@ fn raise_descriptor_limit() {
 fn listen_address(settings: &Settings) -> anyhow::Result<SocketAddr> {
     let (host, port) = (settings.http.host.as_str(), settings.http.port);
     let unknown = || {
-        anyhow!("HOST {host:?} is no address of this machine; use an IP address, such as 127.0.0.1 or 0.0.0.0")
+        anyhow!(
+            "HOST {host:?} is no address of this machine; use an IP address, such as 127.0.0.1 or 0.0.0.0"
+        )
     };
     let mut addresses = (host, port).to_socket_addrs().map_err(|_| unknown())?;
     addresses.next().ok_or_else(unknown)
 }
 
 fn cannot_listen(address: SocketAddr) -> String {
-    format!("cannot listen on {address}; is another program using the port? Choose one with PORT or --port")
+    format!(
+        "cannot listen on {address}; is another program using the port? Choose one with PORT or --port"
+    )
 }
 
 /// What the process is told from outside.

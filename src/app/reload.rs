@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::Reread;
-use crate::config::{Settings, Sessions};
+use crate::config::{Sessions, Settings};
 use crate::http::state::State;
 use crate::telemetry::audit::{Action, Event, Outcome};
 use crate::telemetry::log as logging;
@@ -115,9 +115,8 @@ mod tests {
             "JWT_SECRET".to_owned(),
             "0123456789abcdef0123456789abcdef-unit".to_owned(),
         )]);
-        let parse = |text: &str| {
-            Settings::parse("test.toml", text, &environment, &Overrides::default())
-        };
+        let parse =
+            |text: &str| Settings::parse("test.toml", text, &environment, &Overrides::default());
         let old = parse("").unwrap();
         let mut tried = 0;
         for key in known_keys() {

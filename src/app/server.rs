@@ -40,7 +40,7 @@ pub fn start(
     let websocket_path = settings.websocket.path.clone();
     let server = HttpServer::new(move || {
         // Called once on each worker thread.
-        let worker = Worker::start(state.hub.clone(), outbox, state.audit.clone(), state.clock);
+        let worker = Worker::start(state.hub.clone(), outbox, state.audit.clone());
         App::new()
             .app_data(state.clone())
             .app_data(Data::new(worker))

@@ -19,7 +19,9 @@ pub mod limit;
 pub mod middleware;
 pub mod origin;
 pub mod reply;
+pub mod routes;
 pub mod state;
+pub mod streams;
 mod unread;
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::telemetry::throttle::Throttle;
 /// Reasons for refused credentials that are written to the log within a minute.
 const LOGGED_REFUSALS_PER_MINUTE: u64 = 10;
 /// When to come back to a hub that is switched off, or about to be gone.
-const COME_BACK_AFTER: Duration = Duration::from_secs(5);
+pub(super) const COME_BACK_AFTER: Duration = Duration::from_secs(5);
 
 /// One for the whole program: every worker's app holds it as `web::Data`.
 pub struct State {

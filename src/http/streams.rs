@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::access::{Caller, StreamCaller, stream_access};
+use super::access::{Caller, StreamCaller, stream_access, unauthenticated};
 use super::body::QueryOf;
 use super::endpoint::Endpoint;
 use super::reply::{Problem, RECONNECT_TOKEN_IS_REQUIRED};
@@ -49,7 +49,7 @@ async fn stream(
         transport: Transport::Sse,
     };
     let (stream, _) = asking.open(caller, query, None).await?;
-    Ok(sse::respond(stream))
+    Ok(sse::respond(stream, request.version()))
 }
 
 async fn reconnect(
@@ -70,7 +70,7 @@ async fn reconnect(
         transport: Transport::Sse,
     };
     let (stream, _) = asking.open(caller, asked, Some(&token)).await?;
-    Ok(sse::respond(stream))
+    Ok(sse::respond(stream, request.version()))
 }
 
 async fn websocket(
@@ -84,7 +84,7 @@ async fn websocket(
     let settings = state.settings.load().websocket.clone();
     if !settings.enabled {
         let text = "WebSocket is switched off in the configuration; use the event stream";
-        return Err(Problem::unavailable(text, super::reply::LATER).into());
+        return Err(Problem::unavailable(text, super::state::COME_BACK_AFTER).into());
     }
     let handshake = ws::handshake(&request)?;
     let query = query?.0;
@@ -101,7 +101,7 @@ async fn websocket(
         hub: state.hub.clone(),
         authenticator: state.authenticator.clone(),
         audit: state.audit.clone(),
-        clock: state.clock,
+        clock: state.hub.clock(),
         identity: stream.admitted.identity.clone(),
         remote: client::remote(&request).to_string().into(),
         request_id: client::request_id(&request),
@@ -122,7 +122,7 @@ impl Query {
         self.values(wanted).find(|value| !value.is_empty())
     }
 
-    fn values<'a>(&'a self, wanted: &'a str) -> impl Iterator<Item = &'a str> {
+    fn values(&self, wanted: &str) -> impl Iterator<Item = &str> {
         let named = self.0.iter().filter(move |(name, _)| name == wanted);
         named.map(|(_, value)| value.as_str())
     }
@@ -138,7 +138,10 @@ struct Asked {
 impl Asked {
     fn of(query: Query, request: &HttpRequest) -> Result<Self, Problem> {
         let names = query.values("metrics").flat_map(|list| list.split(','));
-        let names: Vec<&str> = names.map(str::trim).filter(|name| !name.is_empty()).collect();
+        let names: Vec<&str> = names
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .collect();
         if names.len() > PATTERNS_MAX {
             let text = format!("A stream takes at most {PATTERNS_MAX} metrics");
             return Err(Problem::invalid(text));
@@ -203,7 +206,10 @@ impl Asking<'_> {
             }
         };
         let user = who.as_ref().map(|caller| &caller.identity.user);
-        if user.zip(asked.user.as_ref()).is_some_and(|(own, given)| own.as_str() != given) {
+        if user
+            .zip(asked.user.as_ref())
+            .is_some_and(|(own, given)| own.as_str() != given)
+        {
             return Err(Problem::forbidden("userId is not the user of the token"));
         }
         let resumes = token.is_some() || asked.last_event_id.is_some();
@@ -231,19 +237,15 @@ impl Asking<'_> {
     }
 
     fn check_open(&self) -> Result<(), Problem> {
-        if !self.state.settings.load().realtime.enabled {
-            let text = "Streaming is switched off in the configuration";
-            return Err(Problem::unavailable(text, super::reply::LATER));
-        }
         if self.state.stage.is_draining() {
-            return Err(self.draining());
+            self.break_off();
         }
-        Ok(())
+        self.state.check_open()
     }
 
     /// A native EventSource that gets any status but 200 is dead for good, while one whose
     /// connection breaks tries again: it is kinder to break it than to answer.
-    fn draining(&self) -> Problem {
+    fn break_off(&self) {
         let accepts = self.request.headers().get(ACCEPT);
         let is_event_source = accepts
             .and_then(|value| value.to_str().ok())
@@ -251,7 +253,6 @@ impl Asking<'_> {
         if is_event_source && let Ok(socket) = self.socket() {
             socket.hang_up();
         }
-        Error::Refused(Refusal::Draining).into()
     }
 
     /// Without a hold on its socket a stream whose client stops reading could not be ended.
@@ -270,11 +271,19 @@ impl Asking<'_> {
         if let Some(ticket) = ticket {
             self.state.tickets.put_back(ticket);
         }
-        if error == Error::Refused(Refusal::Draining) {
-            return self.draining();
+        match error {
+            Error::Refused(Refusal::Draining) => self.break_off(),
+            Error::Refused(Refusal::UnknownTicket) => {
+                return unauthenticated(self.request, self.state, "the ticket is spent");
+            }
+            _ => {}
         }
         let problem: Problem = error.clone().into();
-        let action = if resumes { Action::Resume } else { Action::Connect };
+        let action = if resumes {
+            Action::Resume
+        } else {
+            Action::Connect
+        };
         if let Some(caller) = who {
             self.state.audit.record(Event {
                 outcome: Outcome::Refused(problem.code().as_str()),
@@ -295,7 +304,11 @@ impl Asking<'_> {
     }
 
     fn record_opened(&self, stream: &Stream, resumes: bool) {
-        let action = if resumes { Action::Resume } else { Action::Connect };
+        let action = if resumes {
+            Action::Resume
+        } else {
+            Action::Connect
+        };
         let identity = &stream.admitted.identity;
         client::remember_user(self.request, identity.user.clone());
         self.state.audit.record(Event {

@@ -8,6 +8,7 @@ use actix::fut::wrap_future;
 use actix::{Actor, AsyncContext, Context, Handler, MessageResult, SpawnHandle};
 use tokio::task::yield_now;
 
+use super::abort::AbortOnPanic;
 use super::clock::Clock;
 use super::effects::{Outlets, WorkerLink};
 use super::fanout::ToWorker;
@@ -40,20 +41,6 @@ pub struct Hub {
     timers: Vec<SpawnHandle>,
     handled: usize,
     _guard: AbortOnPanic,
-}
-
-/// After a panic the state is suspect, and a hub that goes on with wrong books is worse than one
-/// that its supervisor starts anew.
-pub(super) struct AbortOnPanic;
-
-impl Drop for AbortOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            log::error!("the hub cannot go on after a panic; start it again");
-            log::logger().flush();
-            std::process::abort();
-        }
-    }
 }
 
 impl Hub {

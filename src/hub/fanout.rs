@@ -8,7 +8,7 @@ use actix::fut::wrap_future;
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::task::yield_now;
 
-use super::actor::AbortOnPanic;
+use super::abort::AbortOnPanic;
 use super::worker::WorkerState;
 use crate::config::Settings;
 use crate::domain::fanout::{ConnectionKey, Entry, Outlet};

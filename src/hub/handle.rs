@@ -69,6 +69,11 @@ impl HubHandle {
         }
     }
 
+    /// The clock that the Hub goes by.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// What a publisher's answer promises.
     pub fn durability(&self) -> Durability {
         Durability::Memory

@@ -9,6 +9,7 @@
 //! May use the domain, the wire, the broker, telemetry and the settings. Knows sockets only as
 //! something that can be hung up, and HTTP not at all.
 
+mod abort;
 mod actor;
 mod clock;
 mod connection;
@@ -19,6 +20,7 @@ mod messages;
 mod meter;
 mod worker;
 
+pub use abort::abort_on_panic;
 pub use actor::Hub;
 pub use clock::Clock;
 pub use connection::{Connection, Line};

@@ -85,11 +85,11 @@ impl Worker {
     ///
     /// # Panics
     /// Outside an actix system.
-    pub fn start(hub: HubHandle, limits: Limits, audit: Audit, clock: Clock) -> Self {
+    pub fn start(hub: HubHandle, limits: Limits, audit: Audit) -> Self {
         let (number, meter) = hub.enroll();
         let state = Rc::new(WorkerState {
             hub: hub.clone(),
-            clock,
+            clock: hub.clock(),
             meter: meter.clone(),
             audit,
             fanout: RefCell::default(),

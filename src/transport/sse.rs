@@ -2,7 +2,8 @@
 
 use actix::{Actor, Addr};
 use actix_web::HttpResponse;
-use actix_web::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
+use actix_web::http::Version;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web_actors::HttpContext;
 
 use super::body::StreamBody;
@@ -28,17 +29,25 @@ impl Actor for SseConnection {
     }
 }
 
-/// The response that is the stream.
-pub fn respond(stream: Stream) -> HttpResponse {
+/// The reason phrase of a stream over HTTP/1.1, and one header more: actix leaves `Connection` out
+/// where it goes without saying (RFC 9112, section 9.3) and takes none from a handler, while proxies
+/// and clients of the original service look for it.
+const OK_KEEP_ALIVE: &str = "OK\r\nconnection: keep-alive";
+
+/// The response that is the stream, for a request in `version` of HTTP.
+pub fn respond(stream: Stream, version: Version) -> HttpResponse {
     let token = stream.admitted.token.to_string();
     let actor = HttpContext::create(SseConnection {
         registration: stream.registration,
         address: None,
     });
-    HttpResponse::Ok()
+    let mut response = HttpResponse::Ok();
+    if version == Version::HTTP_11 {
+        response.reason(OK_KEEP_ALIVE);
+    }
+    response
         .insert_header((CONTENT_TYPE, HeaderValue::from_static("text/event-stream")))
         .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-cache")))
-        .insert_header((CONNECTION, HeaderValue::from_static("keep-alive")))
         // Tells nginx and its kin not to gather what should go out at once.
         .insert_header(("X-Accel-Buffering", "no"))
         .insert_header(("X-Reconnect-Token", token))
