@@ -43,6 +43,13 @@ fn fields(object: &Value) -> Vec<&str> {
     fields
 }
 
+/// Everything that is promised is there; more may be.
+fn assert_has(object: &Value, promised: &[&str]) {
+    let fields = fields(object);
+    let missing: Vec<_> = promised.iter().filter(|it| !fields.contains(it)).collect();
+    assert!(missing.is_empty(), "{missing:?} not in {object}");
+}
+
 fn assert_is_time(value: &Value) {
     let text = value.as_str().unwrap_or_else(|| panic!("no time: {value}"));
     assert!(
