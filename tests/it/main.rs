@@ -1,5 +1,9 @@
 //! The real program, spoken to by real clients over real sockets.
 
+mod authentication;
+mod endpoints;
+mod envelope;
 mod keys;
 mod sources;
+mod subscriptions;
 mod support;

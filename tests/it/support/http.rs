@@ -1,7 +1,7 @@
 //! JSON requests, answered in the envelope.
 
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Method, RequestBuilder, Response};
+use reqwest::{Body, Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 
 use super::hub::Hub;
@@ -48,16 +48,29 @@ impl Api {
     /// A request that may still be changed; `path` is below the interface's base, or a whole one
     /// when it begins with `/api/`.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let path = if path.starts_with("/api/") {
-            path.to_owned()
-        } else {
-            format!("{A}{path}")
-        };
+        match path.starts_with("/api/") {
+            true => self.request_at(method, path),
+            false => self.request_at(method, &format!("{A}{path}")),
+        }
+    }
+
+    /// As [`Self::request`]; `path` is always a whole one.
+    pub fn request_at(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.base));
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
         }
+    }
+
+    /// A WebSocket handshake, for when its refusal is what counts: unlike a WebSocket client this
+    /// one always reads the body. `query` as in `?metrics=a`.
+    pub fn upgrade(&self, query: &str) -> RequestBuilder {
+        self.request(Method::GET, &format!("/websocket{query}"))
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -66,6 +79,12 @@ impl Api {
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         send(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Any text as the body, said to be JSON.
+    pub async fn post_text(&self, path: &str, body: impl Into<Body>) -> Answer {
+        let request = self.request(Method::POST, path).body(body);
+        send(request.header("content-type", "application/json")).await
     }
 
     /// Publishes and returns the message's id.
@@ -82,10 +101,25 @@ impl Api {
 
 /// Sends a request and holds the answer to the envelope.
 pub async fn send(request: RequestBuilder) -> Answer {
+    Answer::read(respond(request).await).await
+}
+
+/// Sends a request and leaves the answer's body unread, for what is no envelope: a page, a stream.
+pub async fn respond(request: RequestBuilder) -> Response {
     let response = in_time("an answer", request.send())
         .await
         .expect("an answer");
-    Answer::read(response).await
+    check_headers(response.headers());
+    response
+}
+
+/// Only the status, of what may be a stream. A refusal is held to the envelope all the same.
+pub async fn status_of(request: RequestBuilder) -> u16 {
+    let response = respond(request).await;
+    match response.status().as_u16() {
+        status @ 0..400 => status,
+        _ => Answer::read(response).await.status,
+    }
 }
 
 impl Answer {
@@ -131,6 +165,23 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
+
+    /// Seconds after which to come back, which a refusal for the time being must name.
+    pub fn retry_after(&self) -> u64 {
+        let seconds = self
+            .header("retry-after")
+            .and_then(|text| text.parse().ok());
+        seconds.unwrap_or_else(|| panic!("no Retry-After in seconds: {self:?}"))
+    }
+}
+
+/// What the head of every answer must have, a stream's and a page's too: an id to find it in the
+/// log by, and the word that no browser shall guess what it is.
+fn check_headers(headers: &HeaderMap) {
+    let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let id = value("x-request-id");
+    assert!(id.is_some_and(|id| !id.is_empty()), "{headers:?}");
+    assert_eq!(value("x-content-type-options"), Some("nosniff"));
 }
 
 /// What every answer must be, whatever was asked.

@@ -6,8 +6,10 @@
 
 #![allow(dead_code)] // Each chapter uses a part.
 
+pub mod either;
 pub mod http;
 pub mod hub;
+pub mod jwks;
 pub mod mariadb;
 pub mod postgres;
 pub mod raw;
