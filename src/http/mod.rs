@@ -15,11 +15,21 @@ pub mod code;
 pub mod decode;
 pub mod endpoint;
 pub mod failed_resumes;
+mod health;
 pub mod limit;
 pub mod middleware;
+mod operators;
 pub mod origin;
+mod page;
+mod prometheus;
+mod publish;
+mod refusal;
 pub mod reply;
+pub mod routes;
 pub mod state;
+pub mod status;
+mod subscriptions;
+mod tickets;
 mod unread;
 
 #[cfg(test)]

@@ -104,6 +104,7 @@ mod tests {
     use actix_web::rt::net::TcpListener;
     use actix_web::rt::spawn;
     use actix_web::rt::time::sleep;
+    use actix_web::rt::time::timeout;
     use std::io::{Read, Write};
 
     fn settings() -> Outgoing {
