@@ -23,6 +23,7 @@ use crate::config::{ConfigError, Settings};
 use crate::demo::{self, Demo};
 use crate::domain::message::Draft;
 use crate::http::state::State;
+use crate::http::status::connection_stats;
 use crate::hub::{self, Clock, Hub, HubHandle};
 use crate::source::{HubStats, Sources};
 use crate::telemetry::audit::{Action, Audit, Event};
@@ -140,13 +141,7 @@ fn start_sources(settings: &Settings, hub: &HubHandle) -> anyhow::Result<Sources
         let hub = hub.clone();
         Arc::new(move || {
             let hub = hub.clone();
-            async move {
-                {
-                    hub.overview().await?;
-                    Ok(serde_json::json!({}))
-                }
-            }
-            .boxed()
+            async move { Ok(connection_stats(&hub.overview().await?)) }.boxed()
         })
     };
     let sources = if settings.realtime.enabled {

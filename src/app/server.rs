@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use actix_web::dev::{Extensions, ServerHandle};
 use actix_web::rt::net::TcpStream;
-use actix_web::web::{self, Data};
+use actix_web::web::Data;
 use actix_web::{App, HttpServer, middleware::from_fn};
 
 use crate::config::Settings;
 use crate::domain::outbox::Limits;
 use crate::http::state::State;
-use crate::http::{endpoint, limit, middleware, routes};
+use crate::http::{limit, middleware, routes};
 use crate::hub::Worker;
 use crate::transport::socket;
 
@@ -45,7 +45,6 @@ pub fn start(
             .app_data(state.clone())
             .app_data(Data::new(worker))
             .configure(|config| routes::configure(config, &websocket_path))
-            .default_service(web::to(endpoint::not_found))
             .wrap(from_fn(limit::per_ip))
             .wrap(middleware::cors(state.clone()))
             .wrap(from_fn(middleware::outermost))

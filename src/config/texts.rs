@@ -10,9 +10,15 @@ use super::kinds::{Text, text};
 use crate::domain::pattern::{MetricName, Pattern};
 
 /// Paths that other endpoints have, so that `websocket.path` cannot be one of them.
-pub const FIXED_PATHS: [&str; 22] = [
+pub const FIXED_PATHS: [&str; 28] = [
     "/",
+    "/page.css",
+    "/page.js",
+    "/metrics.js",
+    "/icon.svg",
+    "/favicon.ico",
     "/metrics",
+    "/health",
     "/health/live",
     "/health/ready",
     "/api/health",

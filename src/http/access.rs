@@ -17,7 +17,7 @@ use super::reply::Problem;
 use super::state::State;
 use super::{client, origin};
 use crate::auth::{
-    self, Credential, Endpoint, Refusal, Source, TakenTicket, TicketHash, credential,
+    self, Access, Credential, Endpoint, Refusal, Source, TakenTicket, TicketHash, credential,
     www_authenticate,
 };
 use crate::domain::message::UserId;
@@ -133,6 +133,20 @@ pub async fn stream_access(
             Err(problem)
         }
     }
+}
+
+/// Whether an open endpoint is asked by somebody who may see more there. A bad credential counts as
+/// none: nothing is refused, so nothing is recorded either.
+pub(super) async fn is_admin(req: &HttpRequest, state: &State) -> bool {
+    let Some(Credential::Jwt { text, source }) = credential::find(req, Endpoint::Plain) else {
+        return false;
+    };
+    let origins = &state.settings.load_full().http.allowed_origins;
+    if source == Source::Cookie && origin::check(req, origins).is_err() {
+        return false;
+    }
+    let verified = state.authenticator.verify(&text, state.now_ms()).await;
+    verified.is_ok_and(|identity| state.authenticator.access(&identity) == Access::Admin)
 }
 
 /// 401 for a credential that is not good, counted and recorded. `reason` goes to the log and must

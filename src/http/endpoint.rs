@@ -8,6 +8,7 @@ use super::reply::Problem;
 
 /// One path. `Allow` is made of the methods it was given, so the two cannot differ.
 pub struct Endpoint {
+    path: String,
     resource: Resource,
     allow: Vec<Method>,
 }
@@ -15,9 +16,14 @@ pub struct Endpoint {
 impl Endpoint {
     pub fn at(path: &str) -> Self {
         Self {
+            path: path.to_owned(),
             resource: web::resource(path),
             allow: Vec::new(),
         }
+    }
+
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     pub fn get<F, Args>(self, handler: F) -> Self

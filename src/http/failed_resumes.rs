@@ -47,6 +47,14 @@ impl FailedResumes {
         self.per_minute.store(per_minute, Ordering::Relaxed);
     }
 
+    /// Counts a failure and waits until it may be answered.
+    pub async fn answer_late(&self, user: &UserId, ip: IpAddr) {
+        let delay = self.count(user, ip, Instant::now());
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+    }
+
     /// Counts a failure, for the user and for the address; returns how long to wait before it is
     /// answered, by whichever of the two has failed more.
     pub fn count(&self, user: &UserId, ip: IpAddr, now: Instant) -> Duration {

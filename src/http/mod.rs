@@ -15,13 +15,22 @@ pub mod code;
 pub mod decode;
 pub mod endpoint;
 pub mod failed_resumes;
+mod health;
 pub mod limit;
 pub mod middleware;
+mod operators;
 pub mod origin;
+mod page;
+mod prometheus;
+mod publish;
+mod refusal;
 pub mod reply;
 pub mod routes;
 pub mod state;
+pub mod status;
 pub mod streams;
+mod subscriptions;
+mod tickets;
 mod unread;
 
 #[cfg(test)]

@@ -136,6 +136,12 @@ impl Problem {
         self.header((WWW_AUTHENTICATE, challenge))
     }
 
+    /// With another text than the code's own.
+    pub fn saying(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.text = text.into();
+        self
+    }
+
     /// Adds machine-readable `details`.
     pub fn details(mut self, details: Value) -> Self {
         self.details = Some(Box::new(details));

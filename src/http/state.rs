@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::{HttpRequest, web};
 use arc_swap::ArcSwap;
@@ -39,6 +39,7 @@ pub struct State {
     pub throttle: Throttle,
     pub sources: Sources,
     pub stage: Stage,
+    started: Instant,
 }
 
 impl State {
@@ -60,6 +61,7 @@ impl State {
             throttle: Throttle::new(LOGGED_REFUSALS_PER_MINUTE),
             sources,
             stage: Stage::default(),
+            started: Instant::now(),
             settings: ArcSwap::new(settings),
         }
     }
@@ -79,6 +81,11 @@ impl State {
     /// The wall clock, in milliseconds since the Unix epoch.
     pub fn now_ms(&self) -> u64 {
         u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
+    }
+
+    /// Time since the start.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// For whatever needs the hub to be at work: publishing, subscribing, streams.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use actix_web::http::header::ACCEPT;
-use actix_web::web::{Data, Payload, ServiceConfig};
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, rt};
 use jiff::Timestamp;
 use serde_json::json;
@@ -11,10 +11,9 @@ use uuid::Uuid;
 
 use super::access::{Caller, StreamCaller, stream_access, unauthenticated};
 use super::body::QueryOf;
-use super::endpoint::Endpoint;
+use super::client;
 use super::reply::{Problem, RECONNECT_TOKEN_IS_REQUIRED};
 use super::state::State;
-use super::{client, routes::BASE};
 use crate::auth::{self, TakenTicket};
 use crate::domain::hub::{Opening, Refusal};
 use crate::domain::message::{MessageId, Transport, UserId};
@@ -26,15 +25,7 @@ use crate::transport::commands::Services;
 use crate::transport::socket::Handle;
 use crate::transport::{sse, ws};
 
-/// Adds the streams, the WebSocket at `websocket_path`.
-pub fn configure(config: &mut ServiceConfig, websocket_path: &str) {
-    config
-        .service(Endpoint::at(&format!("{BASE}/stream")).get(stream))
-        .service(Endpoint::at(&format!("{BASE}/reconnect")).get(reconnect))
-        .service(Endpoint::at(websocket_path).get(websocket));
-}
-
-async fn stream(
+pub async fn stream(
     request: HttpRequest,
     state: Data<State>,
     worker: Data<Worker>,
@@ -52,7 +43,7 @@ async fn stream(
     Ok(sse::respond(stream, request.version()))
 }
 
-async fn reconnect(
+pub async fn reconnect(
     request: HttpRequest,
     state: Data<State>,
     worker: Data<Worker>,
@@ -73,7 +64,7 @@ async fn reconnect(
     Ok(sse::respond(stream, request.version()))
 }
 
-async fn websocket(
+pub async fn websocket(
     request: HttpRequest,
     payload: Payload,
     state: Data<State>,
@@ -114,7 +105,7 @@ async fn websocket(
 /// The query of a stream, in which a name may come more than once.
 #[derive(Debug, serde::Deserialize)]
 #[serde(transparent)]
-struct Query(Vec<(String, String)>);
+pub struct Query(Vec<(String, String)>);
 
 impl Query {
     /// The first value that is not empty: a page that fills in a template has nothing to say then.

@@ -82,7 +82,7 @@ pub(super) fn envelope(
 }
 
 /// RFC 3339 in UTC with milliseconds. What is past the year 9999 becomes the last moment of it.
-pub(super) fn timestamp(wall_ms: u64) -> String {
+pub fn timestamp(wall_ms: u64) -> String {
     let millis = i64::try_from(wall_ms).unwrap_or(i64::MAX);
     let time = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
     format!("{time:.3}")

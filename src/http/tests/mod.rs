@@ -36,22 +36,16 @@ const SECRET: &str = "a secret of thirty-two bytes at least, CANARY";
 
 /// Small limits, no rates.
 pub fn settings() -> Settings {
-    let text = format!(
-        r#"
-        [http]
-        body_bytes_max = 1000
-        body_timeout_ms = {body_timeout}
-        query_bytes_max = 100
-        allowed_origins = ["{ORIGIN}"]
-        [limits]
-        per_ip_per_second = 0
-        per_user_per_second = 0
-        [auth]
-        jwt_secret = "{SECRET}"
-        "#,
-        body_timeout = BODY_TIMEOUT.as_millis()
-    );
-    Settings::parse("test", &text, &BTreeMap::new(), &Overrides::default()).unwrap()
+    let text = format!("[auth]\nsecret = {SECRET:?}");
+    let settings = Settings::parse("test", &text, &BTreeMap::new(), &Overrides::default());
+    let mut settings = settings.unwrap();
+    settings.http.body_bytes_max = 1000;
+    settings.http.query_bytes_max = 100;
+    settings.http.body_timeout = BODY_TIMEOUT;
+    settings.http.allowed_origins = vec![ORIGIN.to_owned()];
+    settings.limits.per_ip_per_second = 0;
+    settings.limits.per_user_per_second = 0;
+    settings
 }
 
 pub fn http_settings() -> config::Http {

@@ -1,0 +1,153 @@
+//! Whether the process lives, whether to send it clients, and what ails it.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Value, json};
+
+use super::access;
+use super::reply::{self, Problem};
+use super::state::{self, State};
+use crate::auth::KeyState;
+use crate::source::SourceState;
+use crate::telemetry::audit::AuditState;
+use crate::wire::message::timestamp;
+
+/// Starting takes no longer than this as a rule.
+const START_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// `/health/live`: for as long as it answers. A supervisor that restarts whatever is not live must
+/// not do so because it drains, or because a database is away.
+pub(super) async fn live(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
+    report(&req, &state).await
+}
+
+/// `/api/health` and `/health/ready`.
+pub(super) async fn ready(
+    req: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
+    if state.stage.is_draining() {
+        return Err(state::draining());
+    }
+    if !state.stage.is_running() {
+        return Err(Problem::unavailable(
+            "The hub is starting",
+            START_RETRY_AFTER,
+        ));
+    }
+    Ok(report(&req, &state).await)
+}
+
+async fn report(req: &HttpRequest, state: &State) -> HttpResponse {
+    let (keys, audit) = (state.authenticator.key_state(), state.audit.state());
+    let sources = state.sources.states();
+    let mut ails = !are_good(&keys) || audit.last_error.is_some() || sources.iter().any(is_ailing);
+    // Strangers learn that something ails, not what; nor can they make the hub count its sessions.
+    let checks = match access::is_admin(req, state).await {
+        true => Some(checks(state, &keys, &audit, &sources, &mut ails).await),
+        false => None,
+    };
+    let mut report = json!({
+        "status": if ails { "degraded" } else { "healthy" },
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptimeSeconds": state.uptime().as_secs(),
+    });
+    if let Some(checks) = checks {
+        report["checks"] = checks;
+    }
+    reply::ok(report)
+}
+
+fn are_good(keys: &KeyState) -> bool {
+    keys.keys > 0 && keys.last_error.is_none()
+}
+
+/// Its last error also stays when it has recovered.
+fn is_ailing(source: &SourceState) -> bool {
+    source.stale || source.last_error_at > source.last_success
+}
+
+async fn checks(
+    state: &State,
+    keys: &KeyState,
+    audit: &AuditState,
+    sources: &[SourceState],
+    ails: &mut bool,
+) -> Value {
+    let overview = state.hub.overview().await;
+    *ails |= overview.is_err();
+    let limits = &state.settings.load().history;
+    let (hub, history) = match &overview {
+        Err(error) => (
+            json!({"ok": false, "lastError": error.to_string()}),
+            Value::Null,
+        ),
+        Ok(overview) => (
+            json!({
+                "ok": true,
+                "connections": overview.statistics.sse.total + overview.statistics.websocket.total,
+                "sessions": overview.statistics.sessions,
+                "waiting": overview.waiting,
+            }),
+            json!({
+                "bytes": overview.statistics.history_bytes,
+                "bytesMax": limits.bytes_max,
+                "metrics": overview.statistics.metrics,
+                "metricsMax": limits.metrics_max,
+            }),
+        ),
+    };
+    json!({
+        "hub": hub,
+        "history": history,
+        "keys": {
+            "ok": are_good(keys),
+            "source": keys.source,
+            "keys": keys.keys,
+            "lastRefresh": keys.last_refresh_ms.map(timestamp),
+            "lastError": keys.last_error,
+        },
+        "audit": {
+            "ok": audit.last_error.is_none(),
+            "written": audit.written,
+            "lost": audit.lost,
+            "errors": audit.errors,
+            "lastError": audit.last_error,
+        },
+        "sources": sources,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::pattern::MetricName;
+    use jiff::Timestamp;
+
+    #[test]
+    fn a_source_ails_while_its_last_read_failed_or_its_value_is_old() {
+        let check = |success: Option<i64>, error: Option<i64>, stale, expected| {
+            let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
+            let source = SourceState {
+                metric: MetricName::parse("a").unwrap(),
+                kind: "host",
+                last_success: success.map(at),
+                last_error: error.map(|_| "down".to_owned()),
+                last_error_at: error.map(at),
+                duration_ms: None,
+                polls: 0,
+                failures: 0,
+                skipped: 0,
+                stale,
+            };
+            assert_eq!(is_ailing(&source), expected, "{source:?}");
+        };
+        check(None, None, false, false);
+        check(Some(1), None, false, false);
+        check(None, Some(1), false, true);
+        check(Some(1), Some(2), false, true);
+        check(Some(2), Some(1), false, false);
+        check(Some(2), None, true, true);
+    }
+}

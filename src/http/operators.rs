@@ -1,0 +1,181 @@
+//! `GET connections` and `POST disconnect`: seeing and ending what others have open.
+
+use std::fmt::Display;
+
+use actix_web::{HttpResponse, web};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::access::{Admin, outcome};
+use super::body::{JsonBody, QueryOf};
+use super::reply::{self, Problem};
+use super::state::State;
+use super::status::by_priority;
+use crate::domain::hub::{Delivery, Ended, SessionFilter, SessionView};
+use crate::domain::message::{Transport, UserId};
+use crate::hub::Chosen;
+use crate::telemetry::audit::{Action, Event};
+use crate::wire::message::timestamp;
+
+const PAGE_SESSIONS_DEFAULT: usize = 100;
+const PAGE_SESSIONS_MAX: usize = 1000;
+/// Longest `jti` looked for, in bytes.
+const TOKEN_ID_BYTES_MAX: usize = 1024;
+
+#[derive(Deserialize)]
+pub(super) struct Page {
+    user: Option<String>,
+    transport: Option<Transport>,
+    state: Option<Delivery>,
+    #[serde(default)]
+    offset: usize,
+    limit: Option<usize>,
+}
+
+/// `GET connections`: one page of the sessions, those that are away among them.
+pub(super) async fn connections(
+    state: web::Data<State>,
+    Admin(caller): Admin,
+    QueryOf(page): QueryOf<Page>,
+) -> Result<HttpResponse, Problem> {
+    let user = page.user.as_deref().map(|text| user(text, "user"));
+    let filter = SessionFilter {
+        user: user.transpose()?,
+        transport: page.transport,
+        delivery: page.state,
+    };
+    let limit = page.limit.unwrap_or(PAGE_SESSIONS_DEFAULT);
+    let (offset, limit) = (page.offset, limit.min(PAGE_SESSIONS_MAX));
+    let (sessions, total) = state.hub.sessions(filter, offset, limit).await?;
+    state.audit.record(Event {
+        target: page.user,
+        details: Some(json!({"shown": sessions.len(), "total": total})),
+        ..caller.event(Action::ReadConnections)
+    });
+    let sessions: Vec<Value> = sessions.iter().map(shown).collect();
+    let data = json!({"connections": sessions, "total": total, "offset": offset, "limit": limit});
+    Ok(reply::ok(data))
+}
+
+fn user(text: &str, field: &str) -> Result<UserId, Problem> {
+    let allowed = "a user has 1 to 128 bytes without control characters";
+    UserId::parse(text).ok_or_else(|| invalid(field, allowed))
+}
+
+fn invalid(field: &str, allowed: impl Display) -> Problem {
+    Problem::invalid(format!("Invalid {field}: {allowed}"))
+}
+
+/// Never with its reconnect token, by which it could be taken over.
+fn shown(view: &SessionView) -> Value {
+    let session = &view.session;
+    let connection = &session.connection;
+    let last_write_ms = connection.progress.last_write_ms();
+    json!({
+        "connectionId": session.connection_id,
+        "user": session.user(),
+        "transport": session.transport,
+        "state": view.delivery,
+        "since": timestamp(session.since_ms),
+        "remoteAddress": connection.remote,
+        "userAgent": connection.user_agent,
+        "subscription": session.subscription.patterns(),
+        "backlog": by_priority(&view.backlog),
+        "sent": session.sent(),
+        "dropped": by_priority(&view.dropped),
+        "lastWrite": (last_write_ms > 0).then(|| timestamp(last_write_ms)),
+    })
+}
+
+/// Exactly one of these. Unknown fields are refused: a misspelt one must not be taken for none.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Selector {
+    user_id: Option<String>,
+    connection_id: Option<String>,
+    token_id: Option<String>,
+    issued_before: Option<Value>,
+}
+
+/// `POST disconnect`: ends streams and forgets their sessions. Answers how many streams were live.
+pub(super) async fn disconnect(
+    state: web::Data<State>,
+    Admin(caller): Admin,
+    body: Result<JsonBody<Selector>, Problem>,
+) -> Result<HttpResponse, Problem> {
+    let mut event = caller.event(Action::OperatorDisconnect);
+    let done = disconnected(&state, body, &mut event).await;
+    event.outcome = outcome(&done);
+    if let Ok(ended) = &done {
+        event.details = Some(json!({"connections": live(ended), "sessions": ended.len()}));
+    }
+    state.audit.record(event);
+    Ok(reply::ok(json!({"connections": live(&done?)})))
+}
+
+fn live(ended: &[Ended]) -> usize {
+    ended.iter().filter(|ended| ended.was_live).count()
+}
+
+async fn disconnected(
+    state: &State,
+    body: Result<JsonBody<Selector>, Problem>,
+    event: &mut Event,
+) -> Result<Vec<Ended>, Problem> {
+    let JsonBody(selector) = body?;
+    let chosen = selector.chosen()?;
+    event.target = Some(match &chosen {
+        Chosen::User(user) => format!("user {user}"),
+        Chosen::Connection(id) => format!("connection {id}"),
+        Chosen::TokenId(id) => format!("jti {id}"),
+        Chosen::IssuedBefore(ms) => format!("issued before {}", timestamp(*ms)),
+    });
+    Ok(state.hub.disconnect(chosen).await?)
+}
+
+impl Selector {
+    fn chosen(self) -> Result<Chosen, Problem> {
+        match (
+            self.user_id,
+            self.connection_id,
+            self.token_id,
+            self.issued_before,
+        ) {
+            (Some(text), None, None, None) => user(&text, "userId").map(Chosen::User),
+            (None, Some(text), None, None) => connection(&text),
+            (None, None, Some(id), None) => token_id(id),
+            (None, None, None, Some(value)) => issued_before(&value),
+            _ => Err(Problem::invalid(
+                "Exactly one of userId, connectionId, tokenId and issuedBefore is wanted",
+            )),
+        }
+    }
+}
+
+fn connection(text: &str) -> Result<Chosen, Problem> {
+    let id = Uuid::parse_str(text);
+    id.map(Chosen::Connection)
+        .map_err(|_| invalid("connectionId", "a UUID is wanted"))
+}
+
+fn token_id(id: String) -> Result<Chosen, Problem> {
+    match (1..=TOKEN_ID_BYTES_MAX).contains(&id.len()) {
+        true => Ok(Chosen::TokenId(id)),
+        false => Err(invalid(
+            "tokenId",
+            format_args!("1 to {TOKEN_ID_BYTES_MAX} bytes"),
+        )),
+    }
+}
+
+fn issued_before(value: &Value) -> Result<Chosen, Problem> {
+    let written = || value.as_str()?.parse::<Timestamp>().ok();
+    let ms = value
+        .as_u64()
+        .or_else(|| u64::try_from(written()?.as_millisecond()).ok());
+    let allowed = "a time as in RFC 3339, or in milliseconds since 1970";
+    ms.map(Chosen::IssuedBefore)
+        .ok_or_else(|| invalid("issuedBefore", allowed))
+}

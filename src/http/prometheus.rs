@@ -1,0 +1,158 @@
+//! `GET /metrics`, for Prometheus: to this machine only, or to whoever shows the token.
+
+use std::time::Duration;
+
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::reply::Problem;
+use super::state::State;
+use crate::auth::{self, Credential, Endpoint, Source, credential, www_authenticate};
+use crate::config;
+use crate::source::SourceState;
+use crate::telemetry::prometheus::{self, Snapshot, SourceSnapshot};
+
+/// What proxies add. A request that has one of them came from somewhere else, whoever the peer is.
+const FORWARDING: [&str; 6] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
+
+/// `GET /metrics`; where it is switched off there is no such path.
+pub(super) async fn metrics(
+    req: HttpRequest,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
+    check(&req, &state.settings.load().prometheus)?;
+    let snapshot = snapshot(&state).await?;
+    let text = prometheus::render(snapshot).map_err(Problem::internal)?;
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, prometheus::CONTENT_TYPE))
+        .body(text))
+}
+
+fn check(req: &HttpRequest, settings: &config::Prometheus) -> Result<(), Problem> {
+    if !settings.enabled {
+        return Err(Problem::not_found());
+    }
+    let Some(token) = &settings.token else {
+        return match is_local(req) {
+            true => Ok(()),
+            false => Err(Problem::forbidden(
+                "Metrics are shown to this machine only, unless prometheus.token is set",
+            )),
+        };
+    };
+    match credential::find(req, Endpoint::Plain) {
+        Some(Credential::Jwt {
+            text,
+            source: Source::Header,
+        }) if is_same(&text, token) => Ok(()),
+        Some(_) => Err(Problem::unauthenticated(www_authenticate(
+            auth::Problem::Invalid,
+        ))),
+        None => Err(Problem::unauthenticated(www_authenticate(
+            auth::Problem::Missing,
+        ))),
+    }
+}
+
+/// By the socket's own peer: trusted proxies have no say here.
+fn is_local(req: &HttpRequest) -> bool {
+    let peer = req.peer_addr().map(|peer| peer.ip().to_canonical());
+    peer.is_some_and(|ip| ip.is_loopback()) && !is_forwarded(req.headers())
+}
+
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    FORWARDING.iter().any(|name| headers.contains_key(*name))
+}
+
+/// Hashed first, so that the time a comparison takes tells nothing about the token.
+fn is_same(given: &str, token: &str) -> bool {
+    Sha256::digest(given) == Sha256::digest(token)
+}
+
+async fn snapshot(state: &State) -> Result<Snapshot, Problem> {
+    let overview = state.hub.overview().await?;
+    let statistics = overview.statistics;
+    Ok(Snapshot {
+        uptime: overview.uptime,
+        connections_sse: statistics.sse.total as u64,
+        connections_websocket: statistics.websocket.total as u64,
+        sessions_away: statistics.away as u64,
+        published: statistics.tally.published.total(),
+        delivered: overview.delivered,
+        dropped: statistics.tally.dropped,
+        backlog_messages: statistics.buffered,
+        history_bytes: statistics.history_bytes as u64,
+        delivery_latency: overview.latency,
+        resumes_attempted: statistics.tally.resumes_attempted,
+        resumes_succeeded: statistics.tally.resumes_succeeded,
+        hub_mailbox_messages: overview.waiting as u64,
+        totals: state.counters.totals(),
+        audit: state.audit.state(),
+        sources: sources(state.sources.states(), Timestamp::now()),
+    })
+}
+
+fn sources(states: Vec<SourceState>, now: Timestamp) -> Vec<SourceSnapshot> {
+    let snapshot = |source: SourceState| SourceSnapshot {
+        metric: source.metric,
+        polls: source.polls,
+        failures: source.failures,
+        last_duration: Duration::from_millis(source.duration_ms.unwrap_or(0)),
+        // A clock that went back makes a success in the future, which is as fresh as can be.
+        last_success_age: source
+            .last_success
+            .map(|at| Duration::try_from(now.duration_since(at)).unwrap_or_default()),
+    };
+    states.into_iter().map(snapshot).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn only_this_machine_or_the_token_may_scrape() {
+        let verdict = |enabled, token: Option<&str>, peer: &str, headers: &[(&str, &str)]| {
+            let mut req = TestRequest::default().peer_addr(peer.parse().unwrap());
+            for header in headers {
+                req = req.append_header(*header);
+            }
+            let token = token.map(str::to_owned);
+            let settings = config::Prometheus { enabled, token };
+            let verdict = check(&req.to_http_request(), &settings);
+            verdict.map_or_else(|problem| problem.code().as_str(), |()| "ok")
+        };
+        let (near, far) = ("127.0.0.1:9", "192.0.2.1:9");
+        assert_eq!(verdict(false, None, near, &[]), "not_found");
+        assert_eq!(verdict(true, None, near, &[]), "ok");
+        assert_eq!(verdict(true, None, "[::ffff:127.0.0.1]:9", &[]), "ok");
+        assert_eq!(verdict(true, None, far, &[]), "forbidden");
+        for name in FORWARDING {
+            let claim = [(name, "127.0.0.1")];
+            assert_eq!(verdict(true, None, near, &claim), "forbidden", "{name}");
+            assert_eq!(verdict(true, None, far, &claim), "forbidden", "{name}");
+        }
+        let token = Some("s3cret");
+        assert_eq!(verdict(true, token, near, &[]), "unauthenticated");
+        for (given, expected) in [
+            ("Bearer s3cret", "ok"),
+            ("Bearer s3cre", "unauthenticated"),
+            ("Basic s3cret", "unauthenticated"),
+        ] {
+            let given = [("authorization", given)];
+            assert_eq!(verdict(true, token, far, &given), expected, "{given:?}");
+        }
+        let cookie = [("cookie", "access_token=s3cret")];
+        assert_eq!(verdict(true, token, far, &cookie), "unauthenticated");
+    }
+}

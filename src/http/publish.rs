@@ -1,0 +1,231 @@
+//! `POST publish` and `POST alerts`: what comes from outside.
+
+use std::collections::BTreeSet;
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Deserializer};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::access::{Publisher, outcome};
+use super::body::JsonBody;
+use super::decode;
+use super::reply::{self, Problem};
+use super::state::State;
+use crate::domain::message::{Draft, Json, MessageId, Priority, Retain, UserId};
+use crate::domain::pattern::MetricName;
+use crate::telemetry::audit::{Action, Event};
+use crate::wire::json;
+
+/// Messages in one batch.
+const BATCH_MESSAGES_MAX: usize = 1000;
+/// Metrics named in one line of the audit trail.
+const AUDITED_METRICS_MAX: usize = 10;
+
+/// One message, or a batch of them. Unknown fields are refused: a misspelt `userId` would tell
+/// everybody what was meant for one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    messages: Option<Vec<Written>>,
+    metric: Option<String>,
+    #[serde(default, deserialize_with = "also_null")]
+    data: Option<Box<RawValue>>,
+    priority: Option<Priority>,
+    #[serde(rename = "userId")]
+    user: Option<String>,
+    retain: Option<Retain>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    metric: String,
+    data: Box<RawValue>,
+    priority: Option<Priority>,
+    #[serde(rename = "userId")]
+    user: Option<String>,
+    retain: Option<Retain>,
+}
+
+/// `null` is data too, and nothing is not.
+fn also_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Deserialize::deserialize(from).map(Some)
+}
+
+/// `POST publish`: a message, or a batch that is taken whole or refused whole.
+pub(super) async fn publish(
+    state: web::Data<State>,
+    Publisher(caller): Publisher,
+    body: Result<JsonBody<Wanted>, Problem>,
+) -> Result<HttpResponse, Problem> {
+    let mut event = caller.event(Action::Publish);
+    let done = published(&state, body, &mut event).await;
+    event.outcome = outcome(&done);
+    state.audit.record(event);
+    done
+}
+
+async fn published(
+    state: &State,
+    body: Result<JsonBody<Wanted>, Problem>,
+    event: &mut Event,
+) -> Result<HttpResponse, Problem> {
+    state.check_open()?;
+    let JsonBody(wanted) = body?;
+    let is_batch = wanted.messages.is_some();
+    let data_bytes_max = state.settings.load().http.message_bytes_max;
+    let drafts = wanted.drafts(data_bytes_max)?;
+    event.target = Some(named(&drafts));
+    event.details = Some(json!({"count": drafts.len()}));
+    let ids = state.hub.publish(drafts).await?;
+    let texts: Vec<_> = ids.iter().map(MessageId::to_string).collect();
+    event.details = Some(json!({"count": ids.len(), "first": texts.first(), "last": texts.last()}));
+    let durability = state.hub.durability();
+    Ok(reply::accepted(match is_batch {
+        true => json!({"messageIds": texts, "durability": durability}),
+        false => json!({"messageId": texts.first(), "durability": durability}),
+    }))
+}
+
+fn named(drafts: &[Draft]) -> String {
+    let names: BTreeSet<_> = drafts.iter().map(|draft| draft.metric.as_str()).collect();
+    let shown: Vec<_> = names.iter().copied().take(AUDITED_METRICS_MAX).collect();
+    match names.len() - shown.len() {
+        0 => shown.join(","),
+        more => format!("{} and {more} more", shown.join(",")),
+    }
+}
+
+impl Wanted {
+    fn drafts(self, data_bytes_max: usize) -> Result<Vec<Draft>, Problem> {
+        let is_single = self.metric.is_some()
+            || self.data.is_some()
+            || self.priority.is_some()
+            || self.user.is_some()
+            || self.retain.is_some();
+        let Some(messages) = self.messages else {
+            let missing =
+                |field| Problem::invalid(format!("Invalid body: missing field `{field}`"));
+            let message = Written {
+                metric: self.metric.ok_or_else(|| missing("metric"))?,
+                data: self.data.ok_or_else(|| missing("data"))?,
+                priority: self.priority,
+                user: self.user,
+                retain: self.retain,
+            };
+            return Ok(vec![message.draft("", data_bytes_max)?]);
+        };
+        if is_single {
+            let text = "Invalid body: either one message or `messages`, not both";
+            return Err(Problem::invalid(text));
+        }
+        if !(1..=BATCH_MESSAGES_MAX).contains(&messages.len()) {
+            let text = format!("Invalid body at messages: 1 to {BATCH_MESSAGES_MAX} are allowed");
+            return Err(Problem::invalid(text));
+        }
+        let draft = |(index, message): (usize, Written)| {
+            message.draft(&format!("messages[{index}]."), data_bytes_max)
+        };
+        messages.into_iter().enumerate().map(draft).collect()
+    }
+}
+
+impl Written {
+    /// `place` is what stands before a field's name in a refusal.
+    fn draft(self, place: &str, data_bytes_max: usize) -> Result<Draft, Problem> {
+        let metric = MetricName::parse(&self.metric);
+        let metric = metric.map_err(|error| invalid_at(&format!("{place}metric"), error))?;
+        let user = self.user.map(|text| {
+            UserId::parse(&text).ok_or_else(|| {
+                let allowed = "a user has 1 to 128 bytes without control characters";
+                invalid_at(&format!("{place}userId"), allowed)
+            })
+        });
+        Ok(Draft {
+            metric,
+            data: compact(&self.data, &format!("{place}data"), data_bytes_max)?,
+            priority: self.priority,
+            user: user.transpose()?,
+            retain: self.retain,
+        })
+    }
+}
+
+fn invalid_at(place: &str, error: impl std::fmt::Display) -> Problem {
+    Problem::invalid(format!("Invalid body at {place}: {error}")).details(json!({"path": place}))
+}
+
+fn compact(raw: &RawValue, place: &str, bytes_max: usize) -> Result<Json, Problem> {
+    let data = json::compact(raw.get()).map_err(|error| invalid_at(place, error))?;
+    if data.as_str().len() > bytes_max {
+        let text = format!("{place} is larger than {bytes_max} bytes");
+        return Err(Problem::payload_too_large(bytes_max).saying(text));
+    }
+    Ok(data)
+}
+
+/// What an alert must have; the rest is the publisher's and goes out as it came.
+#[derive(Deserialize)]
+struct Alert {
+    severity: Severity,
+    message: String,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum Severity {
+    Critical,
+    High,
+    Medium,
+    Low,
+}
+
+impl Severity {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Low => "low",
+        }
+    }
+}
+
+/// `POST alerts`: to everybody, whatever they subscribe to.
+pub(super) async fn alert(
+    state: web::Data<State>,
+    Publisher(caller): Publisher,
+    body: Result<JsonBody<Box<RawValue>>, Problem>,
+) -> Result<HttpResponse, Problem> {
+    let mut event = caller.event(Action::Alert);
+    let done = alerted(&state, body, &mut event).await;
+    event.outcome = outcome(&done);
+    state.audit.record(event);
+    done
+}
+
+async fn alerted(
+    state: &State,
+    body: Result<JsonBody<Box<RawValue>>, Problem>,
+    event: &mut Event,
+) -> Result<HttpResponse, Problem> {
+    state.check_open()?;
+    let JsonBody(raw) = body?;
+    let alert: Alert = decode::from_json(raw.get().as_bytes())?;
+    if alert.message.trim().is_empty() {
+        return Err(invalid_at("message", "a text is wanted"));
+    }
+    event.target = Some(alert.severity.as_str().to_owned());
+    let data = compact(
+        &raw,
+        "The alert",
+        state.settings.load().http.message_bytes_max,
+    )?;
+    let id = state.hub.alert(data).await?.to_string();
+    event.details = Some(json!({"messageId": id}));
+    let durability = state.hub.durability();
+    Ok(reply::accepted(
+        json!({"messageId": id, "durability": durability}),
+    ))
+}

@@ -1,0 +1,89 @@
+//! Every route, in one list. What is in the list answers 405 to other methods, all else 404.
+
+use actix_web::http::Method;
+use actix_web::{FromRequest, Handler, Responder, web};
+
+use super::endpoint::{Endpoint, not_found};
+use super::{
+    health, operators, page, prometheus, publish, status, streams, subscriptions, tickets,
+};
+
+/// Under which everything is that is not about the process itself.
+pub const BASE: &str = "/api/admin/analytics";
+
+/// Registers every route. Wants `web::Data` of a [`super::state::State`] and a
+/// [`crate::hub::Worker`] in the app's data.
+pub fn configure(cfg: &mut web::ServiceConfig, websocket_path: &str) {
+    cfg.service(Endpoint::at(websocket_path).get(streams::websocket));
+    for endpoint in endpoints() {
+        cfg.service(endpoint);
+    }
+    cfg.default_service(web::to(not_found));
+}
+
+fn endpoints() -> Vec<Endpoint> {
+    let mut endpoints = vec![
+        // Streams; the WebSocket's path is a setting
+        at("/stream").get(streams::stream),
+        at("/reconnect").get(streams::reconnect),
+        // Publishers
+        at("/publish").post(publish::publish),
+        at("/alerts").post(publish::alert),
+        // A user's own streams
+        at("/ticket").post(tickets::ticket),
+        at("/refresh").post(tickets::refresh),
+        at("/subscribe").post(subscriptions::subscribe),
+        at("/unsubscribe").post(subscriptions::unsubscribe),
+        at("/test-connection").post(subscriptions::test_connection),
+        // What there is
+        at("/metrics").get(status::metrics),
+        at("/websocket-info").get(status::websocket_info),
+        at("/websocket-stats").get(status::websockets),
+        at("/connection-stats").get(status::connections),
+        // Operators
+        at("/connections").get(operators::connections),
+        at("/disconnect").post(operators::disconnect),
+        // The process
+        probe("/api/health", health::ready),
+        probe("/api/health/ready", health::ready),
+        probe("/api/health/live", health::live),
+        probe("/health", health::ready),
+        probe("/health/ready", health::ready),
+        probe("/health/live", health::live),
+        Endpoint::at("/metrics").get(prometheus::metrics),
+    ];
+    endpoints.extend(page::endpoints());
+    endpoints
+}
+
+fn at(path: &str) -> Endpoint {
+    Endpoint::at(&format!("{BASE}{path}"))
+}
+
+/// Load balancers ask with either.
+fn probe<F, Args>(path: &str, handler: F) -> Endpoint
+where
+    F: Handler<Args>,
+    F::Output: Responder + 'static,
+    Args: FromRequest + 'static,
+{
+    Endpoint::at(path)
+        .get(handler.clone())
+        .on(Method::HEAD, handler)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::FIXED_PATHS;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_websocket_path_can_be_that_of_another_route() {
+        let ours = endpoints().into_iter().map(|it| it.path().to_owned());
+        let ours: BTreeSet<String> = ours.collect();
+        let fixed: BTreeSet<String> = FIXED_PATHS.map(str::to_owned).into();
+        assert_eq!(ours, fixed);
+        assert_eq!(FIXED_PATHS.len(), fixed.len(), "named twice");
+    }
+}

@@ -1,0 +1,137 @@
+//! `POST subscribe`, `POST unsubscribe`, `POST test-connection`: for all of a user's sessions.
+
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::access::{Admin, Caller, outcome};
+use super::body::OptionalJsonBody;
+use super::reply::{self, METRICS_MUST_BE_AN_ARRAY, Problem};
+use super::state::State;
+use crate::domain::hub::Change;
+use crate::domain::message::Transport;
+use crate::domain::pattern::{NameError, PATTERNS_MAX, Pattern};
+use crate::telemetry::audit::{Action, Event};
+
+/// Whatever `metrics` is, so that one text can say what it should be.
+#[derive(Deserialize, Default)]
+pub(super) struct Named {
+    #[serde(default)]
+    metrics: Value,
+}
+
+type NamedBody = Result<OptionalJsonBody<Named>, Problem>;
+
+pub(super) async fn subscribe(
+    state: web::Data<State>,
+    Admin(caller): Admin,
+    body: NamedBody,
+) -> Result<HttpResponse, Problem> {
+    change(&state, &caller, Change::Subscribe, body).await
+}
+
+pub(super) async fn unsubscribe(
+    state: web::Data<State>,
+    Admin(caller): Admin,
+    body: NamedBody,
+) -> Result<HttpResponse, Problem> {
+    change(&state, &caller, Change::Unsubscribe, body).await
+}
+
+async fn change(
+    state: &State,
+    caller: &Caller,
+    change: Change,
+    body: NamedBody,
+) -> Result<HttpResponse, Problem> {
+    let (action, message) = match change {
+        Change::Subscribe => (Action::Subscribe, "Successfully subscribed to metrics"),
+        Change::Unsubscribe => (
+            Action::Unsubscribe,
+            "Successfully unsubscribed from metrics",
+        ),
+    };
+    let done = changed(state, caller, change, body).await;
+    let connections = done.as_ref().ok().map(|(_, connections)| *connections);
+    state.audit.record(Event {
+        target: Some(caller.user().to_string()),
+        outcome: outcome(&done),
+        details: connections.map(|connections| json!({"connections": connections})),
+        ..caller.event(action)
+    });
+    let (metrics, connections) = done?;
+    let data = json!({"message": message, "metrics": metrics, "connections": connections});
+    Ok(reply::ok(data))
+}
+
+async fn changed(
+    state: &State,
+    caller: &Caller,
+    change: Change,
+    body: NamedBody,
+) -> Result<(Vec<Pattern>, usize), Problem> {
+    state.check_open()?;
+    let patterns = body?.0.unwrap_or_default().patterns()?;
+    let user = caller.user().clone();
+    let connections = state.hub.change_user(user, change, patterns.clone());
+    Ok((patterns, connections.await?))
+}
+
+impl Named {
+    fn patterns(&self) -> Result<Vec<Pattern>, Problem> {
+        let metrics = self.metrics.as_array();
+        let metrics = metrics.ok_or_else(|| Problem::invalid(METRICS_MUST_BE_AN_ARRAY))?;
+        if metrics.len() > PATTERNS_MAX {
+            let text = format!("Invalid metrics: {}", NameError::Patterns);
+            return Err(Problem::invalid(text));
+        }
+        metrics.iter().enumerate().map(pattern).collect()
+    }
+}
+
+fn pattern((index, value): (usize, &Value)) -> Result<Pattern, Problem> {
+    let text = value.as_str().ok_or("a metric is named by a text".into());
+    let pattern = text.and_then(|text| Pattern::parse(text).map_err(|error| error.to_string()));
+    pattern.map_err(|error| {
+        let place = format!("metrics[{index}]");
+        Problem::invalid(format!("Invalid body at {place}: {error}"))
+            .details(json!({"path": place}))
+    })
+}
+
+#[derive(Deserialize, Default)]
+pub(super) struct Kind {
+    #[serde(rename = "connectionType")]
+    transport: Option<Transport>,
+}
+
+type KindBody = Result<OptionalJsonBody<Kind>, Problem>;
+
+/// `POST test-connection`.
+pub(super) async fn test_connection(
+    state: web::Data<State>,
+    Admin(caller): Admin,
+    body: KindBody,
+) -> Result<HttpResponse, Problem> {
+    let done = tested(&state, &caller, body).await;
+    state.audit.record(Event {
+        target: Some(caller.user().to_string()),
+        outcome: outcome(&done),
+        details: done.as_ref().ok().cloned(),
+        ..caller.event(Action::TestConnection)
+    });
+    Ok(reply::ok(done?))
+}
+
+async fn tested(state: &State, caller: &Caller, body: KindBody) -> Result<Value, Problem> {
+    state.check_open()?;
+    let kind = body?.0.unwrap_or_default();
+    let transport = kind.transport.unwrap_or(Transport::Sse);
+    let connections = state.hub.test(caller.user().clone(), transport).await?;
+    let status = match connections {
+        0 => "no_active_connections",
+        _ => "test_message_sent",
+    };
+    let user = caller.user();
+    Ok(json!({"type": transport, "status": status, "userId": user, "connections": connections}))
+}

@@ -1,0 +1,85 @@
+//! `POST ticket` and `POST refresh`: credentials made and renewed.
+
+use std::time::Duration;
+
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::access::{Admin, Caller, outcome};
+use super::body::OptionalJsonBody;
+use super::reply::{self, Code, Problem, RECONNECT_TOKEN_IS_REQUIRED};
+use super::state::State;
+use crate::auth;
+use crate::hub::Renewed;
+use crate::telemetry::audit::{Action, Event};
+use crate::wire::message::timestamp;
+
+/// `POST ticket`. A body says nothing, but has to be JSON: a form of another site's page cannot
+/// send that.
+pub(super) async fn ticket(
+    state: web::Data<State>,
+    Admin(caller): Admin,
+    OptionalJsonBody(_): OptionalJsonBody<IgnoredAny>,
+) -> HttpResponse {
+    let now_ms = state.now_ms();
+    let identity = caller.identity.clone();
+    let token_lives = Duration::from_millis(identity.expires_at_ms.saturating_sub(now_ms));
+    let expires_in = state.tickets.ttl().min(token_lives).as_secs();
+    let ticket = state.tickets.issue(
+        auth::Identity {
+            user: identity.user,
+            roles: vec![identity.role],
+            expires_at_ms: identity.expires_at_ms,
+            issued_at_ms: identity.issued_at_ms,
+            token_id: identity.token_id,
+        },
+        now_ms,
+    );
+    state.audit.record(caller.event(Action::Ticket));
+    reply::ok(json!({"ticket": ticket, "expiresIn": expires_in}))
+}
+
+#[derive(Deserialize, Default)]
+pub(super) struct Session {
+    #[serde(default, rename = "reconnectToken")]
+    token: Value,
+}
+
+type SessionBody = Result<OptionalJsonBody<Session>, Problem>;
+
+/// `POST refresh`: the stream of a session goes on with the JWT of this request.
+pub(super) async fn refresh(
+    state: web::Data<State>,
+    Admin(caller): Admin,
+    body: SessionBody,
+) -> Result<HttpResponse, Problem> {
+    let done = refreshed(&state, &caller, body).await;
+    state.audit.record(Event {
+        target: Some(caller.user().to_string()),
+        outcome: outcome(&done),
+        ..caller.event(Action::Refresh)
+    });
+    if done
+        .as_ref()
+        .is_err_and(|problem| problem.code() == Code::ReconnectTokenInvalid)
+    {
+        let late = state
+            .failed_resumes
+            .answer_late(caller.user(), caller.remote);
+        late.await;
+    }
+    Ok(reply::ok(json!({"expiresAt": timestamp(done?)})))
+}
+
+async fn refreshed(state: &State, caller: &Caller, body: SessionBody) -> Result<u64, Problem> {
+    state.check_open()?;
+    let session = body?.0.unwrap_or_default();
+    let text = session.token.as_str().filter(|text| !text.is_empty());
+    let text = text.ok_or_else(|| Problem::invalid(RECONNECT_TOKEN_IS_REQUIRED))?;
+    let token = Uuid::parse_str(text).map_err(|_| Problem::reconnect_token_invalid())?;
+    let identity = caller.identity.clone();
+    Ok(state.hub.refresh(Renewed::Session(token), identity).await?)
+}
