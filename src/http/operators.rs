@@ -170,12 +170,20 @@ fn token_id(id: String) -> Result<Chosen, Problem> {
     }
 }
 
+/// A number below this is in seconds, as in a token's `iat`: in milliseconds it were a time in 1973.
+const SECONDS_BELOW: u64 = 100_000_000_000;
+
 fn issued_before(value: &Value) -> Result<Chosen, Problem> {
     let written = || value.as_str()?.parse::<Timestamp>().ok();
+    let number = |number: u64| match number {
+        ..SECONDS_BELOW => number * 1000,
+        _ => number,
+    };
     let ms = value
         .as_u64()
+        .map(number)
         .or_else(|| u64::try_from(written()?.as_millisecond()).ok());
-    let allowed = "a time as in RFC 3339, or in milliseconds since 1970";
+    let allowed = "a time as in RFC 3339, or in seconds or milliseconds since 1970";
     ms.map(Chosen::IssuedBefore)
         .ok_or_else(|| invalid("issuedBefore", allowed))
 }

@@ -1,10 +1,8 @@
 //! The three endpoints that answer with a stream.
 
-use std::time::Instant;
-
 use actix_web::http::header::ACCEPT;
 use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse, rt};
+use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
@@ -14,11 +12,11 @@ use super::body::QueryOf;
 use super::client;
 use super::reply::{Problem, RECONNECT_TOKEN_IS_REQUIRED};
 use super::state::State;
-use crate::auth::{self, TakenTicket};
+use crate::auth;
 use crate::domain::hub::{Opening, Refusal};
-use crate::domain::message::{MessageId, Transport, UserId};
+use crate::domain::message::{MessageId, Transport};
 use crate::domain::pattern::{PATTERNS_MAX, Pattern};
-use crate::domain::session::Identity;
+use crate::domain::session::TicketHash;
 use crate::hub::{Error, Stream, Wanted, Worker};
 use crate::telemetry::audit::{Action, Event, Outcome};
 use crate::transport::commands::Services;
@@ -32,14 +30,14 @@ pub async fn stream(
     query: Result<QueryOf<Query>, Problem>,
 ) -> Result<HttpResponse, Problem> {
     let caller = stream_access(&request, &state, auth::Endpoint::Stream).await?;
-    let query = Asked::of(query?.0, &request)?;
+    let asked = query.and_then(|query| Asked::of(query.0, &request));
     let asking = Asking {
         request: &request,
         state: &state,
         worker: &worker,
         transport: Transport::Sse,
     };
-    let (stream, _) = asking.open(caller, query, None).await?;
+    let (stream, _) = asking.open(caller, asked, None).await?;
     Ok(sse::respond(stream, request.version()))
 }
 
@@ -53,7 +51,7 @@ pub async fn reconnect(
     let query = query?.0;
     let token = query.value("token").map(str::to_owned);
     let token = token.ok_or(Problem::invalid(RECONNECT_TOKEN_IS_REQUIRED))?;
-    let asked = Asked::of(query, &request)?;
+    let asked = Asked::of(query, &request);
     let asking = Asking {
         request: &request,
         state: &state,
@@ -80,7 +78,7 @@ pub async fn websocket(
     let handshake = ws::handshake(&request)?;
     let query = query?.0;
     let token = query.value("reconnectToken").map(str::to_owned);
-    let asked = Asked::of(query, &request)?;
+    let asked = Asked::of(query, &request);
     let asking = Asking {
         request: &request,
         state: &state,
@@ -129,10 +127,7 @@ struct Asked {
 impl Asked {
     fn of(query: Query, request: &HttpRequest) -> Result<Self, Problem> {
         let names = query.values("metrics").flat_map(|list| list.split(','));
-        let names: Vec<&str> = names
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-            .collect();
+        let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
         if names.len() > PATTERNS_MAX {
             let text = format!("A stream takes at most {PATTERNS_MAX} metrics");
             return Err(Problem::invalid(text));
@@ -165,65 +160,103 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// Opens the stream, or resumes the session of `reconnect_token`.
+    /// Opens the stream, or resumes the session of `reconnect_token`. A ticket stays good for
+    /// another try when that fails.
     async fn open(
         &self,
         caller: StreamCaller,
-        asked: Asked,
+        asked: Result<Asked, Problem>,
+        reconnect_token: Option<&str>,
+    ) -> Result<(Stream, Handle), Problem> {
+        let ticket = match &caller {
+            StreamCaller::Ticket(ticket, _) => Some(ticket.clone()),
+            StreamCaller::Token(_) | StreamCaller::SpentTicket(_) => None,
+        };
+        let opened = self.opened(caller, asked, reconnect_token).await;
+        if let (Err(_), Some(ticket)) = (&opened, ticket) {
+            self.state.tickets.put_back(ticket);
+        }
+        opened
+    }
+
+    async fn opened(
+        &self,
+        caller: StreamCaller,
+        asked: Result<Asked, Problem>,
         reconnect_token: Option<&str>,
     ) -> Result<(Stream, Handle), Problem> {
         self.check_open()?;
         let socket = self.socket()?;
-        let token = reconnect_token.map(reconnect_token_of);
-        let remote = client::remote(self.request);
-        let (who, ticket, opening) = match caller {
+        let asked = asked?;
+        let token = reconnect_token.map(parse_reconnect_token);
+        let last_event_id = asked.last_event_id;
+        let resumes = token.is_some() || last_event_id.is_some();
+        let (who, opening) = match caller {
             StreamCaller::Token(caller) => {
-                let opening = opening(caller.identity.clone(), token, None, asked.patterns);
-                (Some(caller), None, opening)
+                let opening = opening(&caller, token, None, asked.patterns);
+                (Some(caller), opening)
             }
             StreamCaller::Ticket(ticket, caller) => {
-                let hash = Some(ticket.hash.into());
-                let opening = opening(caller.identity.clone(), token, hash, asked.patterns);
-                (Some(caller), Some(ticket), opening)
+                let opening = opening(&caller, token, Some(ticket.hash.into()), asked.patterns);
+                (Some(caller), opening)
+            }
+            // It admits nothing but going on where its session was.
+            StreamCaller::SpentTicket(_) if !resumes => {
+                return Err(self.refuse(Error::Refused(Refusal::UnknownTicket), None, resumes));
             }
             StreamCaller::SpentTicket(hash) => {
-                // It admits nothing but going on where its session was.
-                let resumes = token.is_some() || asked.last_event_id.is_some();
-                let opening = Opening::ByTicket {
-                    ticket: hash.into(),
-                    token: token.flatten(),
+                let ticket = hash.into();
+                let opening = match token {
+                    Some(token) => token.map(|token| (ticket, Some(token))),
+                    None => Some((ticket, None)),
                 };
-                (None, None, resumes.then_some(opening))
+                (
+                    None,
+                    opening.map(|(ticket, token)| Opening::ByTicket { ticket, token }),
+                )
             }
         };
-        let user = who.as_ref().map(|caller| &caller.identity.user);
-        if user
-            .zip(asked.user.as_ref())
-            .is_some_and(|(own, given)| own.as_str() != given)
+        let user = who.as_ref().map(|caller| caller.user().as_str());
+        if asked
+            .user
+            .is_some_and(|given| user.is_some_and(|own| own != given))
         {
             return Err(Problem::forbidden("userId is not the user of the token"));
         }
-        let resumes = token.is_some() || asked.last_event_id.is_some();
-        let wanted = opening.map(|opening| Wanted {
-            transport: self.transport,
-            opening,
-            last_event_id: asked.last_event_id,
-            remote: remote.to_string(),
-            user_agent: client::user_agent(self.request),
-            request_id: client::request_id(self.request),
-        });
-        let answer = match wanted {
-            Some(wanted) => self.worker.connect(wanted, Box::new(socket.clone())).await,
-            // Tokens that cannot be any are as unknown as those that could.
-            None if token.is_some() => Err(Error::Refused(Refusal::UnknownToken)),
-            None => Err(Error::Refused(Refusal::UnknownTicket)),
+        let answer = match opening {
+            Some(opening) => {
+                let wanted = self.wanted(opening, last_event_id);
+                self.worker.connect(wanted, Box::new(socket.clone())).await
+            }
+            // What cannot be a reconnect token is as unknown as what could.
+            None => Err(Error::Refused(Refusal::UnknownToken)),
         };
         match answer {
             Ok(stream) => {
                 self.record_opened(&stream, resumes);
                 Ok((stream, socket))
             }
-            Err(error) => Err(self.refuse(error, who, ticket, resumes).await),
+            Err(error) => {
+                let user = who.as_ref().map(|caller| caller.user().clone());
+                let unknown = error == Error::Refused(Refusal::UnknownToken);
+                let problem = self.refuse(error, who, resumes);
+                if let (true, Some(user)) = (unknown, user) {
+                    let remote = client::remote(self.request);
+                    self.state.failed_resumes.answer_late(&user, remote).await;
+                }
+                Err(problem)
+            }
+        }
+    }
+
+    fn wanted(&self, opening: Opening, last_event_id: Option<MessageId>) -> Wanted {
+        Wanted {
+            transport: self.transport,
+            opening,
+            last_event_id,
+            remote: client::remote(self.request).to_string(),
+            user_agent: client::user_agent(self.request),
+            request_id: client::request_id(self.request),
         }
     }
 
@@ -252,16 +285,7 @@ impl Asking<'_> {
         socket.ok_or(Error::Busy.into())
     }
 
-    async fn refuse(
-        &self,
-        error: Error,
-        who: Option<Caller>,
-        ticket: Option<TakenTicket>,
-        resumes: bool,
-    ) -> Problem {
-        if let Some(ticket) = ticket {
-            self.state.tickets.put_back(ticket);
-        }
+    fn refuse(&self, error: Error, who: Option<Caller>, resumes: bool) -> Problem {
         match error {
             Error::Refused(Refusal::Draining) => self.break_off(),
             Error::Refused(Refusal::UnknownTicket) => {
@@ -269,37 +293,17 @@ impl Asking<'_> {
             }
             _ => {}
         }
-        let problem: Problem = error.clone().into();
-        let action = if resumes {
-            Action::Resume
-        } else {
-            Action::Connect
-        };
+        let problem: Problem = error.into();
         if let Some(caller) = who {
             self.state.audit.record(Event {
                 outcome: Outcome::Refused(problem.code().as_str()),
-                ..caller.event(action)
+                ..caller.event(action(resumes))
             });
-            if error == Error::Refused(Refusal::UnknownToken) {
-                self.slow_down(&caller.identity.user).await;
-            }
         }
         problem
     }
 
-    /// Who guesses reconnect tokens has to wait.
-    async fn slow_down(&self, user: &UserId) {
-        let failed = &self.state.failed_resumes;
-        let delay = failed.count(user, client::remote(self.request), Instant::now());
-        rt::time::sleep(delay).await;
-    }
-
     fn record_opened(&self, stream: &Stream, resumes: bool) {
-        let action = if resumes {
-            Action::Resume
-        } else {
-            Action::Connect
-        };
         let identity = &stream.admitted.identity;
         client::remember_user(self.request, identity.user.clone());
         self.state.audit.record(Event {
@@ -309,18 +313,27 @@ impl Asking<'_> {
             remote: Some(client::remote(self.request).to_string()),
             request_id: Some(client::request_id(self.request).to_string()),
             details: Some(json!({ "transport": self.transport })),
-            ..Event::new(action, Timestamp::now())
+            ..Event::new(action(resumes), Timestamp::now())
         });
+    }
+}
+
+fn action(resumes: bool) -> Action {
+    if resumes {
+        Action::Resume
+    } else {
+        Action::Connect
     }
 }
 
 /// `None` where the reconnect token cannot be one.
 fn opening(
-    identity: Identity,
+    caller: &Caller,
     token: Option<Option<Uuid>>,
-    ticket: Option<crate::domain::session::TicketHash>,
+    ticket: Option<TicketHash>,
     patterns: Vec<Pattern>,
 ) -> Option<Opening> {
+    let identity = caller.identity.clone();
     match token {
         None => Some(Opening::New {
             identity,
@@ -336,7 +349,7 @@ fn opening(
 }
 
 /// Only in the form in which the hub gives them out.
-fn reconnect_token_of(text: &str) -> Option<Uuid> {
+pub(super) fn parse_reconnect_token(text: &str) -> Option<Uuid> {
     let token = Uuid::try_parse(text).ok()?;
     (token.hyphenated().to_string() == text).then_some(token)
 }

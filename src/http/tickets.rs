@@ -6,12 +6,12 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::access::{Admin, Caller, outcome};
 use super::body::OptionalJsonBody;
 use super::reply::{self, Code, Problem, RECONNECT_TOKEN_IS_REQUIRED};
 use super::state::State;
+use super::streams::parse_reconnect_token;
 use crate::auth;
 use crate::hub::Renewed;
 use crate::telemetry::audit::{Action, Event};
@@ -79,7 +79,7 @@ async fn refreshed(state: &State, caller: &Caller, body: SessionBody) -> Result<
     let session = body?.0.unwrap_or_default();
     let text = session.token.as_str().filter(|text| !text.is_empty());
     let text = text.ok_or_else(|| Problem::invalid(RECONNECT_TOKEN_IS_REQUIRED))?;
-    let token = Uuid::parse_str(text).map_err(|_| Problem::reconnect_token_invalid())?;
+    let token = parse_reconnect_token(text).ok_or_else(Problem::reconnect_token_invalid)?;
     let identity = caller.identity.clone();
     Ok(state.hub.refresh(Renewed::Session(token), identity).await?)
 }

@@ -129,7 +129,9 @@ impl SseClient {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
             }
-            if self.connection.pending.is_empty() && !self.connection.read_more().await {
+            let over = self.dechunker.as_ref().is_some_and(|it| it.finished);
+            let pending = !self.connection.pending.is_empty();
+            if over || !pending && !self.connection.read_more().await {
                 return None;
             }
             let bytes = std::mem::take(&mut self.connection.pending);
