@@ -8,12 +8,15 @@
 //! are too many, the oldest are cut and whoever still needs them is told first (see
 //! [`History::overgrown`]).
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod ring;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::backlog::{Backlog, Reader, Receipt};
 use super::message::{Message, MessageId, PerPriority, Priority, Retain, Topic};
 use super::pattern::MetricName;
+use ring::Ring;
 
 /// Bounds of the history.
 #[derive(Debug, Clone)]
@@ -54,16 +57,6 @@ struct TopicLog {
     rings: PerPriority<Ring>,
     latest: Option<Arc<Message>>,
     newest: MessageId,
-}
-
-#[derive(Debug, Default)]
-struct Ring {
-    kept: VecDeque<Arc<Message>>,
-    gone: VecDeque<MessageId>,
-    /// Ids up to this one have been cut from `gone`.
-    cut: MessageId,
-    /// What came before this gauge update was replaced by it, not dropped.
-    replaced_before: MessageId,
 }
 
 impl History {
@@ -363,53 +356,6 @@ impl History {
                 .map(|message| message.cost())
                 .sum::<usize>();
             self.counted -= ring.gone.len();
-        }
-    }
-}
-
-impl Ring {
-    fn front(&self) -> Option<MessageId> {
-        self.kept.front().map(|message| message.id)
-    }
-
-    /// Moves the oldest message from kept to gone; returns the bytes that this freed.
-    fn let_go(&mut self) -> usize {
-        let Some(message) = self.kept.pop_front() else {
-            return 0;
-        };
-        self.gone.push_back(message.id);
-        message.cost()
-    }
-
-    fn last_gone(&self) -> MessageId {
-        self.gone.back().copied().unwrap_or_default()
-    }
-
-    /// How many went after `from` up to `to`: dropped, and replaced by a later gauge update.
-    fn missed(&self, from: MessageId, to: MessageId) -> (u64, u64) {
-        let index = |id: MessageId| self.gone.partition_point(|gone| *gone <= id);
-        let (start, end) = (index(from), index(to));
-        let replaced = self
-            .gone
-            .partition_point(|gone| *gone < self.replaced_before)
-            .clamp(start, end.max(start));
-        (
-            end.saturating_sub(replaced) as u64,
-            (replaced - start) as u64,
-        )
-    }
-
-    fn after(&self, position: MessageId) -> impl Iterator<Item = &Arc<Message>> {
-        let start = self.kept.partition_point(|message| message.id <= position);
-        self.kept.range(start..)
-    }
-
-    fn cut(&mut self, to: MessageId) {
-        let ids = self.gone.partition_point(|gone| *gone <= to);
-        if let Some(newest) = ids.checked_sub(1).map(|last| self.gone[last]) {
-            self.gone.drain(..ids);
-            self.gone.shrink_to_fit();
-            self.cut = newest;
         }
     }
 }

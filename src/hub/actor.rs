@@ -5,20 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::fut::wrap_future;
-use actix::{Actor, AsyncContext, Context, Handler, MessageResult, SpawnHandle};
+use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
 use tokio::task::yield_now;
 
 use super::abort::AbortOnPanic;
 use super::clock::Clock;
 use super::effects::{Outlets, WorkerLink};
 use super::fanout::ToWorker;
-use super::messages::*;
+use super::messages::{
+    Admitted, Connect, Disconnected, Drain, Drained, End, Lagging, Reload, WorkerStarted,
+};
 use crate::broker;
 use crate::config::Settings;
 use crate::domain::history::{self, TooManyMetrics};
 use crate::domain::hub::{HubState, Limits, Refusal};
-use crate::domain::message::{Json, MessageId, Priority, Retain, Topic};
-use crate::domain::session::Session;
+use crate::domain::message::{Draft, MessageId, Priority, Topic};
 use crate::domain::time::Now;
 use crate::wire::message::Publication;
 
@@ -33,11 +34,11 @@ const LOOK_AFTER_MAX: Duration = Duration::from_secs(1);
 
 /// The one central actor. Owns subscriptions, buffers and reconnect tokens.
 pub struct Hub {
-    state: HubState,
+    pub(super) state: HubState,
     broker: broker::Local,
     workers: HashMap<u16, WorkerLink>,
     settings: Arc<Settings>,
-    clock: Clock,
+    pub(super) clock: Clock,
     timers: Vec<SpawnHandle>,
     handled: usize,
     _guard: AbortOnPanic,
@@ -69,13 +70,16 @@ impl Hub {
         (&mut self.state, outlets)
     }
 
-    fn with<R>(&mut self, act: impl FnOnce(&mut HubState, Now, &mut Outlets<'_>) -> R) -> R {
+    pub(super) fn with<R>(
+        &mut self,
+        act: impl FnOnce(&mut HubState, Now, &mut Outlets<'_>) -> R,
+    ) -> R {
         let now = self.clock.now();
         let (state, mut outlets) = self.parts(now);
         act(state, now, &mut outlets)
     }
 
-    fn publish(
+    pub(super) fn publish(
         &mut self,
         publications: Vec<Publication>,
     ) -> Result<Vec<MessageId>, TooManyMetrics> {
@@ -97,7 +101,7 @@ impl Hub {
     }
 
     /// What a draft leaves open is what is declared for its metric, first match first.
-    fn complete(&self, draft: crate::domain::message::Draft) -> Publication {
+    pub(super) fn complete(&self, draft: Draft) -> Publication {
         let declared = self
             .settings
             .metrics
@@ -162,7 +166,7 @@ impl Hub {
 
     /// A mailbox is read until it is empty, so a steady stream of messages would keep the timers
     /// from ever running.
-    fn pace(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn pace(&mut self, ctx: &mut Context<Self>) {
         self.handled += 1;
         if self.handled.is_multiple_of(BATCH) {
             ctx.wait(wrap_future(yield_now()));
@@ -246,149 +250,6 @@ impl Handler<End> for Hub {
         self.with(|state, _, outlets| {
             state.disconnect(|session| session.connection.key == key, outlets);
         });
-    }
-}
-
-impl Handler<Publish> for Hub {
-    type Result = Result<Vec<MessageId>, TooManyMetrics>;
-
-    fn handle(&mut self, Publish(drafts): Publish, ctx: &mut Context<Self>) -> Self::Result {
-        self.pace(ctx);
-        let publications = drafts
-            .into_iter()
-            .map(|draft| self.complete(draft))
-            .collect();
-        self.publish(publications)
-    }
-}
-
-impl Handler<Alert> for Hub {
-    type Result = Result<MessageId, TooManyMetrics>;
-
-    fn handle(&mut self, Alert(data): Alert, ctx: &mut Context<Self>) -> Self::Result {
-        self.pace(ctx);
-        let alert = Publication {
-            topic: Topic::Alerts,
-            data,
-            priority: Priority::Critical,
-            retain: Retain::All,
-        };
-        let ids = self.publish(vec![alert])?;
-        Ok(ids.last().copied().unwrap_or_default())
-    }
-}
-
-impl Handler<Test> for Hub {
-    type Result = Result<usize, TooManyMetrics>;
-
-    fn handle(&mut self, test: Test, ctx: &mut Context<Self>) -> Self::Result {
-        self.pace(ctx);
-        let topic = Topic::Test(test.user, test.transport);
-        let connections = self.state.audience(&topic);
-        if connections > 0 {
-            let data = test_data(self.clock.now());
-            self.publish(vec![Publication {
-                topic,
-                data,
-                priority: Priority::Low,
-                retain: Retain::All,
-            }])?;
-        }
-        Ok(connections)
-    }
-}
-
-fn test_data(now: Now) -> Json {
-    let millis = i64::try_from(now.wall_ms).unwrap_or(i64::MAX);
-    let timestamp = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
-    let data = serde_json::json!({
-        "message": "Test message",
-        "timestamp": format!("{timestamp:.3}"),
-    });
-    Json::trusted(data.to_string())
-}
-
-impl Handler<ChangeConnection> for Hub {
-    type Result = Result<(), crate::domain::pattern::NameError>;
-
-    fn handle(&mut self, wanted: ChangeConnection, ctx: &mut Context<Self>) -> Self::Result {
-        self.pace(ctx);
-        let ChangeConnection {
-            key,
-            change,
-            patterns,
-        } = wanted;
-        self.with(|state, _, outlets| state.change_connection(key, change, &patterns, outlets))
-    }
-}
-
-impl Handler<ChangeUser> for Hub {
-    type Result = Result<usize, crate::domain::pattern::NameError>;
-
-    fn handle(&mut self, wanted: ChangeUser, ctx: &mut Context<Self>) -> Self::Result {
-        self.pace(ctx);
-        let ChangeUser {
-            user,
-            change,
-            patterns,
-        } = wanted;
-        self.with(|state, _, outlets| state.change_user(&user, change, &patterns, outlets))
-    }
-}
-
-impl Handler<Refresh> for Hub {
-    type Result = Result<u64, crate::domain::hub::RefreshError>;
-
-    fn handle(&mut self, Refresh { of, identity }: Refresh, _: &mut Context<Self>) -> Self::Result {
-        self.with(|state, _, outlets| {
-            let token = match of {
-                Renewed::Session(token) => Some(token),
-                Renewed::Connection(key) => state.session_of(key).map(|session| session.token),
-            };
-            let unknown = crate::domain::hub::RefreshError::UnknownSession;
-            state.refresh(token.ok_or(unknown)?, identity, outlets)
-        })
-    }
-}
-
-impl Handler<Disconnect> for Hub {
-    type Result = MessageResult<Disconnect>;
-
-    fn handle(&mut self, Disconnect(chosen): Disconnect, _: &mut Context<Self>) -> Self::Result {
-        let picks = |session: &Session| chosen.picks(session);
-        MessageResult(self.with(|state, _, outlets| state.disconnect(picks, outlets)))
-    }
-}
-
-impl Handler<GetStatistics> for Hub {
-    type Result = MessageResult<GetStatistics>;
-
-    fn handle(&mut self, _: GetStatistics, ctx: &mut Context<Self>) -> Self::Result {
-        self.pace(ctx);
-        MessageResult(self.state.statistics())
-    }
-}
-
-impl Handler<GetSessions> for Hub {
-    type Result = MessageResult<GetSessions>;
-
-    fn handle(&mut self, wanted: GetSessions, ctx: &mut Context<Self>) -> Self::Result {
-        self.pace(ctx);
-        let GetSessions {
-            filter,
-            offset,
-            limit,
-        } = wanted;
-        MessageResult(self.state.sessions(&filter, offset, limit))
-    }
-}
-
-impl Handler<GetLatest> for Hub {
-    type Result = MessageResult<GetLatest>;
-
-    fn handle(&mut self, GetLatest(user): GetLatest, ctx: &mut Context<Self>) -> Self::Result {
-        self.pace(ctx);
-        MessageResult(self.state.latest_for(&user).into_iter().collect())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The Hub actor, a thin shell over the domain, and its per-worker fan-out.
 //!
-//! `actor` is the one central Hub: it receives, reads the clock, asks the domain and carries out
-//! what the domain says (`effects`). Each worker thread of the HTTP server has a `fanout` actor
+//! `actor` is the one central Hub, with `requests` what it is asked from outside: it receives, reads
+//! the clock, asks the domain and carries out what the domain says (`effects`). Each worker thread of the HTTP server has a `fanout` actor
 //! with that worker's connections; the Hub tells it everything in one order, so nothing can fall
 //! between a snapshot and the first live message. `connection` is one live stream as the fan-out
 //! sees it, `worker` how a stream comes to be, `handle` how everybody else asks the Hub something.
@@ -18,6 +18,7 @@ mod fanout;
 mod handle;
 mod messages;
 mod meter;
+mod requests;
 mod worker;
 
 pub use abort::abort_on_panic;

@@ -10,14 +10,14 @@ use uuid::Uuid;
 use super::message::{Received, metric, published, user};
 use crate::domain::backlog::Receipt;
 use crate::domain::message::{Message, MessageId, Priority, Topic, Transport};
-use crate::domain::notice::{Established, Fault, Goodbye, Notice, Piece};
+use crate::domain::notice::{Established, Fault, Notice, Piece};
 use crate::domain::outbox::Outgoing;
 use crate::domain::pattern::Pattern;
 use crate::wire::notice::*;
 
-const NOW_MS: u64 = 1_760_000_000_007;
+pub(super) const NOW_MS: u64 = 1_760_000_000_007;
 const NOW: &str = "2025-10-09T08:53:20.007Z";
-const BOTH: [Transport; 2] = [Transport::Sse, Transport::Websocket];
+pub(super) const BOTH: [Transport; 2] = [Transport::Sse, Transport::Websocket];
 
 fn id(n: u64) -> MessageId {
     MessageId::new(n, 0).unwrap()
@@ -55,23 +55,23 @@ fn receipt() -> Receipt {
 
 /// A piece of a stream as its client reads it.
 #[derive(Debug, Default)]
-struct Read {
-    retry: Option<u64>,
-    id: Option<String>,
-    json: String,
+pub(super) struct Read {
+    pub(super) retry: Option<u64>,
+    pub(super) id: Option<String>,
+    pub(super) json: String,
 }
 
 impl Read {
-    fn message(&self) -> Received<'_> {
+    pub(super) fn message(&self) -> Received<'_> {
         serde_json::from_str(&self.json).unwrap()
     }
 
-    fn data(&self) -> Value {
+    pub(super) fn data(&self) -> Value {
         serde_json::from_str(self.message().data.get()).unwrap()
     }
 }
 
-fn read(outgoing: &Outgoing, transport: Transport) -> Read {
+pub(super) fn read(outgoing: &Outgoing, transport: Transport) -> Read {
     let (opcode, text) = match transport {
         Transport::Websocket => frame(outgoing),
         Transport::Sse => return read_event(&outgoing.bytes),
@@ -98,7 +98,7 @@ fn read_event(bytes: &[u8]) -> Read {
     read
 }
 
-fn frame(outgoing: &Outgoing) -> (OpCode, Vec<u8>) {
+pub(super) fn frame(outgoing: &Outgoing) -> (OpCode, Vec<u8>) {
     let mut bytes = BytesMut::from(&outgoing.bytes[..]);
     let (finished, opcode, payload) = Parser::parse(&mut bytes, false, 1 << 20).unwrap().unwrap();
     assert!(finished && bytes.is_empty(), "one whole frame");
@@ -319,77 +319,6 @@ fn an_opening_says_when_to_come_back_and_ends_at_its_position() {
         &[None, Some(5), Some(9)],
     );
     assert!(opening(&[], Transport::Sse, id(9), Duration::ZERO, NOW_MS).is_empty());
-}
-
-#[test]
-fn last_words_say_why_and_whether_to_come_back() {
-    const DAY_MS: u64 = 86_400_000;
-    let check = |end: Goodbye, kind: &str, fields: Value, retry: Option<u64>, code: u16| {
-        let priority = if kind == "error" { "critical" } else { "high" };
-        for transport in BOTH {
-            let outgoing = goodbye(end, transport, NOW_MS);
-            let said = read(&outgoing[0], transport);
-            let message = said.message();
-            assert_eq!((message.kind, message.priority), (kind, priority));
-            let data = said.data();
-            assert!(data["message"].is_string(), "{end:?}");
-            for (field, value) in fields.as_object().unwrap() {
-                assert_eq!(&data[field], value);
-            }
-            assert_eq!(said.id, None);
-            assert!(outgoing.iter().all(|piece| piece.position.is_none()));
-            match transport {
-                Transport::Sse => {
-                    assert_eq!(outgoing.len(), 1, "one event");
-                    assert_eq!(said.retry, retry);
-                }
-                Transport::Websocket => {
-                    assert_eq!(outgoing.len(), 2);
-                    let (opcode, payload) = frame(&outgoing[1]);
-                    assert_eq!(opcode, OpCode::Close);
-                    assert_eq!(payload[..2], code.to_be_bytes());
-                }
-            }
-        }
-    };
-    let error = |code: &str| json!({"code": code});
-    check(
-        Goodbye::Replaced,
-        "connection_replaced",
-        json!({}),
-        Some(DAY_MS),
-        4001,
-    );
-    check(
-        Goodbye::TokenExpired,
-        "error",
-        error("token_expired"),
-        None,
-        4401,
-    );
-    check(
-        Goodbye::Disconnected,
-        "error",
-        error("disconnected"),
-        Some(DAY_MS),
-        4403,
-    );
-    let reconnect_in = Duration::from_millis(1234);
-    check(
-        Goodbye::Shutdown { reconnect_in },
-        "server_shutdown",
-        json!({"reconnectInMs": 1234}),
-        Some(1234),
-        1001,
-    );
-    check(
-        Goodbye::TooManyMessages,
-        "error",
-        error("rate_limited"),
-        None,
-        1008,
-    );
-    check(Goodbye::Trouble, "error", error("internal"), None, 1011);
 }
 
 #[test]

@@ -1,0 +1,159 @@
+//! What the Hub is asked from outside of its connections: publishing, subscriptions, operators.
+
+use actix::{Context, Handler, MessageResult};
+
+use super::actor::Hub;
+use super::messages::{
+    Alert, ChangeConnection, ChangeUser, Disconnect, GetLatest, GetSessions, GetStatistics,
+    Publish, Refresh, Renewed, Test,
+};
+use crate::domain::history::TooManyMetrics;
+use crate::domain::hub::RefreshError;
+use crate::domain::message::{Json, MessageId, Priority, Retain, Topic};
+use crate::domain::pattern::NameError;
+use crate::domain::session::Session;
+use crate::domain::time::Now;
+use crate::wire::message::Publication;
+
+impl Handler<Publish> for Hub {
+    type Result = Result<Vec<MessageId>, TooManyMetrics>;
+
+    fn handle(&mut self, Publish(drafts): Publish, ctx: &mut Context<Self>) -> Self::Result {
+        self.pace(ctx);
+        let publications = drafts
+            .into_iter()
+            .map(|draft| self.complete(draft))
+            .collect();
+        self.publish(publications)
+    }
+}
+
+impl Handler<Alert> for Hub {
+    type Result = Result<MessageId, TooManyMetrics>;
+
+    fn handle(&mut self, Alert(data): Alert, ctx: &mut Context<Self>) -> Self::Result {
+        self.pace(ctx);
+        let alert = Publication {
+            topic: Topic::Alerts,
+            data,
+            priority: Priority::Critical,
+            retain: Retain::All,
+        };
+        let ids = self.publish(vec![alert])?;
+        Ok(ids.last().copied().unwrap_or_default())
+    }
+}
+
+impl Handler<Test> for Hub {
+    type Result = Result<usize, TooManyMetrics>;
+
+    fn handle(&mut self, test: Test, ctx: &mut Context<Self>) -> Self::Result {
+        self.pace(ctx);
+        let topic = Topic::Test(test.user, test.transport);
+        let connections = self.state.audience(&topic);
+        if connections > 0 {
+            let data = test_data(self.clock.now());
+            self.publish(vec![Publication {
+                topic,
+                data,
+                priority: Priority::Low,
+                retain: Retain::All,
+            }])?;
+        }
+        Ok(connections)
+    }
+}
+
+fn test_data(now: Now) -> Json {
+    let millis = i64::try_from(now.wall_ms).unwrap_or(i64::MAX);
+    let timestamp = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+    let data = serde_json::json!({
+        "message": "Test message",
+        "timestamp": format!("{timestamp:.3}"),
+    });
+    Json::trusted(data.to_string())
+}
+
+impl Handler<ChangeConnection> for Hub {
+    type Result = Result<(), NameError>;
+
+    fn handle(&mut self, wanted: ChangeConnection, ctx: &mut Context<Self>) -> Self::Result {
+        self.pace(ctx);
+        let ChangeConnection {
+            key,
+            change,
+            patterns,
+        } = wanted;
+        self.with(|state, _, outlets| state.change_connection(key, change, &patterns, outlets))
+    }
+}
+
+impl Handler<ChangeUser> for Hub {
+    type Result = Result<usize, NameError>;
+
+    fn handle(&mut self, wanted: ChangeUser, ctx: &mut Context<Self>) -> Self::Result {
+        self.pace(ctx);
+        let ChangeUser {
+            user,
+            change,
+            patterns,
+        } = wanted;
+        self.with(|state, _, outlets| state.change_user(&user, change, &patterns, outlets))
+    }
+}
+
+impl Handler<Refresh> for Hub {
+    type Result = Result<u64, RefreshError>;
+
+    fn handle(&mut self, Refresh { of, identity }: Refresh, _: &mut Context<Self>) -> Self::Result {
+        self.with(|state, _, outlets| {
+            let token = match of {
+                Renewed::Session(token) => Some(token),
+                Renewed::Connection(key) => state.session_of(key).map(|session| session.token),
+            };
+            let unknown = RefreshError::UnknownSession;
+            state.refresh(token.ok_or(unknown)?, identity, outlets)
+        })
+    }
+}
+
+impl Handler<Disconnect> for Hub {
+    type Result = MessageResult<Disconnect>;
+
+    fn handle(&mut self, Disconnect(chosen): Disconnect, _: &mut Context<Self>) -> Self::Result {
+        let picks = |session: &Session| chosen.picks(session);
+        MessageResult(self.with(|state, _, outlets| state.disconnect(picks, outlets)))
+    }
+}
+
+impl Handler<GetStatistics> for Hub {
+    type Result = MessageResult<GetStatistics>;
+
+    fn handle(&mut self, _: GetStatistics, ctx: &mut Context<Self>) -> Self::Result {
+        self.pace(ctx);
+        MessageResult(self.state.statistics())
+    }
+}
+
+impl Handler<GetSessions> for Hub {
+    type Result = MessageResult<GetSessions>;
+
+    fn handle(&mut self, wanted: GetSessions, ctx: &mut Context<Self>) -> Self::Result {
+        self.pace(ctx);
+        let GetSessions {
+            filter,
+            offset,
+            limit,
+        } = wanted;
+        MessageResult(self.state.sessions(&filter, offset, limit))
+    }
+}
+
+impl Handler<GetLatest> for Hub {
+    type Result = MessageResult<GetLatest>;
+
+    fn handle(&mut self, GetLatest(user): GetLatest, ctx: &mut Context<Self>) -> Self::Result {
+        self.pace(ctx);
+        MessageResult(self.state.latest_for(&user).into_iter().collect())
+    }
+}
