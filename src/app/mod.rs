@@ -58,7 +58,7 @@ pub async fn serve(mut settings: Settings, demo: bool, reread: Reread) -> anyhow
     let app = App::start(Arc::new(settings))?;
     app.announce(demo.is_some())?;
     app.run(&mut signals, reread).await;
-    app.stop(&mut signals).await;
+    app.stop(&mut signals).await?;
     if let Some(demo) = demo {
         demo.stop().await;
     }
@@ -121,14 +121,15 @@ impl App {
         }
     }
 
-    /// Drains; a second signal ends that at once.
-    async fn stop(self, signals: &mut Signals) {
-        let again = async { while let Told::Reload = signals.next().await {} };
-        futures::pin_mut!(again);
-        let drained = drain::drain(&self.state, self.server);
-        futures::pin_mut!(drained);
-        if let futures::future::Either::Right(_) = futures::future::select(drained, again).await {
-            log::warn!("stopping at once, without waiting for streams and requests");
+    /// Drains, in order.
+    ///
+    /// # Errors
+    /// A second signal came before everything was done.
+    async fn stop(self, signals: &mut Signals) -> anyhow::Result<()> {
+        let told_again = async { while let Told::Reload = signals.next().await {} };
+        tokio::select! {
+            () = drain::drain(&self.state, self.server) => Ok(()),
+            () = told_again => Err(anyhow!("stopped at once, as told twice; not everything was finished")),
         }
     }
 }
