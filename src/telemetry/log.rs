@@ -1,6 +1,8 @@
 //! The log: one event, one line, on standard error, with no credential in it.
 //!
-//!     2026-01-31T12:00:00.000Z INFO  statshub::app listening on 127.0.0.1:3001
+//! ```text
+//! 2026-01-31T12:00:00.000Z INFO  statshub::app listening on 127.0.0.1:3001
+//! ```
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::Write;
