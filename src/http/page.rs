@@ -12,7 +12,7 @@ const POLICY: &str =
 const CACHED: &str = "public, max-age=300";
 
 /// Path, media type, content.
-const FILES: [(&str, &str, &str); 6] = [
+const FILES: [(&str, &str, &str); 7] = [
     (
         "/",
         "text/html; charset=utf-8",
@@ -32,6 +32,11 @@ const FILES: [(&str, &str, &str); 6] = [
         "/metrics.js",
         "text/javascript; charset=utf-8",
         include_str!("page/metrics.js"),
+    ),
+    (
+        "/value.js",
+        "text/javascript; charset=utf-8",
+        include_str!("page/value.js"),
     ),
     ("/icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
     // Browsers ask for it whatever the page says.

@@ -73,13 +73,11 @@ impl Counters {
         let load = System::load_average()?;
         let cores = system.cpus().iter().map(|cpu| tenth(cpu.usage().into()));
         Ok(json!({
-            "hostname": System::host_name()?,
-            "uptimeSeconds": System::uptime()?,
-            "load": { "one": load.one, "five": load.five, "fifteen": load.fifteen },
             "cpu": {
                 "percent": tenth(system.global_cpu_usage().into()),
                 "cores": cores.collect::<Vec<_>>(),
             },
+            "load": { "one": load.one, "five": load.five, "fifteen": load.fifteen },
             "memory": {
                 "totalBytes": system.total_memory(),
                 "usedBytes": system.used_memory(),
@@ -93,6 +91,8 @@ impl Counters {
             },
             "disks": self.disks.iter().map(disk).collect::<Vec<_>>(),
             "network": self.network(),
+            "hostname": System::host_name()?,
+            "uptimeSeconds": System::uptime()?,
         }))
     }
 

@@ -1,7 +1,8 @@
 // One card a metric: the numbers found in its value, when they came, which of them changed.
 
+import { Layout, flatten, format, make } from "./value.js";
+
 const CARDS_MAX = 300;
-const VALUES_MAX = 24;
 const POINTS_MAX = 60;
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -74,7 +75,7 @@ class Card {
     const leaves = flatten(value);
     // A value of another shape is laid out anew; otherwise only texts change, and flash.
     const same = leaves.length === this.#shown.size && leaves.every(({ path }) => this.#shown.has(path));
-    if (!same) this.#layOut(leaves);
+    if (!same) this.#layOut(value, leaves);
     for (const leaf of leaves) this.#write(leaf, same);
     this.#plot(leaves);
     this.root.dataset.priority = priority;
@@ -86,28 +87,22 @@ class Card {
     this.foot.textContent = `${clock(this.time)} · ${age(Date.now() - this.time)}`;
   }
 
-  #layOut(leaves) {
-    this.#shown.clear();
+  #layOut(value, leaves) {
     this.#points = [];
-    this.main = leaves.find(({ value }) => typeof value === "number");
+    this.main = leaves.find((leaf) => typeof leaf.value === "number");
     this.line = null;
-    const rest = make("dl", "values");
-    const parts = [];
-    for (const leaf of leaves) {
-      const shown = make("dd", "value");
-      this.#shown.set(leaf.path, shown);
-      if (leaf.path === this.main?.path) parts.push(this.#headline(leaf, shown));
-      else if (rest.childElementCount < 2 * VALUES_MAX) rest.append(make("dt", "", leaf.path), shown);
-    }
-    if (rest.childElementCount) parts.push(rest);
-    const over = leaves.length - VALUES_MAX - 1;
-    if (over > 0) parts.push(make("p", "foot", `and ${over} more`));
+    const layout = new Layout(value, this.main?.path);
+    this.#shown = layout.shown;
+    const parts = [layout.root];
+    if (this.main) parts.unshift(this.#headline(this.main.path));
     this.body.replaceChildren(...parts);
   }
 
-  #headline(leaf, shown) {
+  #headline(path) {
+    const shown = make("dd", "value");
+    this.#shown.set(path, shown);
     const list = make("dl");
-    list.append(shown, make("dt", "name", leaf.path));
+    list.append(shown, make("dt", "name", path));
     const row = make("div", "headline");
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("viewBox", "0 0 100 30");
@@ -147,32 +142,6 @@ class Card {
   }
 }
 
-// Every leaf of a value with its path: {a: {b: 1}} gives a.b.
-function flatten(value, path = "") {
-  if (value === null || typeof value !== "object") return [{ path, value }];
-  const leaves = Object.entries(value).flatMap(([key, inner]) => flatten(inner, path ? `${path}.${key}` : key));
-  return leaves.length ? leaves : [{ path, value: null }];
-}
-
-const numbers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
-const small = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
-
-function format(path, value) {
-  if (typeof value !== "number") return value === null ? "–" : String(value);
-  if (/bytes$/i.test(path)) return bytes(value);
-  return value !== 0 && Math.abs(value) < 0.01 ? small.format(value) : numbers.format(value);
-}
-
-function bytes(count) {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let unit = 0;
-  while (Math.abs(count) >= 1024 && unit < units.length - 1) {
-    count /= 1024;
-    unit += 1;
-  }
-  return `${numbers.format(count)} ${units[unit]}`;
-}
-
 // Local, on 24 hours and so always as wide, for columns that line up.
 export function clock(time) {
   return time.toLocaleTimeString(undefined, { hourCycle: "h23" });
@@ -183,11 +152,4 @@ function age(ms) {
   if (seconds < 60) return `${seconds} s ago`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
   return `${Math.floor(seconds / 3600)} h ago`;
-}
-
-function make(tag, name = "", text = "") {
-  const made = document.createElement(tag);
-  if (name) made.className = name;
-  if (text) made.textContent = text;
-  return made;
 }

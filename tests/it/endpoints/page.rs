@@ -35,14 +35,12 @@ async fn the_page_is_served_with_all_that_it_needs() {
     assert!(kind.starts_with("text/html"), "{kind}");
     let mut files = Vec::new();
     for attribute in ["href=\"", "src=\""] {
-        files.extend(
-            page.split(attribute)
-                .skip(1)
-                .filter_map(|rest| rest.split('"').next()),
-        );
+        files.extend(quoted_after(&page, attribute));
     }
     assert!(!files.is_empty());
-    for name in files {
+    let mut known = 0;
+    while let Some(name) = files.get(known).cloned() {
+        known += 1;
         assert!(!name.contains("//"), "from this hub alone: {name}");
         let (kind, text) = file(&hub, &format!("/{}", name.trim_start_matches('/'))).await;
         let expected = match name.rsplit('.').next() {
@@ -53,7 +51,23 @@ async fn the_page_is_served_with_all_that_it_needs() {
         };
         assert!(kind.starts_with(expected), "{name} {kind}");
         assert!(!text.is_empty(), "{name}");
+        // A script's own imports, each once.
+        for import in quoted_after(&text, "from \"./") {
+            if !files.contains(&import) {
+                files.push(import);
+            }
+        }
     }
+    assert!(known >= 5, "{files:?}");
+}
+
+/// What stands after each `opening`, which ends in a quotation mark or begins a quoted path.
+fn quoted_after(text: &str, opening: &str) -> Vec<String> {
+    let after = text.split(opening).skip(1);
+    after
+        .filter_map(|rest| rest.split('"').next())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[tokio::test]
