@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::kind_name;
 use crate::config;
@@ -18,9 +18,11 @@ pub struct SourceState {
     /// `host`, `hub`, `sql` or `http`.
     pub kind: &'static str,
     /// When a value was last published. `None`: not since the start or the last reload.
+    #[serde(serialize_with = "to_the_millisecond")]
     pub last_success: Option<Timestamp>,
     /// The newest error, also after the source recovered from it.
     pub last_error: Option<String>,
+    #[serde(serialize_with = "to_the_millisecond")]
     pub last_error_at: Option<Timestamp>,
     /// How long the newest finished read took, in milliseconds.
     pub duration_ms: Option<u64>,
@@ -31,6 +33,17 @@ pub struct SourceState {
     pub skipped: u64,
     /// No value for more than two intervals and a time-out: what clients see is old.
     pub stale: bool,
+}
+
+/// As every other time that the hub tells.
+fn to_the_millisecond<S: Serializer>(
+    time: &Option<Timestamp>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => serializer.collect_str(&format_args!("{time:.3}")),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// Shared by a poller, which writes, and whoever asks for [`SourceState`]s.
@@ -171,14 +184,15 @@ mod tests {
     }
 
     #[test]
-    fn the_health_endpoint_gets_camel_case() {
+    fn the_health_endpoint_gets_camel_case_and_milliseconds() {
         let mut record = record();
-        let _ = record.finished(Ok(()), Duration::from_millis(7), at(1));
-        let json = serde_json::to_value(record.state(at(1))).unwrap();
+        let now = Timestamp::new(1, 234_567_891).unwrap();
+        let _ = record.finished(Ok(()), Duration::from_millis(7), now);
+        let json = serde_json::to_value(record.state(now)).unwrap();
         assert_eq!(
             json,
             serde_json::json!({
-                "metric": "credits", "kind": "host", "lastSuccess": "1970-01-01T00:00:01Z",
+                "metric": "credits", "kind": "host", "lastSuccess": "1970-01-01T00:00:01.234Z",
                 "lastError": null, "lastErrorAt": null, "durationMs": 7, "polls": 1,
                 "failures": 0, "skipped": 0, "stale": false,
             })
