@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::journal::{Draft, Journal};
-use super::model::Reader;
+use super::model::{Counts, Reader};
 use super::rng::Rng;
 use super::session::Session;
-use super::trail::{Episode, Trail};
+use super::trail::{self, Episode, Start};
 use super::{Seed, seeds};
 use crate::support::either::Transport;
 use crate::support::http::Api;
@@ -51,16 +51,12 @@ pub async fn overwhelm(journal: &mut Journal, watcher: &Api, user: &str, rng: &m
 /// Holds what came on the one stream of a session to all that was published for it.
 fn account(session: &Session, journal: &Journal, backlog: usize, items: &[Value]) -> usize {
     let all = session.reader.missed(&journal.published, session.began);
-    let trail = Trail {
-        all: &all,
-        max: backlog,
-    };
-    let (came, counted) = trail.follow(&Episode {
-        after: session.began,
-        exact: true,
+    let episode = Episode {
+        start: Start::After(session.began),
         notice: None,
         items: items.to_vec(),
-    });
+    };
+    let (came, counted) = trail::account(&all, backlog, &[episode]);
     assert_eq!(came + counted, all.len(), "sent and dropped is all");
     let ids = items.iter().filter_map(|it| Id::read(&it["messageId"]));
     let ids: Vec<Id> = ids.collect();
@@ -152,18 +148,58 @@ async fn who_leaves_while_slow_goes_on_from_what_arrived() {
             }
             let (notice, items) = session.resume(&hub, transport, Some(last)).await;
             let all = session.reader.missed(&journal.published, session.began);
-            let trail = Trail {
-                all: &all,
-                max: BACKLOG,
-            };
-            let (came, counted) = trail.follow(&Episode {
-                after: last,
-                exact: true,
+            let episode = Episode {
+                start: Start::After(last),
                 notice: Some(notice),
                 items,
-            });
+            };
+            let (came, counted) = trail::account(&all, BACKLOG, &[episode]);
             assert_eq!(got.len() + came + counted, all.len());
             session.leave(&watcher).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn what_a_slow_client_was_told_of_it_is_not_told_of_again() {
+    const BACKLOG: usize = 20;
+    let mut rng = Rng::new(1);
+    let hub = hub(BACKLOG, "20").await;
+    let watcher = hub.api(&token::admin("watcher"));
+    for (transport, is_replaced) in Transport::BOTH
+        .into_iter()
+        .flat_map(|it| [(it, false), (it, true)])
+    {
+        let mut journal = Journal::new(&hub);
+        let reader = Reader::of(transport.name(), &[]);
+        let mut session = Session::open_narrow(&hub, transport, reader).await;
+        overwhelm(&mut journal, &watcher, transport.name(), &mut rng).await;
+        journal
+            .publish(&vec![Draft::new("a", "critical"); BACKLOG])
+            .await;
+        let last = journal.last();
+        // What is dropped is the newest, after all that is sent.
+        journal
+            .publish(&vec![Draft::new("a", "low"); BACKLOG])
+            .await;
+        let items = session.read_to(last).await;
+        assert!(account(&session, &journal, BACKLOG, &items) >= BACKLOG);
+        let old = session.part();
+        let old = match is_replaced {
+            true => Some(old),
+            false => {
+                assert!(old.goodbye().await.is_empty());
+                None
+            }
+        };
+        let (notice, replayed) = session.resume(&hub, transport, None).await;
+        assert_eq!(
+            (Counts::told(&notice), replayed.len()),
+            (Counts::default(), 0)
+        );
+        drop(old);
+        session.leave(&watcher).await;
+        let body = serde_json::json!({"userId": transport.name()});
+        assert_eq!(watcher.post("/disconnect", &body).await.status, 200);
     }
 }
