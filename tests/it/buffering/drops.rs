@@ -10,7 +10,7 @@ use super::journal::{Draft, Journal};
 use super::model::{Published, Reader};
 use super::rng::Rng;
 use super::session::Session;
-use super::trail::{Episode, Trail};
+use super::trail::{self, Episode, Start};
 use super::{Seed, seeds};
 use crate::support::either::{Client, Transport};
 use crate::support::eventually;
@@ -112,8 +112,7 @@ impl<'a> Life<'a> {
         let session = Session::open(hub, transport, reader).await;
         let last = session.began;
         let first = Episode {
-            after: last,
-            exact: true,
+            start: Start::After(last),
             notice: None,
             items: Vec::new(),
         };
@@ -161,8 +160,11 @@ impl<'a> Life<'a> {
         self.session.stay(client);
         drop(old);
         self.episodes.push(Episode {
-            after: self.last,
-            exact: self.names_last || all,
+            start: match (self.names_last, all) {
+                (true, _) => Start::After(self.last),
+                (false, true) => Start::Ended,
+                (false, false) => Start::Beyond(self.last),
+            },
             notice: Some(notice),
             items: Vec::new(),
         });
@@ -224,12 +226,7 @@ async fn who_says_what_arrived_gets_everything_once_and_in_order() {
         let got: Vec<Id> = episodes.iter().flat_map(|it| ids(&it.items)).collect();
         let all_ids: Vec<Id> = all.iter().map(|it| it.id).collect();
         assert_eq!(got, all_ids);
-        let trail = Trail {
-            all: &all,
-            max: LARGE,
-        };
-        let counted = episodes.iter().map(|it| trail.follow(it).1);
-        assert_eq!(counted.sum::<usize>(), 0);
+        assert_eq!(trail::account(&all, LARGE, &episodes), (all.len(), 0));
     }
 }
 
@@ -239,12 +236,8 @@ async fn where_the_backlog_is_small_all_that_is_missing_was_counted() {
         let _shown = Seed(seed);
         let hub = hub(SMALL).await;
         let (episodes, all) = live(&hub, transport, true, &ALL_WAYS, seed).await;
-        let trail = Trail {
-            all: &all,
-            max: SMALL,
-        };
-        let counted = episodes.iter().map(|it| trail.follow(it).1);
-        assert!(counted.sum::<usize>() > 0, "there was something to count");
+        let (_, counted) = trail::account(&all, SMALL, &episodes);
+        assert!(counted > 0, "there was something to count");
     }
 }
 
@@ -255,14 +248,22 @@ async fn by_the_token_alone_nothing_comes_twice_and_only_what_was_under_way_is_l
         for transport in Transport::BOTH {
             let hub = hub(backlog).await;
             let (episodes, all) = live(&hub, transport, false, &ALL_WAYS, seed).await;
-            let trail = Trail {
-                all: &all,
-                max: backlog,
-            };
-            episodes.iter().for_each(|episode| {
-                trail.follow(episode);
-            });
+            trail::account(&all, backlog, &episodes);
         }
+    }
+}
+
+/// A WebSocket has a handshake for its end, after which both know what arrived.
+#[tokio::test]
+async fn by_the_token_alone_nothing_is_lost_after_a_proper_goodbye() {
+    for (backlog, seed) in [LARGE, SMALL].into_iter().zip(seeds(2)) {
+        let _shown = Seed(seed);
+        let hub = hub(backlog).await;
+        let ways = [Way::Goodbye];
+        let (episodes, all) = live(&hub, Transport::WebSocket, false, &ways, seed).await;
+        let (came, counted) = trail::account(&all, backlog, &episodes);
+        assert_eq!(came + counted, all.len());
+        assert_eq!(counted > 0, backlog == SMALL);
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use super::journal::{Draft, Journal};
 use super::model::{CRITICAL, Published, Reader};
 use super::session::Session;
-use super::trail::{Episode, Trail};
+use super::trail::{self, Episode, Start};
 use crate::support::either::Transport;
 use crate::support::hub::Hub;
 use crate::support::id::Id;
@@ -39,13 +39,12 @@ fn account(
 ) -> Outcome {
     let is_critical = |it: &&Value| it["priority"] == "critical";
     let critical = items.iter().filter(is_critical).count();
-    let trail = Trail { all, max: BACKLOG };
-    let (came, counted) = trail.follow(&Episode {
-        after: session.began,
-        exact: true,
+    let episode = Episode {
+        start: Start::After(session.began),
         notice: None,
         items,
-    });
+    };
+    let (came, counted) = trail::account(all, BACKLOG, &[episode]);
     Outcome {
         transport,
         came,

@@ -7,47 +7,75 @@ use super::model::{Buffer, Counts, Published};
 use super::session::replayed_count;
 use crate::support::id::Id;
 
+/// Where a stream goes on.
+#[derive(Debug, Clone, Copy)]
+pub enum Start {
+    /// After the last message that arrived, because the client or its snapshot says so.
+    After(Id),
+    /// Where the stream before it has ended: all of that arrived.
+    Ended,
+    /// Anywhere after this message: what was on its way when the stream before it broke is lost,
+    /// and not told.
+    Beyond(Id),
+}
+
 /// What a client got on one stream.
 #[derive(Debug)]
 pub struct Episode {
-    /// What it had before.
-    pub after: Id,
-    /// The stream goes on from just there. Else from anywhere later: what was on its way to the
-    /// stream before is lost, and not told.
-    pub exact: bool,
+    pub start: Start,
     /// How the stream began; `None`: with a snapshot.
     pub notice: Option<Value>,
     /// Messages, and notices of what was dropped.
     pub items: Vec<Value>,
 }
 
-/// Everything that was published for a session, which has a buffer of at most `max`.
-pub struct Trail<'a> {
-    pub all: &'a [Published],
-    pub max: usize,
+/// Accounts for all of these, one after another, when `all` was published for a session with a
+/// backlog of at most `max`. Gives how many messages came and how many were counted.
+pub fn account(all: &[Published], max: usize, episodes: &[Episode]) -> (usize, usize) {
+    Trail { all, max }.follow(episodes)
+}
+
+struct Trail<'a> {
+    all: &'a [Published],
+    max: usize,
 }
 
 impl Trail<'_> {
-    /// Accounts for all of an episode. Gives how many messages came and how many were counted.
-    pub fn follow(&self, episode: &Episode) -> (usize, usize) {
-        let first = self.all.partition_point(|it| it.id <= episode.after);
+    fn follow(&self, episodes: &[Episode]) -> (usize, usize) {
+        let (mut came, mut counted, mut ended) = (0, 0, 0);
+        for episode in episodes {
+            let mut walk = self.walk(episode, ended);
+            while let Some(item) = walk.items.first() {
+                match is_notice(item) {
+                    true => walk.caught_up(item),
+                    false => walk.live(item),
+                }
+            }
+            ended = walk.at;
+            counted += walk.counted;
+            came += episode.items.iter().filter(|it| !is_notice(it)).count();
+        }
+        (came, counted)
+    }
+
+    /// The way through an episode, past what its resume announced.
+    fn walk<'a>(&'a self, episode: &'a Episode, ended: usize) -> Walk<'a> {
+        let after = |id| self.all.partition_point(|it| it.id <= id);
+        let (at, exact) = match episode.start {
+            Start::After(id) => (after(id), true),
+            Start::Ended => (ended, true),
+            Start::Beyond(id) => (after(id), false),
+        };
         let mut walk = Walk {
             trail: self,
-            at: first,
+            at,
             items: &episode.items,
             counted: 0,
         };
         if let Some(notice) = &episode.notice {
-            walk.replay(notice, episode.exact);
+            walk.replay(notice, exact);
         }
-        while let Some(item) = walk.items.first() {
-            match item["type"] == "messages_dropped" {
-                true => walk.caught_up(item),
-                false => walk.live(item),
-            }
-        }
-        let notices = episode.items.iter().filter(|it| is_notice(it)).count();
-        (episode.items.len() - notices, walk.counted)
+        walk
     }
 
     /// What becomes of `count` messages from `start` on; `None`: there are not so many.
@@ -179,36 +207,35 @@ mod tests {
         numbers.iter().map(item).collect()
     }
 
-    fn follow(exact: bool, numbers: &[usize]) -> Option<(usize, usize)> {
+    fn follow(start: fn(Id) -> Start, numbers: &[usize]) -> Option<(usize, usize)> {
         let all = published(&[4]);
         let notice = json!({"data": {"droppedMessagesCount": 0, "replayedMessagesCount": 1}});
         let episode = Episode {
-            after: all[0].id,
-            exact,
+            start: start(all[0].id),
             notice: Some(notice),
             items: got(&all, numbers),
         };
-        let trail = Trail { all: &all, max: 2 };
-        std::panic::catch_unwind(|| trail.follow(&episode)).ok()
+        std::panic::catch_unwind(|| account(&all, 2, &[episode])).ok()
     }
 
     #[test]
     fn what_is_out_of_place_is_found() {
-        for (exact, numbers, expected) in [
-            (true, &[2, 3, 4][..], Some((3, 0))),
-            (true, &[3, 4], None),
-            (false, &[3, 4], Some((2, 0))),
-            (false, &[1, 2], None),
-            (true, &[2, 2], None),
-            (true, &[2, 4], None),
-            (true, &[2, 3, 0, 4, 7, 8], Some((5, 2))),
+        let after: fn(Id) -> Start = Start::After;
+        for (start, numbers, expected) in [
+            (after, &[2, 3, 4][..], Some((3, 0))),
+            (after, &[3, 4], None),
+            (Start::Beyond, &[3, 4], Some((2, 0))),
+            (Start::Beyond, &[1, 2], None),
+            (after, &[2, 2], None),
+            (after, &[2, 4], None),
+            (after, &[2, 3, 0, 4, 7, 8], Some((5, 2))),
             // 5 and 6 went before 7; 4 is critical.
-            (true, &[2, 3, 0, 6, 7, 8], None),
-            (true, &[2, 3, 0, 4, 8, 9], None),
-            (true, &[2, 3, 4, 0, 7, 8], Some((5, 2))),
-            (true, &[2, 3, 0, 4], Some((3, 2))),
+            (after, &[2, 3, 0, 6, 7, 8], None),
+            (after, &[2, 3, 0, 4, 8, 9], None),
+            (after, &[2, 3, 4, 0, 7, 8], Some((5, 2))),
+            (after, &[2, 3, 0, 4], Some((3, 2))),
         ] {
-            assert_eq!(follow(exact, numbers), expected, "{exact} {numbers:?}");
+            assert_eq!(follow(start, numbers), expected, "{numbers:?}");
         }
     }
 }

@@ -206,7 +206,9 @@ impl WsClient {
             reason: "".into(),
         };
         let _ = self.socket.close(Some(goodbye)).await;
-        self.closed().await.0
+        let (messages, closed) = self.closed().await;
+        assert_eq!(closed.map(|(code, _)| code), Some(1000), "no answer");
+        messages
     }
 
     /// Vanishes with a reset.
