@@ -72,7 +72,7 @@ impl Effects for Outlets<'_> {
         pieces: Vec<Piece>,
         through: MessageId,
     ) {
-        let pieces = notice::pieces(&pieces, transport, self.wall_ms);
+        let pieces = notice::catch_up(&pieces, transport, through, self.wall_ms);
         let catch_up = ToWorker::CatchUp {
             to,
             pieces,

@@ -61,6 +61,21 @@ pub fn opening(
     opening
 }
 
+/// What a lagging client missed, after which it has everything up to `through`, or has been told of
+/// it: as with an opening, what was told once is not to be told again.
+pub fn catch_up(
+    pieces: &[Piece],
+    transport: Transport,
+    through: MessageId,
+    wall_ms: u64,
+) -> Vec<Outgoing> {
+    let mut missed = self::pieces(pieces, transport, wall_ms);
+    if let Some(last) = missed.last_mut() {
+        last.position = Some(through);
+    }
+    missed
+}
+
 /// The last words on a stream: over SSE one event, over WebSocket a message and the close frame.
 pub fn goodbye(goodbye: Goodbye, transport: Transport, wall_ms: u64) -> Vec<Outgoing> {
     let (words, retry, closing) = last_words(goodbye);

@@ -322,6 +322,25 @@ fn an_opening_says_when_to_come_back_and_ends_at_its_position() {
 }
 
 #[test]
+fn who_has_caught_up_is_where_the_log_was() {
+    let message = |n| Piece::Message(update(n, "a", "1"));
+    let dropped = || Piece::from(Notice::Dropped(Receipt::default()));
+    for (pieces, positions) in [
+        (vec![message(5), message(6)], vec![Some(5), Some(9)]),
+        (vec![dropped(), message(5)], vec![None, Some(9)]),
+        (vec![dropped()], vec![Some(9)]),
+        (vec![], vec![]),
+    ] {
+        for transport in BOTH {
+            let caught_up = catch_up(&pieces, transport, id(9), NOW_MS);
+            let found: Vec<_> = caught_up.iter().map(|piece| piece.position).collect();
+            let expected: Vec<_> = positions.iter().map(|at| at.map(id)).collect();
+            assert_eq!(found, expected);
+        }
+    }
+}
+
+#[test]
 fn a_quiet_stream_gets_a_heartbeat_a_cursor_and_comments() {
     for transport in BOTH {
         let outgoing = heartbeat(transport, NOW_MS);

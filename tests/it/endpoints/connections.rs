@@ -7,28 +7,13 @@ use serde_json::{Value, json};
 
 use super::{assert_has, assert_is_time, opened, opened_with_notice};
 use crate::support::either::Transport::{Sse, WebSocket};
-use crate::support::eventually;
-use crate::support::http::{Api, send};
+use crate::support::http::send;
 use crate::support::hub::Hub;
 use crate::support::token;
-
-async fn list(api: &Api, query: &str) -> Vec<Value> {
-    let answer = api.get(&format!("/connections{query}")).await;
-    let data = answer.data();
-    assert_has(data, &["connections", "total"]);
-    data["connections"].as_array().expect("a list").clone()
-}
 
 fn ids(connections: &[Value]) -> BTreeSet<String> {
     let id = |it: &Value| it["connectionId"].as_str().expect("an id").to_owned();
     connections.iter().map(id).collect()
-}
-
-async fn away(api: &Api, count: usize) {
-    eventually("sessions to be away", async || {
-        (list(api, "?state=away").await.len() == count).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -46,7 +31,7 @@ async fn a_session_is_shown_with_all_that_an_operator_asks_for() {
     api.publish("a", json!(1)).await;
     client.next_message("metrics_update").await;
 
-    let sessions = list(&api, "").await;
+    let sessions = api.sessions("").await;
     let [session] = sessions.as_slice() else {
         panic!("{sessions:?}")
     };
@@ -92,12 +77,12 @@ async fn a_session_that_is_away_is_shown_with_its_backlog() {
     let api = hub.api(&token::admin("ada"));
     let (client, notice) = opened_with_notice(&hub, WebSocket, "", "bob").await;
     client.reset();
-    away(&api, 1).await;
+    api.sessions_when("?state=away", 1).await;
     for priority in ["low", "normal", "normal", "high"] {
         let body = json!({"metric": "a", "data": 1, "priority": priority});
         assert_eq!(api.post("/publish", &body).await.status, 202);
     }
-    let session = list(&api, "").await.remove(0);
+    let session = api.sessions("").await.remove(0);
     assert_eq!(session["connectionId"], notice["connectionId"]);
     assert_eq!(
         (&session["transport"], &session["state"]),
@@ -118,7 +103,7 @@ async fn sessions_are_filtered_by_user_transport_and_state() {
     let api = hub.api(&token::admin("watcher"));
     let (gone, away_notice) = opened_with_notice(&hub, Sse, "", "ada").await;
     gone.reset();
-    away(&api, 1).await;
+    api.sessions_when("?state=away", 1).await;
     let (_a, sse_notice) = opened_with_notice(&hub, Sse, "", "ada").await;
     let (_b, websocket_notice) = opened_with_notice(&hub, WebSocket, "", "ada").await;
     let (_c, bob_notice) = opened_with_notice(&hub, WebSocket, "", "bob").await;
@@ -126,7 +111,7 @@ async fn sessions_are_filtered_by_user_transport_and_state() {
         .map(|notice| notice["connectionId"].as_str().unwrap());
     let check = async |query: &str, expected: &[&str]| {
         let wanted: BTreeSet<String> = expected.iter().map(|it| (*it).to_owned()).collect();
-        assert_eq!(ids(&list(&api, query).await), wanted, "{query}");
+        assert_eq!(ids(&api.sessions(query).await), wanted, "{query}");
     };
     check("", &[gone, sse, websocket, bob]).await;
     check("?user=ada", &[gone, sse, websocket]).await;
@@ -151,11 +136,11 @@ async fn many_sessions_come_in_pages() {
     for _ in 0..5 {
         clients.push(opened(&hub, Sse, "", "ada").await);
     }
-    let all = list(&api, "").await;
+    let all = api.sessions("").await;
     let mut seen = Vec::new();
     for (offset, count) in [(0, 2), (2, 2), (4, 1), (6, 0)] {
         let query = format!("?limit=2&offset={offset}");
-        let page = list(&api, &query).await;
+        let page = api.sessions(&query).await;
         assert_eq!(page.len(), count, "{query}");
         let total = &api.get(&format!("/connections{query}")).await.data()["total"].clone();
         assert_eq!(*total, 5, "{query}");
@@ -181,7 +166,7 @@ async fn a_proxy_is_believed_only_where_it_is_trusted() {
         ];
         let mut client = hub.sse_with("/stream", &headers).await;
         client.opened().await;
-        let sessions = list(&hub.api(&ada), "").await;
+        let sessions = hub.api(&ada).sessions("").await;
         assert_eq!(sessions[0]["remoteAddress"], shown);
     }
 }

@@ -6,17 +6,8 @@ use super::{assert_is_time, fields, opened, opened_with_notice};
 use crate::support::either::Transport::{Sse, WebSocket};
 use crate::support::either::{Client, Transport};
 use crate::support::hub::Hub;
+use crate::support::id::Id;
 use crate::support::token;
-
-/// Milliseconds and sequence, which order ids.
-fn id(value: &Value) -> (u64, u64) {
-    let text = value.as_str().unwrap_or_else(|| panic!("no id: {value}"));
-    let (millis, sequence) = text.split_once('-').expect("an id");
-    (
-        millis.parse().expect("an id"),
-        sequence.parse().expect("an id"),
-    )
-}
 
 async fn both(hub: &Hub) -> [Client; 2] {
     [
@@ -100,7 +91,8 @@ async fn a_batch_is_taken_whole_and_in_order() {
     let ids = answer.data()["messageIds"].as_array().unwrap();
     assert_eq!(ids.len(), 20);
     assert!(
-        ids.windows(2).all(|pair| id(&pair[0]) < id(&pair[1])),
+        ids.windows(2)
+            .all(|pair| Id::of(&pair[0]) < Id::of(&pair[1])),
         "{ids:?}"
     );
     for client in &mut clients {
@@ -216,7 +208,7 @@ async fn an_alert_goes_to_every_connection_with_what_the_publisher_added() {
         opened(&hub, WebSocket, "?metrics=none", "ada").await,
         opened(&hub, Sse, "?metrics=none", "bob").await,
     ];
-    let mut last = (0, 0);
+    let mut last = None;
     for severity in ["critical", "high", "medium", "low"] {
         let body = json!({
             "severity": severity, "message": "disk\nfull", "host": "db1", "free": {"bytes": 5},
@@ -228,11 +220,11 @@ async fn an_alert_goes_to_every_connection_with_what_the_publisher_added() {
             assert_eq!(alert["type"], "system_alert");
             assert_eq!(alert["priority"], "critical");
             assert_eq!(alert["data"], body);
-            last = id(&alert["messageId"]).max(last);
+            last = last.max(Id::read(&alert["messageId"]));
         }
     }
     // It has its place among all that is published.
-    assert!(id(&json!(api.publish("a", json!(1)).await)) > last);
+    assert!(Id::read(&json!(api.publish("a", json!(1)).await)) > last);
 }
 
 #[tokio::test]

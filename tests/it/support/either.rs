@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::http::Api;
 use super::hub::Hub;
-use super::sse::SseClient;
+use super::id::Id;
+use super::sse::{Event, SseClient};
 use super::websocket::WsClient;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,15 +46,41 @@ impl Hub {
         }
     }
 
-    /// The session of `reconnect_token`, by the same transport or the other one.
-    pub async fn resume(&self, transport: Transport, reconnect_token: &str, token: &str) -> Client {
+    /// As [`Self::open`]; its client takes hardly anything unless it reads.
+    pub async fn open_narrow(&self, transport: Transport, query: &str, token: &str) -> Client {
         match transport {
             Transport::Sse => {
-                let path = format!("/reconnect?token={reconnect_token}");
+                let path = format!("/stream{query}");
+                Client::Sse(Box::new(self.sse_narrow(&path, token).await))
+            }
+            Transport::WebSocket => {
+                Client::WebSocket(Box::new(self.websocket_narrow(query, token).await))
+            }
+        }
+    }
+
+    /// The session of `reconnect_token`, by the same transport or the other one.
+    pub async fn resume(&self, transport: Transport, reconnect_token: &str, token: &str) -> Client {
+        self.resume_after(transport, reconnect_token, token, None)
+            .await
+    }
+
+    /// As [`Self::resume`], saying which message was the last to arrive.
+    pub async fn resume_after(
+        &self,
+        transport: Transport,
+        reconnect_token: &str,
+        token: &str,
+        last: Option<Id>,
+    ) -> Client {
+        let last = last.map_or(String::new(), |id| format!("&lastEventId={id}"));
+        match transport {
+            Transport::Sse => {
+                let path = format!("/reconnect?token={reconnect_token}{last}");
                 Client::Sse(Box::new(self.sse(&path, token).await))
             }
             Transport::WebSocket => {
-                let query = format!("?reconnectToken={reconnect_token}");
+                let query = format!("?reconnectToken={reconnect_token}{last}");
                 self.open(transport, &query, token).await
             }
         }
@@ -90,12 +117,29 @@ impl Client {
             Self::Sse(client) => {
                 let (events, finished) = client.rest().await;
                 assert!(finished, "a stream ends as HTTP says it should");
-                (events.iter().filter_map(|it| it.message()).collect(), None)
+                (messages(&events), None)
             }
             Self::WebSocket(client) => {
                 let (messages, closed) = client.closed().await;
                 (messages, closed.map(|(code, _)| code))
             }
+        }
+    }
+
+    /// The messages up to the end of the stream, however that comes.
+    pub async fn rest(self) -> Vec<Value> {
+        match self {
+            Self::Sse(client) => messages(&client.rest().await.0),
+            Self::WebSocket(client) => client.closed().await.0,
+        }
+    }
+
+    /// Goes as one should, over SSE by ending its side, over WebSocket with 1000. Gives what still
+    /// came.
+    pub async fn goodbye(self) -> Vec<Value> {
+        match self {
+            Self::Sse(client) => messages(&client.goodbye().await),
+            Self::WebSocket(client) => client.close().await,
         }
     }
 
@@ -124,6 +168,10 @@ impl Client {
             }
         }
     }
+}
+
+fn messages(events: &[Event]) -> Vec<Value> {
+    events.iter().filter_map(Event::message).collect()
 }
 
 /// The texts of a list, in no order; a text twice is a mistake.

@@ -5,7 +5,7 @@ use reqwest::{Body, Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 
 use super::hub::Hub;
-use super::{A, in_time};
+use super::{A, eventually, in_time};
 
 /// A client with one token, for one hub.
 pub struct Api {
@@ -85,6 +85,22 @@ impl Api {
     pub async fn post_text(&self, path: &str, body: impl Into<Body>) -> Answer {
         let request = self.request(Method::POST, path).body(body);
         send(request.header("content-type", "application/json")).await
+    }
+
+    /// The sessions that an operator sees; `query` as in `?state=away`.
+    pub async fn sessions(&self, query: &str) -> Vec<Value> {
+        let answer = self.get(&format!("/connections{query}")).await;
+        let sessions = answer.data()["connections"].as_array();
+        sessions.expect("a list of sessions").clone()
+    }
+
+    /// Waits until `query` picks as many sessions, for what nothing announces.
+    pub async fn sessions_when(&self, query: &str, count: usize) -> Vec<Value> {
+        eventually(&format!("{count} sessions of {query}"), async || {
+            let sessions = self.sessions(query).await;
+            (sessions.len() == count).then_some(sessions)
+        })
+        .await
     }
 
     /// Publishes and returns the message's id.

@@ -9,9 +9,11 @@
 pub mod either;
 pub mod http;
 pub mod hub;
+pub mod id;
 pub mod jwks;
 pub mod mariadb;
 pub mod postgres;
+pub mod process;
 pub mod raw;
 pub mod sse;
 pub mod token;

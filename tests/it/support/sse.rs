@@ -195,6 +195,12 @@ impl SseClient {
         (events, finished)
     }
 
+    /// Ends its own side, and gives what still came.
+    pub async fn goodbye(mut self) -> Vec<Event> {
+        self.connection.finish().await;
+        self.rest().await.0
+    }
+
     /// Vanishes with a reset.
     pub fn reset(self) {
         self.connection.reset();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use socket2::SockRef;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -14,6 +14,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::http::check_envelope;
 use super::hub::Hub;
+use super::raw::narrow_socket;
 use super::sse::bearer;
 use super::{A, in_time};
 
@@ -54,6 +55,14 @@ impl Hub {
         client
     }
 
+    /// A connection whose client takes hardly anything unless it reads.
+    pub async fn websocket_narrow(&self, query: &str, token: &str) -> WsClient {
+        let headers = [("authorization", &*bearer(token))];
+        let url = format!("ws://{}{A}/websocket{query}", self.address);
+        let client = WsClient::open_from(narrow_socket(4096), &url, &headers).await;
+        client.expect("an upgrade")
+    }
+
     /// Whatever the hub answers to these headers.
     pub async fn websocket_with(
         &self,
@@ -69,6 +78,15 @@ impl WsClient {
     /// # Errors
     /// The answer was not 101.
     pub async fn open(url: &str, headers: &[(&str, &str)]) -> Result<Self, Refused> {
+        Self::open_from(TcpSocket::new_v4().expect("a socket"), url, headers).await
+    }
+
+    /// As [`Self::open`], from a socket that is not yet connected.
+    async fn open_from(
+        socket: TcpSocket,
+        url: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, Refused> {
         let mut request = url.into_client_request().expect("a URL");
         for (name, value) in headers {
             let name = HeaderName::from_bytes(name.as_bytes()).expect("a header name");
@@ -76,8 +94,9 @@ impl WsClient {
                 .headers_mut()
                 .insert(name, HeaderValue::from_str(value).expect("a header value"));
         }
-        let host = request.uri().authority().expect("a host").to_string();
-        let stream = in_time("a connection", TcpStream::connect(host))
+        let address = request.uri().authority().expect("a host").as_str();
+        let address = address.parse().expect("an address");
+        let stream = in_time("a connection", socket.connect(address))
             .await
             .expect("a connection");
         stream.set_nodelay(true).expect("a socket");
@@ -180,14 +199,16 @@ impl WsClient {
         }
     }
 
-    /// Says goodbye with 1000 and waits for the answer.
-    pub async fn close(mut self) {
+    /// Says goodbye with 1000 and waits for the answer. Gives the messages that came before it.
+    pub async fn close(mut self) -> Vec<Value> {
         let goodbye = CloseFrame {
             code: 1000.into(),
             reason: "".into(),
         };
         let _ = self.socket.close(Some(goodbye)).await;
-        while self.next_frame().await.is_some() {}
+        let (messages, closed) = self.closed().await;
+        assert_eq!(closed.map(|(code, _)| code), Some(1000), "no answer");
+        messages
     }
 
     /// Vanishes with a reset.
