@@ -6,17 +6,8 @@ use super::{assert_is_time, fields, opened, opened_with_notice};
 use crate::support::either::Transport::{Sse, WebSocket};
 use crate::support::either::{Client, Transport};
 use crate::support::hub::Hub;
+use crate::support::message::id;
 use crate::support::token;
-
-/// Milliseconds and sequence, which order ids.
-fn id(value: &Value) -> (u64, u64) {
-    let text = value.as_str().unwrap_or_else(|| panic!("no id: {value}"));
-    let (millis, sequence) = text.split_once('-').expect("an id");
-    (
-        millis.parse().expect("an id"),
-        sequence.parse().expect("an id"),
-    )
-}
 
 async fn both(hub: &Hub) -> [Client; 2] {
     [

@@ -11,6 +11,7 @@ pub mod http;
 pub mod hub;
 pub mod jwks;
 pub mod mariadb;
+pub mod message;
 pub mod postgres;
 pub mod raw;
 pub mod sse;

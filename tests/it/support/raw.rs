@@ -31,9 +31,7 @@ impl RawClient {
 
     /// With a receive buffer of about `bytes`, so that the client is soon a slow one.
     pub async fn connect_narrow(address: SocketAddr, bytes: u32) -> Self {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_recv_buffer_size(bytes).expect("a buffer size");
-        Self::connect_from(address, socket).await
+        Self::connect_from(address, narrow_socket(bytes)).await
     }
 
     async fn connect_from(address: SocketAddr, socket: TcpSocket) -> Self {
@@ -98,6 +96,13 @@ impl RawClient {
         let linger = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
         linger.expect("a socket");
     }
+}
+
+/// A socket with a receive buffer of about `bytes`.
+pub fn narrow_socket(bytes: u32) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(bytes).expect("a buffer size");
+    socket
 }
 
 impl Head {

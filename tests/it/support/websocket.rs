@@ -1,11 +1,11 @@
 //! A WebSocket client that speaks JSON, or whatever a test wants.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use socket2::SockRef;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -14,8 +14,9 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::http::check_envelope;
 use super::hub::Hub;
+use super::raw::narrow_socket;
 use super::sse::bearer;
-use super::{A, in_time};
+use super::{A, PATIENCE, in_time};
 
 pub struct WsClient {
     socket: WebSocketStream<TcpStream>,
@@ -60,8 +61,19 @@ impl Hub {
         query: &str,
         headers: &[(&str, &str)],
     ) -> Result<WsClient, Refused> {
-        let url = format!("ws://{}{A}/websocket{query}", self.address);
-        WsClient::open(&url, headers).await
+        WsClient::open(&self.websocket_url(query), headers).await
+    }
+
+    /// A connection whose client takes hardly anything unless it reads.
+    pub async fn websocket_narrow(&self, query: &str, token: &str) -> WsClient {
+        let headers = [("authorization", &*bearer(token))];
+        let socket = narrow_socket(4096);
+        let client = WsClient::open_from(socket, &self.websocket_url(query), &headers).await;
+        client.expect("an upgrade")
+    }
+
+    fn websocket_url(&self, query: &str) -> String {
+        format!("ws://{}{A}/websocket{query}", self.address)
     }
 }
 
@@ -69,6 +81,14 @@ impl WsClient {
     /// # Errors
     /// The answer was not 101.
     pub async fn open(url: &str, headers: &[(&str, &str)]) -> Result<Self, Refused> {
+        Self::open_from(TcpSocket::new_v4().expect("a socket"), url, headers).await
+    }
+
+    async fn open_from(
+        socket: TcpSocket,
+        url: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, Refused> {
         let mut request = url.into_client_request().expect("a URL");
         for (name, value) in headers {
             let name = HeaderName::from_bytes(name.as_bytes()).expect("a header name");
@@ -76,8 +96,9 @@ impl WsClient {
                 .headers_mut()
                 .insert(name, HeaderValue::from_str(value).expect("a header value"));
         }
-        let host = request.uri().authority().expect("a host").to_string();
-        let stream = in_time("a connection", TcpStream::connect(host))
+        let host = request.uri().authority().expect("a host").as_str();
+        let address = host.parse().expect("an address");
+        let stream = in_time("a connection", socket.connect(address))
             .await
             .expect("a connection");
         stream.set_nodelay(true).expect("a socket");
@@ -116,15 +137,19 @@ impl WsClient {
 
     /// The next message, past pings.
     pub async fn next(&mut self) -> Value {
+        let text = self.next_text().await;
+        let message: Value =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"));
+        self.passed
+            .push(message["type"].as_str().unwrap_or("?").to_owned());
+        message
+    }
+
+    /// As [`Self::next`], as it was written.
+    pub async fn next_text(&mut self) -> String {
         loop {
             match self.next_frame().await {
-                Some(Message::Text(text)) => {
-                    let message: Value = serde_json::from_str(&text)
-                        .unwrap_or_else(|error| panic!("{error} in {text}"));
-                    self.passed
-                        .push(message["type"].as_str().unwrap_or("?").to_owned());
-                    return message;
-                }
+                Some(Message::Text(text)) => return text.to_string(),
                 Some(Message::Ping(_) | Message::Pong(_)) => {}
                 other => panic!("no message but {other:?}, after {:?}", self.passed),
             }
@@ -133,11 +158,15 @@ impl WsClient {
 
     /// The next message of `kind`, past all others.
     pub async fn next_message(&mut self, kind: &str) -> Value {
+        let began = Instant::now();
         loop {
             let message = self.next().await;
             if message["type"] == kind {
                 return message;
             }
+            // Heartbeats may come for ever.
+            let passed = &self.passed;
+            assert!(began.elapsed() < PATIENCE, "no {kind} among {passed:?}");
         }
     }
 
