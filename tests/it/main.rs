@@ -4,6 +4,8 @@ mod authentication;
 mod endpoints;
 mod envelope;
 mod keys;
+mod messages;
 mod sources;
+mod streams;
 mod subscriptions;
 mod support;
