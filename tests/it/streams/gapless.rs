@@ -57,16 +57,18 @@ impl Session {
         }
     }
 
-    /// The next stream, with the old one gone or left open.
-    async fn go_on(&mut self, mut next: Client, keep: bool) -> Option<Client> {
-        let notice: Value = self.reader.open(&mut next).await;
+    /// Reads on, and then knows nothing of what came last, as if that had been lost on the way.
+    async fn read_and_lose(&mut self, count: usize) {
+        let known = self.reader.clone();
+        self.read(count).await;
+        self.reader = known;
+    }
+
+    /// Goes on by the next stream; gives the old one, and the notice of the new one.
+    async fn go_on(&mut self, mut next: Client) -> (Client, Value) {
+        let notice = self.reader.open(&mut next).await;
         assert_eq!(notice["resumed"], true);
-        let old = std::mem::replace(&mut self.client, next);
-        if keep {
-            return Some(old);
-        }
-        old.reset();
-        None
+        (std::mem::replace(&mut self.client, next), notice)
     }
 }
 
@@ -79,6 +81,7 @@ async fn between_what_is_replayed_and_what_comes_live() {
         let mut session = Session::open(&hub, transport).await;
         for round in 0..STREAMS {
             session.read(READ).await;
+            session.read_and_lose(10).await;
             // Sometimes by the other transport, sometimes as a new session.
             let last = &session.reader.id;
             let by =
@@ -93,7 +96,10 @@ async fn between_what_is_replayed_and_what_comes_live() {
                         .await
                 }
             };
-            session.go_on(next, false).await;
+            let (old, notice) = session.go_on(next).await;
+            let replayed = notice["replayedMessagesCount"].as_u64();
+            assert!(replayed.is_some_and(|count| count >= 10), "{notice}");
+            old.reset();
         }
         session.read(READ).await;
         // Up to the very end.
@@ -115,7 +121,7 @@ async fn a_client_that_says_nothing_goes_on_after_what_was_sent() {
             let next = hub
                 .resume(transport, &session.reconnect_token, &token::admin("ada"))
                 .await;
-            session.go_on(next, false).await;
+            session.go_on(next).await.0.reset();
             // What was in flight is lost, and nothing that was read comes again.
             session.reader.skip(&mut session.client).await;
         }
@@ -136,7 +142,7 @@ async fn a_stream_that_is_replaced_and_the_next_one_leave_nothing_out_between_th
                 .resume(transport, &session.reconnect_token, &token::admin("ada"))
                 .await;
             let at = session.reader.number;
-            let old = session.go_on(next, true).await.expect("the old stream");
+            let (old, _) = session.go_on(next).await;
             session.reader.skip(&mut session.client).await;
             let (rest, _) = old.ended().await;
             check_rest(&rest, at, session.reader.number);

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::flood::{Flood, Reader, with_room};
-use crate::support::either::Client;
+use crate::support::either::{Client, Transport};
 use crate::support::http::{Api, status_of};
 use crate::support::hub::Hub;
 use crate::support::message::text;
@@ -152,6 +152,50 @@ async fn a_fresh_ticket_also_takes_up_an_old_session() {
         let notice = source.next().await.message().expect("a notice");
         assert_eq!(notice["data"]["reconnectToken"], *reconnect_token);
         assert_eq!(notice["data"]["replayedMessagesCount"], 0);
+    }
+}
+
+#[tokio::test]
+async fn its_page_may_go_on_by_websocket_with_the_same_ticket_and_the_other_way_round() {
+    for first in Transport::BOTH {
+        for then in Transport::BOTH {
+            let hub = Hub::start().await;
+            let api = hub.api(&token::admin("ada"));
+            let query = format!("?ticket={}", ticket(&api).await);
+            let mut client = open(&hub, first, &format!("{query}&metrics=a")).await;
+            let notice = client.opened().await["data"].clone();
+            let known = api.publish("a", json!(1)).await;
+            hub.lose(client, &notice).await;
+            let missed = api.publish("a", json!(2)).await;
+            let reconnect_token = text(&notice["reconnectToken"]);
+            let mut queries = vec![format!("{query}&lastEventId={known}")];
+            if then == Transport::WebSocket {
+                let with_both = format!("&reconnectToken={reconnect_token}&lastEventId={known}");
+                queries.push(query + &with_both);
+            }
+            for query in queries {
+                let mut again = open(&hub, then, &query).await;
+                let resumed = again.opened().await["data"].clone();
+                assert_eq!(resumed["reconnectToken"], *reconnect_token, "{query}");
+                assert_eq!(resumed["metrics"], json!(["a"]));
+                assert_eq!(again.next().await["messageId"], *missed);
+            }
+        }
+    }
+}
+
+/// A stream by what the URL alone says.
+async fn open(hub: &Hub, transport: Transport, query: &str) -> Client {
+    match transport {
+        Transport::Sse => {
+            let client = hub.sse_with(&format!("/stream{query}"), &[]).await;
+            assert_eq!(client.head.status, 200, "{query}");
+            Client::Sse(Box::new(client))
+        }
+        Transport::WebSocket => {
+            let client = hub.websocket_with(query, &[]).await;
+            Client::WebSocket(Box::new(client.expect("an upgrade")))
+        }
     }
 }
 
