@@ -30,8 +30,9 @@ pub struct Outgoing {
     pub bytes: Bytes,
     /// Up to where the client has everything once it has this; `None` for notices.
     pub position: Option<MessageId>,
-    /// The id in it, by which the client itself knows how far it is. The last piece of a resume has
-    /// a position that may be further on.
+    /// By which id the client itself knows how far it is once it has this: the one in it, or at the
+    /// beginning of a stream the one it came with. Of a resume's last piece the position may be
+    /// further on.
     pub id: Option<MessageId>,
     /// A published message, as opposed to a snapshot, a cursor or a notice.
     pub is_message: bool,

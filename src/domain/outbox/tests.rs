@@ -114,14 +114,21 @@ fn the_cursor_also_passes_what_went_by_before_a_backlog_was_sent() {
     let mut outbox = live(8, 1000);
     outbox.catch_up([piece(4), Outgoing::notice(Bytes::new())], id(6));
     assert_eq!(moved(&mut outbox, &[5, 6, 6]), [6]);
-    // One that resumes and has missed nothing knows no id at all.
-    let mut outbox = live(8, 1000);
-    let notice = Outgoing {
-        position: Some(id(6)),
-        ..Outgoing::notice(Bytes::new())
-    };
-    outbox.catch_up([notice], id(6));
-    assert_eq!(moved(&mut outbox, &[6, 6]), [6]);
+    // One that resumes and has missed nothing knows what it came with, if anything.
+    for (known, expected) in [
+        (None, vec![6]),
+        (Some(id(3)), vec![6]),
+        (Some(id(6)), vec![]),
+    ] {
+        let mut outbox = live(8, 1000);
+        let notice = Outgoing {
+            position: Some(id(6)),
+            id: known,
+            ..Outgoing::notice(Bytes::new())
+        };
+        outbox.catch_up([notice], id(6));
+        assert_eq!(moved(&mut outbox, &[6, 6]), expected, "{known:?}");
+    }
 }
 
 #[test]
