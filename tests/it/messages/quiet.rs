@@ -27,6 +27,14 @@ fn is_heartbeat(event: &Event) -> bool {
     event.message().is_some_and(|it| it["type"] == "heartbeat")
 }
 
+/// Nothing comes but heartbeats.
+async fn check_still(client: &mut SseClient) {
+    for _ in 0..3 {
+        let event = client.next_event().await.expect("a heartbeat");
+        assert!(is_heartbeat(&event), "{event:?}");
+    }
+}
+
 /// The cursor at `wanted`, past cursors of what passed before that, and heartbeats.
 async fn cursor_at(client: &mut SseClient, wanted: &str) -> Event {
     let mut last = (0, 0);
@@ -71,18 +79,12 @@ async fn what_passed_moves_the_position_before_the_next_heartbeat() {
             format!("event: cursor\nid: {newest}\ndata:\n\n")
         );
         // Once is enough: when nothing more has passed there is no other.
-        for _ in 0..3 {
-            let event = client.next_event().await.expect("a heartbeat");
-            assert!(is_heartbeat(&event), "{event:?}");
-        }
+        check_still(&mut client).await;
     }
     // What is for the client moves its position by itself.
     api.publish("a", json!(5)).await;
     client.next_message("metrics_update").await;
-    for _ in 0..3 {
-        let event = client.next_event().await.expect("a heartbeat");
-        assert!(is_heartbeat(&event), "{event:?}");
-    }
+    check_still(&mut client).await;
 }
 
 #[tokio::test]
@@ -177,6 +179,10 @@ async fn a_position_also_moves_past_what_was_for_others_while_the_client_was_awa
             assert_eq!(again.next().await["data"], json!({"a": number}));
         }
         cursor_at(&mut again, &newest).await;
+        // Who comes with that position knows it already.
+        let mut again = hub.sse_after(&path, &ada, &newest).await;
+        again.opened().await;
+        check_still(&mut again).await;
     }
 }
 
