@@ -169,10 +169,8 @@ mod tests {
 
         fn encode(&self, message: &Message) -> Outgoing {
             Outgoing {
-                bytes: Bytes::from_static(b"a message"),
-                position: Some(message.id),
                 is_message: true,
-                published_at: None,
+                ..Outgoing::at(message.id, Bytes::from_static(b"a message"))
             }
         }
     }

@@ -30,6 +30,10 @@ pub struct Outgoing {
     pub bytes: Bytes,
     /// Up to where the client has everything once it has this; `None` for notices.
     pub position: Option<MessageId>,
+    /// By which id the client itself knows how far it is once it has this: the one in it, or at the
+    /// beginning of a stream the one it came with. Of a resume's last piece the position may be
+    /// further on.
+    pub id: Option<MessageId>,
     /// A published message, as opposed to a snapshot, a cursor or a notice.
     pub is_message: bool,
     /// When it was published, for messages sent live: what delivery latency is measured from.
@@ -42,8 +46,18 @@ impl Outgoing {
         Self {
             bytes,
             position: None,
+            id: None,
             is_message: false,
             published_at: None,
+        }
+    }
+
+    /// A piece after which the client has everything up to `id`, and knows it.
+    pub fn at(id: MessageId, bytes: Bytes) -> Self {
+        Self {
+            position: Some(id),
+            id: Some(id),
+            ..Self::notice(bytes)
         }
     }
 }
@@ -101,6 +115,8 @@ pub struct Outbox {
     limits: Limits,
     standing: Standing,
     pushed_through: MessageId,
+    /// The newest id that the client knows once it has all that waits.
+    shown_through: MessageId,
     finished: bool,
     progress: Arc<Progress>,
 }
@@ -114,6 +130,7 @@ impl Outbox {
             limits,
             standing: Standing::Lagging { asked: true },
             pushed_through: MessageId::ZERO,
+            shown_through: MessageId::ZERO,
             finished: false,
             progress,
         }
@@ -145,6 +162,7 @@ impl Outbox {
 
     fn enqueue(&mut self, piece: Outgoing) {
         self.queued_bytes += piece.bytes.len();
+        self.shown_through = piece.id.unwrap_or(self.shown_through);
         self.queue.push_back(piece);
     }
 
@@ -155,9 +173,11 @@ impl Outbox {
         self.standing = Standing::Live;
     }
 
-    /// The client's position moves to `through` although nothing up to there was for it.
+    /// The client learns that it is at `through`, although what came last up to there was not for
+    /// it. After a resume or a backlog that may have passed before the client was live again.
     pub fn move_cursor(&mut self, through: MessageId, piece: impl FnOnce() -> Outgoing) {
-        if self.standing == Standing::Live && through > self.pushed_through {
+        let is_ahead = through >= self.pushed_through && through > self.shown_through;
+        if self.standing == Standing::Live && is_ahead {
             self.pushed_through = through;
             self.push(piece());
         }
@@ -241,123 +261,4 @@ impl Outbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(n: u64) -> MessageId {
-        MessageId::new(n, 0).unwrap()
-    }
-
-    fn piece(n: u64) -> Outgoing {
-        Outgoing {
-            bytes: Bytes::from_static(b"0123456789"),
-            position: Some(id(n)),
-            is_message: true,
-            published_at: None,
-        }
-    }
-
-    fn live(messages_max: usize, bytes_max: usize) -> Outbox {
-        let mut outbox = Outbox::new(
-            Limits {
-                messages_max,
-                bytes_max,
-            },
-            Arc::default(),
-        );
-        outbox.catch_up([], MessageId::ZERO);
-        outbox
-    }
-
-    #[test]
-    fn nothing_live_is_taken_before_the_opening() {
-        let mut outbox = Outbox::new(
-            Limits {
-                messages_max: 8,
-                bytes_max: 100,
-            },
-            Arc::default(),
-        );
-        assert_eq!(outbox.push_live(id(1), || piece(1)), Pushed::Skipped);
-        outbox.catch_up([], id(1));
-        assert_eq!(
-            outbox.push_live(id(1), || piece(1)),
-            Pushed::Skipped,
-            "it is in the snapshot"
-        );
-        assert_eq!(outbox.push_live(id(2), || piece(2)), Pushed::Queued);
-        assert_eq!(
-            outbox.push_live(id(2), || piece(2)),
-            Pushed::Skipped,
-            "overlapping patterns"
-        );
-    }
-
-    #[test]
-    fn a_full_queue_says_so_once_and_asks_for_the_backlog_once_empty() {
-        for mut outbox in [live(2, 1000), live(1000, 20)] {
-            assert_eq!(outbox.push_live(id(1), || piece(1)), Pushed::Queued);
-            assert_eq!(outbox.push_live(id(2), || piece(2)), Pushed::Queued);
-            assert_eq!(
-                outbox.push_live(id(3), || piece(3)),
-                Pushed::Overflow(id(2))
-            );
-            assert_eq!(outbox.push_live(id(4), || piece(4)), Pushed::Skipped);
-            outbox.take();
-            assert!(!outbox.wants_backlog());
-            outbox.take();
-            assert!(outbox.wants_backlog());
-            assert!(!outbox.wants_backlog());
-            outbox.catch_up([piece(4)], id(4));
-            assert_eq!(outbox.push_live(id(5), || piece(5)), Pushed::Queued);
-        }
-    }
-
-    #[test]
-    fn the_position_is_what_was_handed_to_the_socket() {
-        let mut outbox = live(8, 1000);
-        assert_eq!(
-            outbox.sent_through(id(9)),
-            id(9),
-            "nothing waits: all that passed was not for it"
-        );
-        outbox.push_live(id(10), || piece(10));
-        outbox.push_live(id(11), || piece(11));
-        outbox.take();
-        assert_eq!(outbox.sent_through(id(20)), id(10));
-        outbox.take();
-        assert_eq!(outbox.sent_through(id(20)), id(20));
-        assert_eq!(outbox.progress().sent(), 2);
-    }
-
-    #[test]
-    fn what_passes_an_outbox_that_takes_nothing_more_was_not_sent() {
-        let mut outbox = live(8, 1000);
-        outbox.push_live(id(1), || piece(1));
-        outbox.take();
-        outbox.finish();
-        assert_eq!(outbox.push_live(id(2), || piece(2)), Pushed::Skipped);
-        assert_eq!(outbox.sent_through(id(2)), id(1), "2 was skipped");
-    }
-
-    #[test]
-    fn what_was_thrown_away_was_not_sent() {
-        let mut outbox = live(8, 1000);
-        outbox.push_live(id(1), || piece(1));
-        outbox.push_live(id(2), || piece(2));
-        outbox.take();
-        outbox.abandon();
-        assert_eq!(outbox.sent_through(id(2)), id(1));
-    }
-
-    #[test]
-    fn a_finished_outbox_sends_what_waits_and_takes_nothing_more() {
-        let mut outbox = live(8, 1000);
-        outbox.push_live(id(1), || piece(1));
-        outbox.finish();
-        assert_eq!(outbox.push_live(id(2), || piece(2)), Pushed::Skipped);
-        outbox.push(Outgoing::notice(Bytes::new()));
-        assert!(outbox.take().is_some());
-        assert!(outbox.take().is_none());
-    }
-}
+mod tests;

@@ -53,6 +53,8 @@ pub struct Connection {
     /// Where the stream began; nothing before is resent without being asked for. Zero for one that
     /// began with a snapshot: as long as that was not sent, nothing was.
     pub opened_at: MessageId,
+    /// The position that its client said it had; `None` when it said nothing usable.
+    pub known: Option<MessageId>,
     /// It has been told to end and no longer counts as live.
     pub closing: bool,
 }

@@ -49,7 +49,10 @@ impl Effects for Outlets<'_> {
     fn attach(&mut self, session: &Session, opening: Vec<Piece>, through: MessageId) {
         let key = session.connection.key;
         let transport = session.transport;
-        let opening = notice::opening(&opening, transport, through, self.retry, self.wall_ms);
+        let mut opening = notice::opening(&opening, transport, through, self.retry, self.wall_ms);
+        if let Some(first) = opening.first_mut() {
+            first.id = session.connection.known;
+        }
         let attach = ToWorker::Attach {
             key,
             user: session.user().clone(),

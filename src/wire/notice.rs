@@ -92,10 +92,8 @@ pub fn goodbye(goodbye: Goodbye, transport: Transport, wall_ms: u64) -> Vec<Outg
 /// Moves the position of a quiet SSE client. In this form, an event that has a type and empty data,
 /// it does so in every browser, and no `onmessage` fires.
 pub fn cursor(through: MessageId) -> Outgoing {
-    Outgoing {
-        position: Some(through),
-        ..Outgoing::notice(format!("event: cursor\nid: {through}\ndata:\n\n").into())
-    }
+    let event = format!("event: cursor\nid: {through}\ndata:\n\n");
+    Outgoing::at(through, event.into())
 }
 
 /// An SSE comment, which keeps a quiet stream alive and says nothing.
@@ -318,9 +316,9 @@ fn said(words: &Words, transport: Transport, wall_ms: u64) -> Outgoing {
                 .into()
         }
     };
-    Outgoing {
-        position: words.position,
-        ..Outgoing::notice(bytes)
+    match words.position {
+        Some(position) => Outgoing::at(position, bytes),
+        None => Outgoing::notice(bytes),
     }
 }
 
@@ -331,10 +329,8 @@ fn published(message: &Message, transport: Transport) -> Outgoing {
         Transport::Websocket => message.websocket.get_or_init(frame),
     };
     Outgoing {
-        bytes: bytes.clone(),
-        position: Some(message.id),
         is_message: true,
-        published_at: None,
+        ..Outgoing::at(message.id, bytes.clone())
     }
 }
 

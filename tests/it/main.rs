@@ -5,6 +5,8 @@ mod buffering;
 mod endpoints;
 mod envelope;
 mod keys;
+mod messages;
 mod sources;
+mod streams;
 mod subscriptions;
 mod support;

@@ -30,10 +30,8 @@ impl Outlet for SimOutlet {
 
 fn numbered(seen: Seen, position: MessageId, is_message: bool) -> Outgoing {
     Outgoing {
-        bytes: seen.to_bytes(),
-        position: Some(position),
         is_message,
-        published_at: None,
+        ..Outgoing::at(position, seen.to_bytes())
     }
 }
 

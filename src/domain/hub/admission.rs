@@ -160,6 +160,7 @@ impl HubState {
                 remote: connect.remote,
                 user_agent: connect.user_agent,
                 opened_at: MessageId::ZERO,
+                known: connect.last_event_id,
                 closing: false,
             },
             ticket,
@@ -185,7 +186,6 @@ impl HubState {
                 resumed,
                 previous_connection_id: None,
             },
-            connect.last_event_id,
             effects,
         );
         Ok(token)
@@ -237,6 +237,7 @@ impl HubState {
             remote: connect.remote,
             user_agent: connect.user_agent,
             opened_at,
+            known: connect.last_event_id,
             closing: false,
         };
         if let Some(hash) = ticket {
@@ -251,7 +252,6 @@ impl HubState {
                 resumed,
                 previous_connection_id,
             },
-            connect.last_event_id,
             effects,
         );
         Ok(token)
@@ -315,19 +315,13 @@ impl HubState {
         }
     }
 
-    fn begin_stream(
-        &mut self,
-        token: Uuid,
-        start: Start,
-        named: Option<MessageId>,
-        effects: &mut impl Effects,
-    ) {
+    fn begin_stream(&mut self, token: Uuid, start: Start, effects: &mut impl Effects) {
         let through = self.history.last();
         let Some(session) = self.sessions.get_mut(&token) else {
             return;
         };
-        if let (Some(named), Some(_)) = (named, &start.resumed) {
-            session.connection.opened_at = named;
+        if let (Some(known), Some(_)) = (session.connection.known, &start.resumed) {
+            session.connection.opened_at = known;
         }
         self.live += 1;
         self.by_connection.insert(session.connection.key, token);

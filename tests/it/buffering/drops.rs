@@ -152,7 +152,7 @@ impl<'a> Life<'a> {
         let reconnect_token = &self.session.reconnect_token;
         let client = self
             .hub
-            .resume_after(self.transport, reconnect_token, &token, last);
+            .resume_from(self.transport, reconnect_token, last, &token);
         let mut client = client.await;
         let notice = client.next().await;
         assert_eq!(notice["type"], "reconnection_successful");

@@ -93,7 +93,7 @@ async fn counts_stay_exact_when_the_log_remembers_few_ids() {
         // From a position that nobody kept count for, the truth or nothing.
         session.leave(&watcher).await;
         let token = token::admin(&session.reader.user);
-        let resumed = hub.resume_after(transport, &session.reconnect_token, &token, Some(began));
+        let resumed = hub.resume_from(transport, &session.reconnect_token, Some(began), &token);
         let mut client = resumed.await;
         let notice = client.next().await;
         match notice["data"]["resumed"] == true {

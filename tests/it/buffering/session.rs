@@ -102,7 +102,7 @@ impl Session {
         last: Option<Id>,
     ) -> (Value, Vec<Value>) {
         let token = token::admin(&self.reader.user);
-        let client = hub.resume_after(transport, &self.reconnect_token, &token, last);
+        let client = hub.resume_from(transport, &self.reconnect_token, last, &token);
         self.client = Some(client.await);
         let notice = self.client().next().await;
         assert_eq!(notice["type"], "reconnection_successful");

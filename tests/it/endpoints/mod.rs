@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::support::either::{Client, Transport};
 use crate::support::hub::Hub;
+use crate::support::message::{assert_is_time, fields};
 use crate::support::token;
 
 /// A stream of an admin, past what opens it.
@@ -28,19 +29,7 @@ async fn opened_with_notice(
     query: &str,
     user: &str,
 ) -> (Client, Value) {
-    let mut client = hub.open(transport, query, &token::admin(user)).await;
-    let notice = client.opened().await;
-    (client, notice["data"].clone())
-}
-
-/// The names of an object's fields, in the alphabet's order.
-fn fields(object: &Value) -> Vec<&str> {
-    let fields = object
-        .as_object()
-        .unwrap_or_else(|| panic!("no object: {object}"));
-    let mut fields: Vec<&str> = fields.keys().map(String::as_str).collect();
-    fields.sort_unstable();
-    fields
+    hub.opened(transport, query, &token::admin(user)).await
 }
 
 /// Everything that is promised is there; more may be.
@@ -48,17 +37,4 @@ fn assert_has(object: &Value, promised: &[&str]) {
     let fields = fields(object);
     let missing: Vec<_> = promised.iter().filter(|it| !fields.contains(it)).collect();
     assert!(missing.is_empty(), "{missing:?} not in {object}");
-}
-
-fn assert_is_time(value: &Value) {
-    let text = value.as_str().unwrap_or_else(|| panic!("no time: {value}"));
-    assert!(
-        text.parse::<jiff::Timestamp>().is_ok() && text.ends_with('Z'),
-        "{text}"
-    );
-    assert_eq!(
-        text.len(),
-        "2026-01-01T00:00:00.000Z".len(),
-        "in milliseconds: {text}"
-    );
 }

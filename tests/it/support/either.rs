@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use super::http::Api;
 use super::hub::Hub;
 use super::id::Id;
+use super::message::text;
 use super::sse::{Event, SseClient};
 use super::websocket::WsClient;
+use super::{eventually, in_time, token};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
@@ -34,6 +36,16 @@ pub enum Client {
     WebSocket(Box<WsClient>),
 }
 
+/// A message as it came.
+#[derive(Debug)]
+pub struct Came {
+    pub message: Value,
+    /// The JSON as it was written.
+    pub text: String,
+    /// The event around it; none over WebSocket.
+    pub event: Option<Event>,
+}
+
 impl Hub {
     /// A stream for `token`; `query` as in `?metrics=a`. Nothing of it is read yet.
     pub async fn open(&self, transport: Transport, query: &str, token: &str) -> Client {
@@ -46,7 +58,14 @@ impl Hub {
         }
     }
 
-    /// As [`Self::open`]; its client takes hardly anything unless it reads.
+    /// As [`Self::open`], past what opens every stream, with the data of the notice.
+    pub async fn opened(&self, transport: Transport, query: &str, token: &str) -> (Client, Value) {
+        let mut client = self.open(transport, query, token).await;
+        let notice = client.opened().await;
+        (client, notice["data"].clone())
+    }
+
+    /// As [`Self::open`], by a client that takes hardly anything unless it reads.
     pub async fn open_narrow(&self, transport: Transport, query: &str, token: &str) -> Client {
         match transport {
             Transport::Sse => {
@@ -59,28 +78,66 @@ impl Hub {
         }
     }
 
+    /// A stream of the session that `notice` was about vanishes, and the hub has noticed.
+    pub async fn lose(&self, client: Client, notice: &Value) {
+        client.reset();
+        let api = self.api(&token::admin("observer"));
+        let path = format!("/connections?state=away&user={}", text(&notice["userId"]));
+        let away = text(&notice["connectionId"]);
+        eventually("the hub to notice that a client is gone", async || {
+            let list = api.get(&path).await.body.to_string();
+            list.contains(away).then_some(())
+        })
+        .await;
+    }
+
     /// The session of `reconnect_token`, by the same transport or the other one.
     pub async fn resume(&self, transport: Transport, reconnect_token: &str, token: &str) -> Client {
-        self.resume_after(transport, reconnect_token, token, None)
+        self.resume_with(transport, reconnect_token, "", token)
             .await
     }
 
-    /// As [`Self::resume`], saying which message was the last to arrive.
+    /// As [`Self::resume`], by a client that says what arrived.
     pub async fn resume_after(
         &self,
         transport: Transport,
         reconnect_token: &str,
+        id: &str,
         token: &str,
-        last: Option<Id>,
     ) -> Client {
-        let last = last.map_or(String::new(), |id| format!("&lastEventId={id}"));
+        let more = format!("&lastEventId={id}");
+        self.resume_with(transport, reconnect_token, &more, token)
+            .await
+    }
+
+    /// As [`Self::resume`], by a client that says what arrived or says nothing.
+    pub async fn resume_from(
+        &self,
+        transport: Transport,
+        reconnect_token: &str,
+        last: Option<Id>,
+        token: &str,
+    ) -> Client {
+        let more = last.map_or(String::new(), |id| format!("&lastEventId={id}"));
+        self.resume_with(transport, reconnect_token, &more, token)
+            .await
+    }
+
+    /// As [`Self::resume`]; `more` of the query as in `&metrics=a`.
+    pub async fn resume_with(
+        &self,
+        transport: Transport,
+        reconnect_token: &str,
+        more: &str,
+        token: &str,
+    ) -> Client {
         match transport {
             Transport::Sse => {
-                let path = format!("/reconnect?token={reconnect_token}{last}");
+                let path = format!("/reconnect?token={reconnect_token}{more}");
                 Client::Sse(Box::new(self.sse(&path, token).await))
             }
             Transport::WebSocket => {
-                let query = format!("?reconnectToken={reconnect_token}{last}");
+                let query = format!("?reconnectToken={reconnect_token}{more}");
                 self.open(transport, &query, token).await
             }
         }
@@ -100,6 +157,35 @@ impl Client {
         match self {
             Self::Sse(client) => client.next_message(kind).await,
             Self::WebSocket(client) => client.next_message(kind).await,
+        }
+    }
+
+    /// As [`Self::next_message`], with everything around it.
+    pub async fn came(&mut self, kind: &str) -> Came {
+        in_time(kind, self.find(kind)).await
+    }
+
+    async fn find(&mut self, kind: &str) -> Came {
+        loop {
+            let (text, event) = match self {
+                Self::Sse(client) => {
+                    let event = client.next_event().await.expect("no end before that");
+                    if event.message().is_none() {
+                        continue;
+                    }
+                    (event.data.clone().unwrap_or_default(), Some(event))
+                }
+                Self::WebSocket(client) => (client.next_text().await, None),
+            };
+            let message: Value =
+                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"));
+            if message["type"] == kind {
+                return Came {
+                    message,
+                    text,
+                    event,
+                };
+            }
         }
     }
 

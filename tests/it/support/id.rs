@@ -11,8 +11,18 @@ pub struct Id(u64, u64);
 impl Id {
     /// `None`: no id of the hub's, as notices have none.
     pub fn read(value: &Value) -> Option<Self> {
-        let (millis, sequence) = value.as_str()?.split_once('-')?;
+        Self::parse(value.as_str()?)
+    }
+
+    /// As [`Self::read`], of a text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (millis, sequence) = text.split_once('-')?;
         Some(Self(millis.parse().ok()?, sequence.parse().ok()?))
+    }
+
+    /// Milliseconds since the Unix epoch, and sequence.
+    pub fn parts(self) -> (u64, u64) {
+        (self.0, self.1)
     }
 
     /// # Panics
@@ -44,6 +54,8 @@ fn ids_are_told_from_the_random_ones_of_notices() {
         json!(12),
         json!(null),
         json!("12-"),
+        json!("-1"),
+        json!(""),
     ] {
         assert_eq!(Id::read(&none), None, "{none}");
     }

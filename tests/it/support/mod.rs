@@ -12,6 +12,7 @@ pub mod hub;
 pub mod id;
 pub mod jwks;
 pub mod mariadb;
+pub mod message;
 pub mod postgres;
 pub mod process;
 pub mod raw;

@@ -1,13 +1,13 @@
 //! An SSE client over a bare socket, so that every byte, pause and hang-up is under control.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::http::check_envelope;
 use super::hub::Hub;
 use super::raw::{Dechunker, Head, RawClient};
-use super::{A, in_time};
+use super::{A, PATIENCE, in_time};
 
 /// One stream, or the refusal of one.
 pub struct SseClient {
@@ -121,7 +121,12 @@ impl SseClient {
     /// The next block, whatever it is; `None` at the end of the stream.
     pub async fn next_event(&mut self) -> Option<Event> {
         let passed = format!("an event, after {:?}", self.passed);
-        in_time(&passed, self.read_event()).await
+        let event = in_time(&passed, self.read_event()).await?;
+        if let Some(message) = event.message() {
+            let kind = message["type"].as_str().unwrap_or("?");
+            self.passed.push(kind.to_owned());
+        }
+        Some(event)
     }
 
     async fn read_event(&mut self) -> Option<Event> {
@@ -149,8 +154,6 @@ impl SseClient {
             let event = self.next_event().await;
             let event = event.unwrap_or_else(|| panic!("the stream ended after {:?}", self.passed));
             if let Some(message) = event.message() {
-                self.passed
-                    .push(message["type"].as_str().unwrap_or("?").to_owned());
                 return message;
             }
         }
@@ -158,11 +161,15 @@ impl SseClient {
 
     /// The next message of `kind`, past all others.
     pub async fn next_message(&mut self, kind: &str) -> Value {
+        let began = Instant::now();
         loop {
             let message = self.next().await;
             if message["type"] == kind {
                 return message;
             }
+            // Heartbeats may come for ever.
+            let passed = &self.passed;
+            assert!(began.elapsed() < PATIENCE, "no {kind} among {passed:?}");
         }
     }
 
@@ -204,6 +211,12 @@ impl SseClient {
     /// Vanishes with a reset.
     pub fn reset(self) {
         self.connection.reset();
+    }
+
+    /// Says that it sends nothing more, as a client does that closes its socket, and stays to hear
+    /// what comes.
+    pub async fn finish(&mut self) {
+        self.connection.finish().await;
     }
 }
 

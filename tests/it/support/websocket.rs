@@ -1,6 +1,6 @@
 //! A WebSocket client that speaks JSON, or whatever a test wants.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use super::http::check_envelope;
 use super::hub::Hub;
 use super::raw::narrow_socket;
 use super::sse::bearer;
-use super::{A, in_time};
+use super::{A, PATIENCE, in_time};
 
 pub struct WsClient {
     socket: WebSocketStream<TcpStream>,
@@ -55,22 +55,25 @@ impl Hub {
         client
     }
 
-    /// A connection whose client takes hardly anything unless it reads.
-    pub async fn websocket_narrow(&self, query: &str, token: &str) -> WsClient {
-        let headers = [("authorization", &*bearer(token))];
-        let url = format!("ws://{}{A}/websocket{query}", self.address);
-        let client = WsClient::open_from(narrow_socket(4096), &url, &headers).await;
-        client.expect("an upgrade")
-    }
-
     /// Whatever the hub answers to these headers.
     pub async fn websocket_with(
         &self,
         query: &str,
         headers: &[(&str, &str)],
     ) -> Result<WsClient, Refused> {
-        let url = format!("ws://{}{A}/websocket{query}", self.address);
-        WsClient::open(&url, headers).await
+        WsClient::open(&self.websocket_url(query), headers).await
+    }
+
+    /// A connection whose client takes hardly anything unless it reads.
+    pub async fn websocket_narrow(&self, query: &str, token: &str) -> WsClient {
+        let headers = [("authorization", &*bearer(token))];
+        let socket = narrow_socket(4096);
+        let client = WsClient::open_from(socket, &self.websocket_url(query), &headers).await;
+        client.expect("an upgrade")
+    }
+
+    fn websocket_url(&self, query: &str) -> String {
+        format!("ws://{}{A}/websocket{query}", self.address)
     }
 }
 
@@ -135,15 +138,19 @@ impl WsClient {
 
     /// The next message, past pings.
     pub async fn next(&mut self) -> Value {
+        let text = self.next_text().await;
+        let message: Value =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"));
+        self.passed
+            .push(message["type"].as_str().unwrap_or("?").to_owned());
+        message
+    }
+
+    /// As [`Self::next`], as it was written.
+    pub async fn next_text(&mut self) -> String {
         loop {
             match self.next_frame().await {
-                Some(Message::Text(text)) => {
-                    let message: Value = serde_json::from_str(&text)
-                        .unwrap_or_else(|error| panic!("{error} in {text}"));
-                    self.passed
-                        .push(message["type"].as_str().unwrap_or("?").to_owned());
-                    return message;
-                }
+                Some(Message::Text(text)) => return text.to_string(),
                 Some(Message::Ping(_) | Message::Pong(_)) => {}
                 other => panic!("no message but {other:?}, after {:?}", self.passed),
             }
@@ -152,11 +159,15 @@ impl WsClient {
 
     /// The next message of `kind`, past all others.
     pub async fn next_message(&mut self, kind: &str) -> Value {
+        let began = Instant::now();
         loop {
             let message = self.next().await;
             if message["type"] == kind {
                 return message;
             }
+            // Heartbeats may come for ever.
+            let passed = &self.passed;
+            assert!(began.elapsed() < PATIENCE, "no {kind} among {passed:?}");
         }
     }
 

@@ -245,10 +245,8 @@ impl Scene {
         };
         let mut outbox = Outbox::new(limits, self.progress[&number].clone());
         outbox.push(Outgoing {
-            bytes: Bytes::new(),
-            position: Some(id(position)),
             is_message: true,
-            published_at: None,
+            ..Outgoing::at(id(position), Bytes::new())
         });
         outbox.take();
     }
