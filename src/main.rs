@@ -6,7 +6,10 @@ use clap::Parser;
 use statshub::cli::{self, Arguments, Environment};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return cli::not_understood(&error).into(),
+    };
     let environment = environment();
     let outcome = actix_rt::System::new().block_on(cli::run(arguments, &environment));
     outcome.unwrap_or_else(|error| {

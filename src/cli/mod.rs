@@ -52,6 +52,27 @@ pub async fn run(arguments: Arguments, environment: &Environment) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
+/// Prints what was asked for, help or the version, or says in one line what is wrong with the
+/// arguments; returns what to end the process with.
+pub fn not_understood(error: &clap::Error) -> u8 {
+    if error.use_stderr() {
+        eprintln!("statshub: {}", usage_line(&error.to_string()));
+    } else {
+        // A reader that has seen enough is no failure.
+        let _ = error.print();
+    }
+    u8::try_from(error.exit_code()).unwrap_or(2)
+}
+
+/// The first paragraphs of clap's explanation on one line, without the usage below them.
+fn usage_line(text: &str) -> String {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let ends = ["\n\nUsage:", "\n\nFor more information"];
+    let end = ends.iter().filter_map(|end| text.find(end)).min();
+    let said = text[..end.unwrap_or(text.len())].split_whitespace();
+    said.collect::<Vec<_>>().join(" ") + " (see --help)"
+}
+
 /// 2 for settings that cannot be, like clap for arguments that cannot be; 0 where the reader of
 /// standard output went away, as in `tail | head`, which is no failure; else 1.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
@@ -138,6 +159,25 @@ mod tests {
     fn an_error_tells_its_causes_on_one_line() {
         let error = anyhow::anyhow!("line 3\n  |\n3 | port = x\n").context("config.toml");
         assert_eq!(one_line(&error), "config.toml: line 3 | 3 | port = x");
+    }
+
+    #[test]
+    fn wrong_arguments_are_told_on_one_line() {
+        for (text, expected) in [
+            (
+                "error: unexpected argument '--devv' found\n\n  tip: a similar argument exists: \
+                 '--dev'\n\nUsage: statshub --dev\n\nFor more information, try '--help'.\n",
+                "unexpected argument '--devv' found tip: a similar argument exists: '--dev' \
+                 (see --help)",
+            ),
+            (
+                "error: no\n  such\n\nFor more information, try",
+                "no such (see --help)",
+            ),
+            ("as it is", "as it is (see --help)"),
+        ] {
+            assert_eq!(usage_line(text), expected);
+        }
     }
 
     #[test]
