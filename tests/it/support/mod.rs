@@ -6,12 +6,15 @@
 
 #![allow(dead_code)] // Each chapter uses a part.
 
+pub mod command;
 pub mod either;
+pub mod exposition;
 pub mod http;
 pub mod hub;
 pub mod jwks;
 pub mod mariadb;
 pub mod postgres;
+pub mod proxy;
 pub mod raw;
 pub mod sse;
 pub mod token;
