@@ -3,12 +3,15 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use statshub::cli::{self, Arguments, Environment};
+use statshub::cli::{self, Arguments};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let environment = environment();
-    let outcome = actix_rt::System::new().block_on(cli::run(arguments, &environment));
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return cli::not_understood(&error).into(),
+    };
+    let outcome = cli::environment(std::env::vars_os())
+        .and_then(|it| actix_rt::System::new().block_on(cli::run(arguments, &it)));
     outcome.unwrap_or_else(|error| {
         let code = cli::exit_code(&error);
         if code != 0 {
@@ -16,11 +19,4 @@ fn main() -> ExitCode {
         }
         code.into()
     })
-}
-
-/// A variable that is no Unicode is none of ours.
-fn environment() -> Environment {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
 }

@@ -56,7 +56,7 @@ pub async fn serve(mut settings: Settings, demo: bool, reread: Reread) -> anyhow
         None
     };
     let app = App::start(Arc::new(settings))?;
-    app.announce(demo.is_some())?;
+    app.announce(demo.is_some());
     app.run(&mut signals, reread).await;
     app.stop(&mut signals).await?;
     if let Some(demo) = demo {
@@ -109,9 +109,14 @@ impl App {
         })
     }
 
-    fn announce(&self, demo: bool) -> anyhow::Result<()> {
+    /// Whoever started it may have stopped reading, which is no reason not to serve.
+    fn announce(&self, demo: bool) {
+        log::info!("listening on {}", self.address);
         let settings = self.state.settings.load();
-        announce::announce(&settings, self.address, demo, self.state.now_ms())
+        let said = announce::announce(&settings, self.address, demo, self.state.now_ms());
+        if let Err(error) = said {
+            log::warn!("standard output cannot be written: {error:#}");
+        }
     }
 
     /// Until it is told to stop.

@@ -44,16 +44,19 @@ fn take_over(
 ) -> anyhow::Result<serde_json::Value> {
     let changes = old.changes(&written);
     let new = Arc::new(merged(old, written));
-    // First what can fail, so that nothing is half done.
-    logging::init(&new.log)?;
+    let interval = new.realtime.update_interval;
+    let sources_change = new.realtime.enabled
+        && (new.sources != old.sources || interval != old.realtime.update_interval);
+    // First what can fail, each without a trace until all of it has succeeded: nothing may be half
+    // done. The filter has been parsed with the other settings.
+    let sources = sources_change.then(|| state.sources.build(&new.sources));
+    let sources = sources.transpose()?;
     if new.auth != old.auth {
         state.authenticator.reload(&new.auth)?;
     }
-    let interval = new.realtime.update_interval;
-    if new.realtime.enabled
-        && (new.sources != old.sources || interval != old.realtime.update_interval)
-    {
-        state.sources.reload(&new.sources, interval)?;
+    logging::init(&new.log)?;
+    if let Some(sources) = sources {
+        state.sources.exchange(sources, interval);
     }
     state.hub.reload(new.clone());
     state.reload(new);

@@ -10,17 +10,39 @@ mod remote;
 mod token;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use crate::app;
-use crate::config::{AuthKeys, ConfigError, Overrides, Settings};
+use crate::config::{AuthKeys, ConfigError, Overrides, Settings, VARIABLES};
 pub use arguments::Arguments;
 use arguments::{Command, ConfigFile, Listen, Serve};
 
 /// Variables of the process environment by name.
 pub type Environment = BTreeMap<String, String>;
+
+/// The variables that are text. One that is not may be anybody's, but none that we would look at.
+///
+/// # Errors
+/// It is one that the settings have: to pass it over would be to run with a default unnoticed.
+pub fn environment(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> anyhow::Result<Environment> {
+    let mut environment = Environment::new();
+    for (name, value) in variables {
+        let Ok(name) = name.into_string() else {
+            continue;
+        };
+        if let Ok(value) = value.into_string() {
+            environment.insert(name, value);
+        } else if VARIABLES.iter().any(|(known, _)| *known == name) {
+            return Err(ConfigError::NotUnicode { variable: name }.into());
+        }
+    }
+    Ok(environment)
+}
 
 /// Does what `arguments` say, to the end: for the hub, until it was told to stop.
 ///
@@ -50,6 +72,27 @@ pub async fn run(arguments: Arguments, environment: &Environment) -> anyhow::Res
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what was asked for, help or the version, or says in one line what is wrong with the
+/// arguments; returns what to end the process with.
+pub fn not_understood(error: &clap::Error) -> u8 {
+    if error.use_stderr() {
+        eprintln!("statshub: {}", usage_line(&error.to_string()));
+    } else {
+        // A reader that has seen enough is no failure.
+        let _ = error.print();
+    }
+    u8::try_from(error.exit_code()).unwrap_or(2)
+}
+
+/// The first paragraphs of clap's explanation on one line, without the usage below them.
+fn usage_line(text: &str) -> String {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let ends = ["\n\nUsage:", "\n\nFor more information"];
+    let end = ends.iter().filter_map(|end| text.find(end)).min();
+    let said = text[..end.unwrap_or(text.len())].split_whitespace();
+    said.collect::<Vec<_>>().join(" ") + " (see --help)"
 }
 
 /// 2 for settings that cannot be, like clap for arguments that cannot be; 0 where the reader of
@@ -138,6 +181,41 @@ mod tests {
     fn an_error_tells_its_causes_on_one_line() {
         let error = anyhow::anyhow!("line 3\n  |\n3 | port = x\n").context("config.toml");
         assert_eq!(one_line(&error), "config.toml: line 3 | 3 | port = x");
+    }
+
+    #[test]
+    fn a_variable_of_ours_that_is_no_text_is_not_passed_over() {
+        use std::os::unix::ffi::OsStringExt;
+        let read = |variables: &[(&str, &[u8])]| {
+            let owned = |(name, value): &(&str, &[u8])| {
+                (OsString::from(name), OsString::from_vec(value.to_vec()))
+            };
+            environment(variables.iter().map(owned))
+        };
+        let good = read(&[("PORT", b"1"), ("LS_COLORS", b"\xff")]).unwrap();
+        assert_eq!(good, Environment::from([("PORT".into(), "1".into())]));
+        let error = read(&[("MAX_BUFFER_SIZE", b"\xff7")]).unwrap_err();
+        assert_eq!(one_line(&error), "MAX_BUFFER_SIZE is no text in UTF-8");
+        assert_eq!(exit_code(&error), 2);
+    }
+
+    #[test]
+    fn wrong_arguments_are_told_on_one_line() {
+        for (text, expected) in [
+            (
+                "error: unexpected argument '--devv' found\n\n  tip: a similar argument exists: \
+                 '--dev'\n\nUsage: statshub --dev\n\nFor more information, try '--help'.\n",
+                "unexpected argument '--devv' found tip: a similar argument exists: '--dev' \
+                 (see --help)",
+            ),
+            (
+                "error: no\n  such\n\nFor more information, try",
+                "no such (see --help)",
+            ),
+            ("as it is", "as it is (see --help)"),
+        ] {
+            assert_eq!(usage_line(text), expected);
+        }
     }
 
     #[test]

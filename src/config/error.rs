@@ -27,6 +27,8 @@ pub enum ConfigError {
     Missing { key: String, allowed: String },
     #[error("{key} is set, but {reason}")]
     Misplaced { key: String, reason: String },
+    #[error("{variable} is no text in UTF-8")]
+    NotUnicode { variable: String },
     #[error("{key} needs the environment variable {variable}, which is not set")]
     Variable { key: String, variable: String },
     #[error(

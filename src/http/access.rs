@@ -216,7 +216,8 @@ fn permitted(
     right: Right,
 ) -> Result<Caller, Problem> {
     client::remember_user(req, identity.user.clone());
-    let (user, now_ms) = (identity.user.clone(), state.now_ms());
+    let (user, roles) = (identity.user.clone(), identity.roles.join(","));
+    let now_ms = state.now_ms();
     let holder = match right {
         Right::Everything => state.authenticator.as_admin(identity, now_ms),
         Right::Publish => state.authenticator.as_publisher(identity, now_ms),
@@ -224,7 +225,7 @@ fn permitted(
     let Some(identity) = holder else {
         let challenge = www_authenticate(auth::Problem::Forbidden);
         let problem = Problem::forbidden("Your role does not permit this").challenge(challenge);
-        record_denied(req, state, Some(user), &problem);
+        record_denied(req, state, Some((user, roles)), &problem);
         return Err(problem);
     };
     Ok(Caller::new(req, identity))
@@ -248,13 +249,30 @@ fn refuse_credential(
     problem
 }
 
-fn record_denied(req: &HttpRequest, state: &State, actor: Option<UserId>, problem: &Problem) {
+/// 403 for somebody whose credential is good and who asks for something of another's, counted and
+/// recorded.
+pub fn forbidden(req: &HttpRequest, state: &State, caller: &Caller, text: &'static str) -> Problem {
+    let problem = Problem::forbidden(text);
+    let who = (caller.user().clone(), caller.identity.role.clone());
+    record_denied(req, state, Some(who), &problem);
+    problem
+}
+
+/// `who` is a user whose credential was good, and its roles.
+pub(super) fn record_denied(
+    req: &HttpRequest,
+    state: &State,
+    who: Option<(UserId, String)>,
+    problem: &Problem,
+) {
     state.counters.count(match problem.code() {
         super::reply::Code::Unauthenticated => Counter::Unauthenticated,
         _ => Counter::Forbidden,
     });
+    let (actor, role) = who.unzip();
     state.audit.record(Event {
         actor,
+        role: role.filter(|role| !role.is_empty()),
         target: Some(req.path().to_owned()),
         remote: Some(client::remote(req).to_string()),
         outcome: Outcome::Refused(problem.code().as_str()),

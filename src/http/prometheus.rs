@@ -7,7 +7,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::reply::Problem;
+use super::access::record_denied;
+use super::reply::{Code, Problem};
 use super::state::State;
 use crate::auth::{self, Credential, Endpoint, Source, credential, www_authenticate};
 use crate::config;
@@ -29,7 +30,11 @@ pub(super) async fn metrics(
     req: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    check(&req, &state.settings.load().prometheus)?;
+    check(&req, &state.settings.load().prometheus).inspect_err(|problem| {
+        if problem.code() != Code::NotFound {
+            record_denied(&req, &state, None, problem);
+        }
+    })?;
     let snapshot = snapshot(&state).await?;
     let text = prometheus::render(snapshot).map_err(Problem::internal)?;
     Ok(HttpResponse::Ok()

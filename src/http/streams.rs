@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::access::{Caller, StreamCaller, stream_access, unauthenticated};
+use super::access::{Caller, StreamCaller, forbidden, stream_access, unauthenticated};
 use super::body::QueryOf;
 use super::client;
-use super::reply::{Problem, RECONNECT_TOKEN_IS_REQUIRED};
+use super::reply::{Code, Problem, RECONNECT_TOKEN_IS_REQUIRED};
 use super::state::State;
 use crate::auth;
 use crate::domain::hub::{Opening, Refusal};
@@ -19,6 +19,7 @@ use crate::domain::pattern::{PATTERNS_MAX, Pattern};
 use crate::domain::session::TicketHash;
 use crate::hub::{Error, Stream, Wanted, Worker};
 use crate::telemetry::audit::{Action, Event, Outcome};
+use crate::telemetry::counters::Counter;
 use crate::transport::commands::Services;
 use crate::transport::socket::Handle;
 use crate::transport::{sse, ws};
@@ -90,8 +91,10 @@ pub async fn websocket(
         hub: state.hub.clone(),
         authenticator: state.authenticator.clone(),
         audit: state.audit.clone(),
+        counters: state.counters.clone(),
         clock: state.hub.clock(),
         identity: stream.admitted.identity.clone(),
+        connection_id: stream.admitted.connection_id,
         remote: client::remote(&request).to_string().into(),
         request_id: client::request_id(&request),
     };
@@ -216,12 +219,11 @@ impl Asking<'_> {
                 )
             }
         };
-        let user = who.as_ref().map(|caller| caller.user().as_str());
-        if asked
-            .user
-            .is_some_and(|given| user.is_some_and(|own| own != given))
+        if let (Some(given), Some(caller)) = (&asked.user, &who)
+            && caller.user().as_str() != given
         {
-            return Err(Problem::forbidden("userId is not the user of the token"));
+            let text = "userId is not the user of the token";
+            return Err(forbidden(self.request, self.state, caller, text));
         }
         let answer = match opening {
             Some(opening) => {
@@ -294,13 +296,25 @@ impl Asking<'_> {
             _ => {}
         }
         let problem: Problem = error.into();
-        if let Some(caller) = who {
-            self.state.audit.record(Event {
-                outcome: Outcome::Refused(problem.code().as_str()),
-                ..caller.event(action(resumes))
-            });
+        if problem.code() == Code::ConnectionLimit {
+            self.state.counters.count(Counter::ConnectionLimit);
         }
+        // A spent ticket comes with nobody's name.
+        let event = who.map_or_else(|| self.event(resumes), |who| who.event(action(resumes)));
+        self.state.audit.record(Event {
+            outcome: Outcome::Refused(problem.code().as_str()),
+            ..event
+        });
         problem
+    }
+
+    /// An event by nobody.
+    fn event(&self, resumes: bool) -> Event {
+        Event {
+            remote: Some(client::remote(self.request).to_string()),
+            request_id: Some(client::request_id(self.request).to_string()),
+            ..Event::new(action(resumes), Timestamp::now())
+        }
     }
 
     fn record_opened(&self, stream: &Stream, resumes: bool) {
@@ -310,10 +324,8 @@ impl Asking<'_> {
             actor: Some(identity.user.clone()),
             role: Some(identity.role.clone()),
             target: Some(stream.admitted.connection_id.to_string()),
-            remote: Some(client::remote(self.request).to_string()),
-            request_id: Some(client::request_id(self.request).to_string()),
             details: Some(json!({ "transport": self.transport })),
-            ..Event::new(action(resumes), Timestamp::now())
+            ..self.event(resumes)
         });
     }
 }

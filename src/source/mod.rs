@@ -57,6 +57,12 @@ pub struct Sources {
     running: Mutex<Vec<Running>>,
 }
 
+/// Sources that can work and do not run yet.
+pub struct Built {
+    settings: Vec<config::Source>,
+    sources: Vec<Arc<dyn Source>>,
+}
+
 struct Running {
     poller: Addr<Poller>,
     record: SharedRecord,
@@ -98,17 +104,33 @@ impl Sources {
         settings: &[config::Source],
         update_interval: Duration,
     ) -> anyhow::Result<()> {
-        let built = build(settings, &self.hub_stats)?;
+        self.exchange(self.build(settings)?, update_interval);
+        Ok(())
+    }
+
+    /// The part of [`Sources::reload`] that can fail, for whoever has more to do that can.
+    ///
+    /// # Errors
+    /// As [`Sources::start`].
+    pub fn build(&self, settings: &[config::Source]) -> anyhow::Result<Built> {
+        Ok(Built {
+            settings: settings.to_vec(),
+            sources: build(settings, &self.hub_stats)?,
+        })
+    }
+
+    /// Replaces all sources by those that were built; their records begin anew.
+    pub fn exchange(&self, built: Built, update_interval: Duration) {
         let mut running = self.running();
         stop_all(&mut running);
-        running.extend(settings.iter().zip(built).map(|(setting, source)| {
+        let built = built.settings.iter().zip(built.sources);
+        running.extend(built.map(|(setting, source)| {
             let poller = Poller::new(setting, source, update_interval, self.sink.clone());
             Running {
                 record: poller.record(),
                 poller: Poller::start_in_arbiter(&self.arbiter.handle(), |_| poller),
             }
         }));
-        Ok(())
     }
 
     /// How each source is doing, in the order of the settings.

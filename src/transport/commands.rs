@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::auth::Authenticator;
 use crate::domain::hub::{Change, RefreshError};
@@ -12,6 +13,7 @@ use crate::domain::pattern::Pattern;
 use crate::domain::session::Identity;
 use crate::hub::{Clock, Connection, Error, HubHandle, Renewed};
 use crate::telemetry::audit::{Action, Audit, Event, Outcome};
+use crate::telemetry::counters::Counters;
 use crate::wire::command::Command;
 
 /// What a connection needs to obey, and who its client is.
@@ -20,8 +22,10 @@ pub struct Services {
     pub hub: HubHandle,
     pub authenticator: Authenticator,
     pub audit: Audit,
+    pub counters: Arc<Counters>,
     pub clock: Clock,
     pub identity: Identity,
+    pub connection_id: Uuid,
     pub remote: Arc<str>,
     pub request_id: Arc<str>,
 }
@@ -67,19 +71,32 @@ async fn change(
             Error::Pattern(_) => Fault::TooManyPatterns,
             _ => Fault::Unavailable,
         });
-    services.record(action, done, Some(details));
+    services.record(action, outcome(done), Some(details));
     done
 }
 
 /// Takes a fresh token for the connection. A worse one changes nothing; one that shows that the
 /// user has lost its role ends the stream.
 async fn refresh(jwt: &str, connection: &Connection, services: &Services) -> Result<(), Fault> {
-    let done = renew(jwt, connection, services).await;
-    services.record(Action::Refresh, done, None);
-    done
+    let renewal = renew(jwt, connection, services).await;
+    let outcome = match renewal {
+        // The code that the role would be refused with anywhere else.
+        Ok(Renewal::RoleGone) => Outcome::Refused("forbidden"),
+        renewal => outcome(renewal.map(drop)),
+    };
+    services.record(Action::Refresh, outcome, None);
+    renewal.map(drop)
 }
 
-async fn renew(jwt: &str, connection: &Connection, services: &Services) -> Result<(), Fault> {
+/// What became of a connection that was to be renewed.
+#[derive(Clone, Copy)]
+enum Renewal {
+    Done,
+    /// It was told to end.
+    RoleGone,
+}
+
+async fn renew(jwt: &str, connection: &Connection, services: &Services) -> Result<Renewal, Fault> {
     let now_ms = services.clock.now().wall_ms;
     let verified = services.authenticator.verify(jwt, now_ms).await;
     let claimed = verified.map_err(|refusal| {
@@ -94,28 +111,32 @@ async fn renew(jwt: &str, connection: &Connection, services: &Services) -> Resul
     }
     let Some(identity) = services.authenticator.as_admin(claimed, now_ms) else {
         services.hub.end(connection.key);
-        return Ok(());
+        return Ok(Renewal::RoleGone);
     };
     let renewed = services
         .hub
         .refresh(Renewed::Connection(connection.key), identity);
     match renewed.await {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(Renewal::Done),
         Err(Error::NotRenewed(RefreshError::OtherUser)) => Err(Fault::TokenOfOtherUser),
         Err(Error::NotRenewed(RefreshError::ExpiresEarlier)) => Err(Fault::TokenExpiresEarlier),
         Err(_) => Err(Fault::Unavailable),
     }
 }
 
+fn outcome(done: Result<(), Fault>) -> Outcome {
+    match done {
+        Ok(()) => Outcome::Ok,
+        Err(fault) => Outcome::Refused(crate::wire::notice::fault_code(fault)),
+    }
+}
+
 impl Services {
-    fn record(&self, action: Action, done: Result<(), Fault>, details: Option<serde_json::Value>) {
-        let outcome = match done {
-            Ok(()) => Outcome::Ok,
-            Err(fault) => Outcome::Refused(crate::wire::notice::fault_code(fault)),
-        };
+    fn record(&self, action: Action, outcome: Outcome, details: Option<Value>) {
         self.audit.record(Event {
             actor: Some(self.identity.user.clone()),
             role: Some(self.identity.role.clone()),
+            target: Some(self.connection_id.to_string()),
             remote: Some(self.remote.to_string()),
             request_id: Some(self.request_id.to_string()),
             outcome,

@@ -21,6 +21,7 @@ use crate::config;
 use crate::domain::notice::{Fault, Goodbye, Notice};
 use crate::domain::outbox::Outgoing;
 use crate::hub::{Connection, Registration, Stream};
+use crate::telemetry::counters::Counter;
 use crate::wire::command;
 use crate::wire::websocket::{Closing, pong_frame};
 
@@ -150,7 +151,11 @@ impl StreamHandler<Result<Message, ProtocolError>> for WsConnection {
                 return self.close(close_code_for(&error), ctx);
             }
         };
-        match self.pace.admit(Instant::now()) {
+        let verdict = self.pace.admit(Instant::now());
+        if verdict != pace::Verdict::Admit {
+            self.services.counters.count(Counter::RateLimitedWebsocket);
+        }
+        match verdict {
             pace::Verdict::Admit => self.handle_frame(message, ctx),
             pace::Verdict::Ignore { tell: true } => {
                 self.connection.say(Notice::Error(Fault::RateLimited));

@@ -2,10 +2,14 @@
 
 mod authentication;
 mod buffering;
+mod command_line;
+mod demo;
 mod endpoints;
 mod envelope;
 mod keys;
 mod messages;
+mod operations;
+mod settings;
 mod sources;
 mod streams;
 mod subscriptions;

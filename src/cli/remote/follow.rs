@@ -59,7 +59,7 @@ impl<'a> Follow<'a> {
     ///
     /// # Errors
     /// What another try would not mend: refused credentials, an expired token that cannot be
-    /// renewed, a session taken over elsewhere, or an output that is closed.
+    /// renewed, a session taken over elsewhere or ended by an operator, or an output that is closed.
     pub async fn run(mut self, show: &mut Show<'_>) -> anyhow::Result<()> {
         loop {
             let interrupted = match self.open().await {
@@ -186,6 +186,7 @@ impl<'a> Follow<'a> {
             }
             Some(Notice::TokenExpired) => bail!("the token has expired: give a fresh one"),
             Some(Notice::Replaced) => bail!("this session was resumed elsewhere"),
+            Some(Notice::Disconnected(text)) => bail!("the hub says: {text}"),
         }
         Ok(())
     }
@@ -366,7 +367,9 @@ mod tests {
     #[actix_rt::test]
     async fn it_stays_away_when_told_to() {
         let expired = notice("error", "{\"code\":\"token_expired\",\"message\":\"m\"}");
+        let ended = notice("error", "{\"code\":\"disconnected\",\"message\":\"m\"}");
         for (event, expected) in [
+            (ended, "the hub says: m"),
             (
                 notice("connection_replaced", "{}"),
                 "this session was resumed elsewhere",

@@ -28,6 +28,8 @@ pub enum Notice {
     TokenExpired,
     /// Someone else follows this session now.
     Replaced,
+    /// An operator has ended the session, or the role is gone; the text says what.
+    Disconnected(String),
 }
 
 /// The fields of all notices that are read here.
@@ -88,6 +90,7 @@ fn opened(kind: &str, fields: Fields) -> Notice {
 fn trouble(fields: &Fields) -> Notice {
     match fields.code.as_str() {
         "token_expired" => Notice::TokenExpired,
+        "disconnected" => Notice::Disconnected(printable(&fields.message)),
         code => Notice::Told(printable(&format!(
             "the hub says: {} ({code})",
             fields.message
@@ -158,6 +161,11 @@ mod tests {
                 "error",
                 r#"{"code":"token_expired","message":"m"}"#,
                 Some(Notice::TokenExpired),
+            ),
+            (
+                "error",
+                r#"{"code":"disconnected","message":"by an operator"}"#,
+                Some(Notice::Disconnected("by an operator".into())),
             ),
             (
                 "error",

@@ -23,7 +23,8 @@ const STOP_MAX: Duration = Duration::from_secs(10);
 pub struct Start {
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
-    config: Option<String>,
+    /// By their names in the hub's directory.
+    files: BTreeMap<String, String>,
 }
 
 impl Start {
@@ -40,8 +41,13 @@ impl Start {
     }
 
     /// Text of `config.toml` in the hub's directory.
-    pub fn config(mut self, text: &str) -> Self {
-        self.config = Some(text.into());
+    pub fn config(self, text: &str) -> Self {
+        self.file("config.toml", text)
+    }
+
+    /// A file in the hub's directory, where it also runs.
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.insert(name.into(), text.into());
         self
     }
 
@@ -56,6 +62,11 @@ impl Start {
         Hub::spawn(self, tempfile::tempdir().expect("a directory")).await
     }
 
+    /// The hub while it is starting: nobody knows yet where it will listen.
+    pub fn launch(self) -> Hub {
+        Hub::launch(self, tempfile::tempdir().expect("a directory"))
+    }
+
     /// Runs to the end a command that ends by itself, such as a start that is refused.
     pub async fn run(self) -> Output {
         let directory = tempfile::tempdir().expect("a directory");
@@ -68,9 +79,9 @@ impl Start {
         .expect("the program can be run")
     }
 
-    fn command(&self, directory: &Path) -> Command {
-        if let Some(config) = &self.config {
-            fs::write(directory.join("config.toml"), config).expect("a config.toml");
+    pub(super) fn command(&self, directory: &Path) -> Command {
+        for (name, text) in &self.files {
+            fs::write(directory.join(name), text).expect("a file");
         }
         let mut command = Command::new(env!("CARGO_BIN_EXE_statshub"));
         command
@@ -121,11 +132,20 @@ impl Hub {
         Start {
             arguments: Vec::new(),
             environment: environment.into(),
-            config: None,
+            files: BTreeMap::new(),
         }
     }
 
     async fn spawn(start: Start, directory: TempDir) -> Self {
+        let already = fs::read_to_string(directory.path().join("stdout"))
+            .unwrap_or_default()
+            .len();
+        let mut hub = Self::launch(start, directory);
+        hub.address = hub.announced(already).await;
+        hub
+    }
+
+    fn launch(start: Start, directory: TempDir) -> Self {
         // Files and not pipes: a hub must not stop because a test does not read what it says.
         let file = |name: &str| {
             let path = directory.path().join(name);
@@ -135,9 +155,6 @@ impl Hub {
                 .open(path)
                 .expect("a file for output")
         };
-        let already = fs::read_to_string(directory.path().join("stdout"))
-            .unwrap_or_default()
-            .len();
         let child = start
             .command(directory.path())
             .stdin(Stdio::null())
@@ -145,15 +162,12 @@ impl Hub {
             .stderr(file("stderr"))
             .spawn()
             .expect("the program can be run");
-        let address = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut hub = Self {
-            address,
+        Self {
+            address: SocketAddr::from(([0, 0, 0, 0], 0)),
             child,
             start,
             directory,
-        };
-        hub.address = hub.announced(already).await;
-        hub
+        }
     }
 
     /// The address it says that it listens on, after the first `already` bytes of its output.
@@ -190,6 +204,12 @@ impl Hub {
     /// A file in the hub's directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// Another `config.toml`, as an editor would write it, and the signal to read it.
+    pub fn reload(&self, config: &str) {
+        fs::write(self.path("config.toml"), config).expect("a config.toml");
+        self.signal(Signal::HUP);
     }
 
     pub fn stdout(&self) -> String {

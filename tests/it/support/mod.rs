@@ -6,7 +6,9 @@
 
 #![allow(dead_code)] // Each chapter uses a part.
 
+pub mod command;
 pub mod either;
+pub mod exposition;
 pub mod http;
 pub mod hub;
 pub mod id;
@@ -15,6 +17,7 @@ pub mod mariadb;
 pub mod message;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod raw;
 pub mod sse;
 pub mod token;

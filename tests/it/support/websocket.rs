@@ -77,6 +77,16 @@ impl Hub {
     }
 }
 
+/// The head of a handshake, for a client that afterwards does as it likes.
+pub fn upgrade(token: &str) -> String {
+    format!(
+        "GET {A}/websocket HTTP/1.1\r\nHost: hub\r\nAuthorization: {}\r\n\
+         Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        bearer(token)
+    )
+}
+
 impl WsClient {
     /// # Errors
     /// The answer was not 101.

@@ -1,0 +1,166 @@
+//! `statshub demo`: a link that shows a living platform at once, and nothing left behind.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
+
+use reqwest::{Method, Url};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::http::respond;
+use crate::support::hub::Hub;
+
+/// By then every number of a living platform has changed several times.
+const MESSAGES_MAX: usize = 150;
+
+const METRICS: [&str; 5] = ["dashboard", "users", "credits", "content", "system"];
+
+/// The demo, with `folder` for its temporary files.
+async fn demo(folder: &Path) -> Hub {
+    let folder = folder.to_str().expect("a path");
+    let bare = Hub::with().without_env("JWT_SECRET");
+    bare.env("TMPDIR", folder).arg("demo").start().await
+}
+
+/// The link and the token that were printed.
+fn printed(hub: &Hub) -> (Url, String) {
+    let stdout = hub.stdout();
+    let line = |begins: &str| {
+        stdout
+            .lines()
+            .map(str::trim)
+            .find(|line| line.starts_with(begins))
+    };
+    let link = line("http://").expect("a link").parse().expect("a URL");
+    (link, line("eyJ").expect("a token").to_owned())
+}
+
+/// Every relative reference in a page, style sheet or script.
+fn references(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for before in [
+        "href=\"",
+        "src=\"",
+        "url(",
+        "from \"",
+        "import \"",
+        "@import \"",
+    ] {
+        let rest = text.split(before).skip(1);
+        let name = rest.filter_map(|it| it.split(['"', ')', '#']).next());
+        found.extend(name.filter(|it| !it.is_empty()).map(str::to_owned));
+    }
+    found
+}
+
+#[tokio::test]
+async fn the_page_behind_the_link_is_complete_and_asks_nobody_else() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let hub = demo(folder.path()).await;
+    let (link, jwt) = printed(&hub);
+    assert!(
+        link.fragment().is_some_and(|it| it.contains(&jwt)),
+        "{link}"
+    );
+    let (mut seen, mut wanted) = (BTreeSet::new(), VecDeque::from([link.path().to_owned()]));
+    while let Some(path) = wanted.pop_front() {
+        if !seen.insert(path.clone()) {
+            continue;
+        }
+        let response = respond(hub.anonymous().request_at(Method::GET, &path)).await;
+        assert_eq!(response.status(), 200, "{path}");
+        let text = response.text().await.expect("a text");
+        // The name of a language, which nobody asks for.
+        let text = text.replace("http://www.w3.org/2000/svg", "");
+        for outside in ["http://", "https://", "\"//", "'//", "(//"] {
+            assert!(!text.contains(outside), "{outside} in {path}");
+        }
+        for name in references(&text) {
+            assert!(!name.contains(':'), "{name} in {path}");
+            wanted.push_back(format!(
+                "/{}",
+                name.trim_start_matches("./").trim_start_matches('/')
+            ));
+        }
+    }
+    for kind in [".js", ".css", ".svg"] {
+        assert!(
+            seen.iter().any(|path| path.ends_with(kind)),
+            "{kind} in {seen:?}"
+        );
+    }
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn the_platform_lives() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let hub = demo(folder.path()).await;
+    let (_, jwt) = printed(&hub);
+    let mut stream = hub.sse("/stream", &jwt).await;
+    let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut still: BTreeSet<&str> = METRICS.into();
+    for _ in 0..MESSAGES_MAX {
+        if still.is_empty() {
+            break;
+        }
+        let message = stream.next().await;
+        let kind = &message["type"];
+        if kind != "initial_metrics" && kind != "metrics_update" {
+            continue;
+        }
+        for (name, value) in message["data"].as_object().expect("values") {
+            assert!(METRICS.contains(&name.as_str()), "{name}");
+            assert!(value.is_object(), "{name} {value}");
+            let of_name = values.entry(name.clone()).or_default();
+            of_name.insert(value.to_string());
+            if of_name.len() > 1 {
+                still.remove(name.as_str());
+            }
+        }
+    }
+    assert!(
+        still.is_empty(),
+        "these stand still: {still:?} of {values:#?}"
+    );
+    let health = hub.api(&jwt).get("/api/health").await.data().clone();
+    assert_eq!(health["status"], "healthy");
+    let sources = health["checks"]["sources"].as_array().expect("a list");
+    let names: Vec<_> = sources.iter().map(|it| it["metric"].clone()).collect();
+    assert_eq!(names, METRICS.map(Value::from));
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn it_leaves_nothing_behind_however_it_is_told_to_end() {
+    for signals in [&[Signal::INT][..], &[Signal::TERM, Signal::TERM]] {
+        let folder = tempfile::tempdir().expect("a directory");
+        let mut hub = demo(folder.path()).await;
+        let there = || std::fs::read_dir(folder.path()).expect("a folder").count();
+        assert_eq!(there(), 1, "its database is a temporary one");
+        signals.iter().for_each(|signal| hub.signal(*signal));
+        hub.ended().await;
+        assert_eq!(there(), 0, "{signals:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_demo_that_cannot_start_leaves_nothing_behind_either() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let taken = Hub::start().await;
+    let said = Hub::with()
+        .env("TMPDIR", folder.path().to_str().expect("a path"))
+        .env("PORT", &taken.port().to_string())
+        .config("[audit]\nenabled = false")
+        .arg("demo")
+        .says()
+        .await;
+    assert!(
+        said.failure(1).contains(&taken.address.to_string()),
+        "{said:?}"
+    );
+    assert_eq!(
+        std::fs::read_dir(folder.path()).expect("a folder").count(),
+        0
+    );
+}

@@ -1,0 +1,79 @@
+//! The families, as the documentation lists them.
+
+use std::collections::BTreeSet;
+
+use super::scraped_when;
+use crate::support::exposition::{Exposition, Family};
+use crate::support::hub::Hub;
+
+const DOCUMENT: &str = include_str!("../../../../docs/operations.md");
+
+/// A family of the document's table: name, kind and labels.
+fn documented() -> Vec<(String, &'static str, Vec<&'static str>)> {
+    let mut families = Vec::new();
+    for row in DOCUMENT
+        .lines()
+        .filter(|line| line.starts_with("| `statshub_"))
+    {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let in_ticks = |cell: &'static str| cell.split('`').skip(1).step_by(2);
+        let labels: Vec<_> = in_ticks(cells[2]).take(1).collect();
+        let names: Vec<_> = in_ticks(cells[0]).collect();
+        let first = names[0];
+        for name in names {
+            // `_succeeded_total` stands for the first name with its last word exchanged.
+            let words = name.trim_end_matches("_total").trim_start_matches('_');
+            let stem = first
+                .trim_end_matches("_total")
+                .rsplit_once('_')
+                .expect("words")
+                .0;
+            let name = match name.starts_with("statshub") {
+                true => name.to_owned(),
+                false => format!("{stem}_{words}_total"),
+            };
+            families.push((name, cells[1], labels.clone()));
+        }
+    }
+    families
+}
+
+#[tokio::test]
+async fn every_family_of_the_documentation_is_there_as_it_says_and_no_other() {
+    let config = "[[source]]\nmetric = \"s\"\nkind = \"hub\"";
+    let hub = Hub::with().config(config).start().await;
+    let scraped = scraped_when(&hub, "a first read", |it| {
+        it.find("statshub_source_last_success_age_seconds", &[])
+            .is_some()
+    })
+    .await;
+    let documented = documented();
+    assert!(documented.len() > 20, "{documented:?}");
+    let mut undocumented = scraped.families.keys().collect::<BTreeSet<_>>();
+    for (name, kind, labels) in &documented {
+        let family = name
+            .trim_end_matches("_total")
+            .trim_end_matches("_info")
+            .to_owned();
+        assert!(undocumented.remove(&family), "{name} is not there");
+        let Family {
+            kind: is, samples, ..
+        } = &scraped.families[&family];
+        assert_eq!(is, kind, "{name}");
+        for label in labels {
+            assert!(
+                samples.iter().any(|it| it.labels.contains_key(*label)),
+                "{name} {label}"
+            );
+        }
+    }
+    assert!(
+        undocumented.is_empty(),
+        "not in the documentation: {undocumented:?}"
+    );
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    assert_eq!(scraped.value("statshub_build_info", &version), 1.0);
+    let uptime = scraped.value("statshub_uptime_seconds", &[]);
+    let later = |it: &Exposition| it.value("statshub_uptime_seconds", &[]) > uptime;
+    scraped_when(&hub, "time to pass", later).await;
+}
