@@ -48,6 +48,7 @@ struct WsConnection {
 /// # Errors
 /// It does not, or for a version nobody speaks any more.
 pub fn handshake(request: &HttpRequest) -> actix_web::Result<HttpResponseBuilder> {
+    super::handshake::check(request)?;
     Ok(handshake_with_protocols(request, &[PROTOCOL])?)
 }
 
