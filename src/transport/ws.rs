@@ -130,6 +130,10 @@ impl Actor for WsConnection {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.address = Some(ctx.address());
+        // A client may ask for something right behind its handshake; the opening comes first.
+        let connection = self.connection.clone();
+        let settled = async move { connection.settled().await };
+        ctx.wait(wrap_future(settled).map(|(), _: &mut Self, _| ()));
         log::debug!("{:?} streams", self.registration);
     }
 
