@@ -34,7 +34,7 @@ pub struct State {
     pub rates: ArcSwap<Rates>,
     pub failed_resumes: FailedResumes,
     pub audit: Audit,
-    pub counters: Counters,
+    pub counters: Arc<Counters>,
     /// For log lines that a stranger can cause.
     pub throttle: Throttle,
     pub sources: Sources,
@@ -57,7 +57,7 @@ impl State {
             rates: ArcSwap::from_pointee(Rates::new(&settings.limits)),
             failed_resumes: FailedResumes::new(settings.limits.failed_resumes_per_minute),
             audit,
-            counters: Counters::default(),
+            counters: Arc::default(),
             throttle: Throttle::new(LOGGED_REFUSALS_PER_MINUTE),
             sources,
             stage: Stage::default(),

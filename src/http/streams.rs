@@ -19,6 +19,7 @@ use crate::domain::pattern::{PATTERNS_MAX, Pattern};
 use crate::domain::session::TicketHash;
 use crate::hub::{Error, Stream, Wanted, Worker};
 use crate::telemetry::audit::{Action, Event, Outcome};
+use crate::telemetry::counters::Counter;
 use crate::transport::commands::Services;
 use crate::transport::socket::Handle;
 use crate::transport::{sse, ws};
@@ -90,6 +91,7 @@ pub async fn websocket(
         hub: state.hub.clone(),
         authenticator: state.authenticator.clone(),
         audit: state.audit.clone(),
+        counters: state.counters.clone(),
         clock: state.hub.clock(),
         identity: stream.admitted.identity.clone(),
         remote: client::remote(&request).to_string().into(),
@@ -290,6 +292,9 @@ impl Asking<'_> {
             Error::Refused(Refusal::Draining) => self.break_off(),
             Error::Refused(Refusal::UnknownTicket) => {
                 return unauthenticated(self.request, self.state, "the ticket is spent");
+            }
+            Error::Refused(Refusal::ConnectionLimit | Refusal::HubFull) => {
+                self.state.counters.count(Counter::ConnectionLimit);
             }
             _ => {}
         }

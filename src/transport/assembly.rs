@@ -33,6 +33,8 @@ pub struct Assembly {
 struct Begun {
     text: BytesMut,
     fragments: usize,
+    /// A part of it is missing, so nothing will come of it.
+    ignored: bool,
 }
 
 impl Assembly {
@@ -78,7 +80,23 @@ impl Assembly {
         }
     }
 
+    /// A frame of a fragmented message that was one too many. The whole message goes with it: put
+    /// together without that part, it might mean something else.
+    pub fn ignore(&mut self, item: &Item) {
+        self.begun = match item {
+            Item::Last(_) => None,
+            _ => Some(Begun {
+                ignored: true,
+                ..Begun::nothing()
+            }),
+        };
+    }
+
     fn gather(&mut self, mut begun: Begun, bytes: &Bytes) -> Assembled {
+        if begun.ignored {
+            self.begun = Some(begun);
+            return Assembled::Pending;
+        }
         begun.fragments += 1;
         if begun.text.len() + bytes.len() > self.bytes_max {
             return Assembled::Refused(Closing::TOO_BIG);
@@ -93,8 +111,15 @@ impl Assembly {
 
     /// UTF-8 is judged over the whole message only, because a character may be split over frames.
     fn finish(&mut self) -> Assembled {
-        let text = self.begun.take().map(|begun| begun.text.freeze());
-        match ByteString::try_from(text.unwrap_or_default()) {
+        let Some(Begun {
+            text,
+            ignored: false,
+            ..
+        }) = self.begun.take()
+        else {
+            return Assembled::Pending;
+        };
+        match ByteString::try_from(text.freeze()) {
             Ok(text) => Assembled::Whole(text),
             Err(_) => Assembled::Refused(Closing::NOT_UTF8),
         }
@@ -106,6 +131,7 @@ impl Begun {
         Self {
             text: BytesMut::new(),
             fragments: 0,
+            ignored: false,
         }
     }
 }
@@ -327,6 +353,29 @@ mod tests {
             &message(FRAGMENTS_MAX + 1),
             Assembled::Refused(Closing::TOO_MANY_FRAGMENTS),
         );
+    }
+
+    #[test]
+    fn a_message_of_which_a_part_is_ignored_is_ignored_whole_and_the_next_is_not() {
+        let parts = || {
+            [
+                Item::FirstText("a".into()),
+                Item::Continue("b".into()),
+                Item::Last("c".into()),
+            ]
+        };
+        for ignored in 0..3 {
+            let mut assembly = Assembly::new(BYTES_MAX, FRAGMENTS_MAX);
+            for (nth, part) in parts().into_iter().enumerate() {
+                match nth == ignored {
+                    true => assembly.ignore(&part),
+                    false => assert_eq!(assembly.fragment(part), Assembled::Pending, "{ignored}"),
+                }
+            }
+            let next = parts().map(|part| assembly.fragment(part));
+            assert_eq!(next[2], whole("abc"), "{ignored}");
+            assert_eq!(assembly.text("d".into()), whole("d"), "{ignored}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::domain::pattern::Pattern;
 use crate::domain::session::Identity;
 use crate::hub::{Clock, Connection, Error, HubHandle, Renewed};
 use crate::telemetry::audit::{Action, Audit, Event, Outcome};
+use crate::telemetry::counters::Counters;
 use crate::wire::command::Command;
 
 /// What a connection needs to obey, and who its client is.
@@ -20,6 +21,7 @@ pub struct Services {
     pub hub: HubHandle,
     pub authenticator: Authenticator,
     pub audit: Audit,
+    pub counters: Arc<Counters>,
     pub clock: Clock,
     pub identity: Identity,
     pub remote: Arc<str>,

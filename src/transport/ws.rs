@@ -21,6 +21,7 @@ use crate::config;
 use crate::domain::notice::{Fault, Goodbye, Notice};
 use crate::domain::outbox::Outgoing;
 use crate::hub::{Connection, Registration, Stream};
+use crate::telemetry::counters::Counter;
 use crate::wire::command;
 use crate::wire::websocket::{Closing, pong_frame};
 
@@ -110,6 +111,16 @@ impl WsConnection {
         }
     }
 
+    fn ignore(&mut self, message: &Message, tell: bool) {
+        self.services.counters.count(Counter::RateLimitedWebsocket);
+        if let Message::Continuation(item) = message {
+            self.assembly.ignore(item);
+        }
+        if tell {
+            self.connection.say(Notice::Error(Fault::RateLimited));
+        }
+    }
+
     /// Carries out what the client wants. The next message waits until that is done, so that they
     /// take effect in their order.
     fn obey(&self, text: &str, ctx: &mut WebsocketContext<Self>) {
@@ -155,13 +166,17 @@ impl StreamHandler<Result<Message, ProtocolError>> for WsConnection {
                 return self.close(close_code_for(&error), ctx);
             }
         };
+        // Who has said too much may still say goodbye.
+        if matches!(message, Message::Close(_)) {
+            return self.handle_frame(message, ctx);
+        }
         match self.pace.admit(Instant::now()) {
             pace::Verdict::Admit => self.handle_frame(message, ctx),
-            pace::Verdict::Ignore { tell: true } => {
-                self.connection.say(Notice::Error(Fault::RateLimited));
+            pace::Verdict::Ignore { tell } => self.ignore(&message, tell),
+            pace::Verdict::Close => {
+                self.services.counters.count(Counter::RateLimitedWebsocket);
+                self.connection.finish_with(Goodbye::TooManyMessages);
             }
-            pace::Verdict::Ignore { tell: false } => {}
-            pace::Verdict::Close => self.connection.finish_with(Goodbye::TooManyMessages),
         }
     }
 
