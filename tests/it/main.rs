@@ -7,3 +7,4 @@ mod keys;
 mod sources;
 mod subscriptions;
 mod support;
+mod websocket;

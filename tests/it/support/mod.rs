@@ -7,15 +7,18 @@
 #![allow(dead_code)] // Each chapter uses a part.
 
 pub mod either;
+pub mod frames;
 pub mod http;
 pub mod hub;
 pub mod jwks;
 pub mod mariadb;
 pub mod postgres;
+pub mod process;
 pub mod raw;
 pub mod sse;
 pub mod token;
 pub mod websocket;
+pub mod witness;
 
 use std::future::Future;
 use std::time::Duration;
