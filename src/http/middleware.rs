@@ -31,6 +31,8 @@ use crate::telemetry::counters::Counter;
 /// Log target of the access log, so that a filter can turn it off alone.
 pub const ACCESS_LOG: &str = "statshub::access";
 
+/// Longest method in a line of the access log, in characters: any token is one to HTTP.
+const LOGGED_METHOD_CHARS_MAX: usize = 32;
 /// Longest path in a line of the access log, in characters.
 const LOGGED_PATH_CHARS_MAX: usize = 256;
 
@@ -138,10 +140,11 @@ struct AccessLine {
 
 impl AccessLine {
     fn begin(req: &ServiceRequest, client: &Client) -> Self {
+        let first = |text: &str, chars_max| text.chars().take(chars_max).collect();
         Self {
             begun: Instant::now(),
-            method: req.method().to_string(),
-            path: req.path().chars().take(LOGGED_PATH_CHARS_MAX).collect(),
+            method: first(req.method().as_str(), LOGGED_METHOD_CHARS_MAX),
+            path: first(req.path(), LOGGED_PATH_CHARS_MAX),
             client: client.clone(),
         }
     }
