@@ -4,6 +4,7 @@ use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::{Extensions, ServerHandle};
 use actix_web::rt::net::TcpStream;
@@ -21,6 +22,9 @@ use crate::transport::socket;
 const BACKLOG: u32 = 4096;
 /// Seconds that requests under way may take once the streams have gone.
 const SHUTDOWN_SECONDS: u64 = 2;
+/// By how much the clock may be late that actix-http counts its time limits from. Without this a good
+/// request could be too late before it began.
+const CLOCK_LATE: Duration = Duration::from_millis(500);
 
 /// Listens and serves; returns where.
 ///
@@ -52,8 +56,8 @@ pub fn start(
     .workers(workers)
     .backlog(BACKLOG)
     .max_connections(settings.http.sockets_max.div_ceil(workers))
-    .keep_alive(settings.http.keep_alive)
-    .client_request_timeout(settings.http.header_timeout)
+    .keep_alive(settings.http.keep_alive + CLOCK_LATE)
+    .client_request_timeout(settings.http.header_timeout + CLOCK_LATE)
     // Nagle's algorithm would hold small messages back.
     .tcp_nodelay(true)
     // Otherwise an SSE client's end goes unnoticed until the second write after it.
