@@ -3,6 +3,7 @@
 mod authentication;
 mod endpoints;
 mod envelope;
+mod hostile;
 mod keys;
 mod sources;
 mod subscriptions;

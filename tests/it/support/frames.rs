@@ -195,6 +195,11 @@ impl Received {
         serde_json::from_slice(&self.payload).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
+    /// The code of a close frame.
+    pub fn code(&self) -> u16 {
+        self.closing().0
+    }
+
     fn closing(&self) -> (u16, String) {
         let (code, reason) = self.payload.split_at_checked(2).expect("a close code");
         let reason = String::from_utf8(reason.to_vec()).expect("a reason in UTF-8");

@@ -15,6 +15,8 @@ pub mod mariadb;
 pub mod postgres;
 pub mod process;
 pub mod raw;
+#[path = "../../sim/rng.rs"]
+pub mod rng;
 pub mod sse;
 pub mod token;
 pub mod websocket;

@@ -1,6 +1,7 @@
 //! Every message of a client's, good or bad, and its answer.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -21,6 +22,12 @@ async fn client(hub: &Hub, query: &str) -> WsClient {
     let mut client = hub.websocket(query, &token::admin("ada")).await;
     client.opened().await;
     client
+}
+
+/// With a token that is good for longer than the one in use.
+fn refresh() -> String {
+    let longer = token::token("ada", "platform_admin", Duration::from_secs(7200));
+    json!({"type": "refresh", "data": {"token": longer}}).to_string()
 }
 
 fn is_time(value: &Value) -> bool {
@@ -68,13 +75,7 @@ async fn every_message_of_a_client_has_its_answer() {
     let expected = json!({"message": "Successfully unsubscribed from metrics", "metrics": ["b.*"]});
     assert_eq!(unsubscribed["data"], expected);
 
-    let longer = token::token(
-        "ada",
-        "platform_admin",
-        std::time::Duration::from_secs(7200),
-    );
-    let refresh = json!({"type": "refresh", "data": {"token": longer}}).to_string();
-    let refreshed = answer(&mut client, &refresh).await;
+    let refreshed = answer(&mut client, &refresh()).await;
     check(&refreshed, "refreshed");
     assert!(is_time(&refreshed["data"]["expiresAt"]), "{refreshed}");
 
@@ -229,7 +230,7 @@ async fn messages_are_answered_in_the_order_they_were_sent_in() {
     let hub = Hub::start().await;
     let subscribe = r#"{"type":"subscribe","data":{"metrics":["a"]}}"#;
     let unsubscribe = r#"{"type":"unsubscribe","data":{"metrics":["a"]}}"#;
-    let refresh = json!({"type": "refresh", "data": {"token": token::admin("ada")}}).to_string();
+    let refresh = refresh();
     let sent = [
         (r#"{"type":"ping"}"#, "pong"),
         (subscribe, "subscribed"),
