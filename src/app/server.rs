@@ -4,6 +4,7 @@ use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::{Extensions, ServerHandle};
 use actix_web::rt::net::TcpStream;
@@ -15,12 +16,18 @@ use crate::domain::outbox::Limits;
 use crate::http::state::State;
 use crate::http::{limit, middleware, routes};
 use crate::hub::Worker;
-use crate::transport::socket;
+use crate::transport::sockets::Sockets;
 
 /// Connections that may wait to be accepted: after a restart everybody comes at once.
 const BACKLOG: u32 = 4096;
 /// Seconds that requests under way may take once the streams have gone.
 const SHUTDOWN_SECONDS: u64 = 2;
+/// By how much the clock may be late that actix-http counts its time limits from. Without this a good
+/// request could be too late before it began.
+const CLOCK_LATE: Duration = Duration::from_millis(500);
+/// How often connections are looked for that nobody uses: within the time for a head, between these.
+const LOOKS_EVERY_MIN: Duration = Duration::from_millis(100);
+const LOOKS_EVERY_MAX: Duration = Duration::from_secs(5);
 
 /// Listens and serves; returns where.
 ///
@@ -37,6 +44,8 @@ pub fn start(
     };
     let workers = workers(settings);
     let outgoing = settings.outgoing.clone();
+    let sockets = Sockets::default();
+    let adopted = sockets.clone();
     let websocket_path = settings.websocket.path.clone();
     let server = HttpServer::new(move || {
         // Called once on each worker thread.
@@ -52,8 +61,8 @@ pub fn start(
     .workers(workers)
     .backlog(BACKLOG)
     .max_connections(settings.http.sockets_max.div_ceil(workers))
-    .keep_alive(settings.http.keep_alive)
-    .client_request_timeout(settings.http.header_timeout)
+    .keep_alive(settings.http.keep_alive + CLOCK_LATE)
+    .client_request_timeout(settings.http.header_timeout + CLOCK_LATE)
     // Nagle's algorithm would hold small messages back.
     .tcp_nodelay(true)
     // Otherwise an SSE client's end goes unnoticed until the second write after it.
@@ -65,7 +74,7 @@ pub fn start(
         let Some(stream) = connection.downcast_ref::<TcpStream>() else {
             return;
         };
-        match socket::adopt(stream, &outgoing) {
+        match adopted.adopt(stream, &outgoing) {
             Ok(handle) => {
                 extensions.insert(handle);
             }
@@ -78,7 +87,19 @@ pub fn start(
     let server = server.run();
     let handle = server.handle();
     actix_rt::spawn(server);
+    actix_rt::spawn(look_after(sockets, settings.clone()));
     Ok((handle, address))
+}
+
+/// A connection at rest is closed by actix itself; this is for those that have begun another request
+/// and never come to the end of its head.
+async fn look_after(sockets: Sockets, settings: Arc<Settings>) {
+    let head = settings.http.header_timeout;
+    let idle_max = settings.http.keep_alive + head;
+    loop {
+        actix_rt::time::sleep(head.clamp(LOOKS_EVERY_MIN, LOOKS_EVERY_MAX)).await;
+        sockets.hang_up_on_idle(Instant::now(), idle_max);
+    }
 }
 
 fn workers(settings: &Settings) -> usize {

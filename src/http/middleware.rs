@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use actix_cors::Cors;
 use actix_http::ws::HandshakeError;
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
@@ -22,17 +22,25 @@ use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
 use futures::FutureExt;
 
 use super::client::{self, Client, X_REQUEST_ID};
+use super::kept;
 use super::reply::Problem;
 use super::state::State;
 use super::unread::Shared;
 use crate::domain::message::UserId;
 use crate::telemetry::counters::Counter;
+use crate::transport::socket::Handle;
 
 /// Log target of the access log, so that a filter can turn it off alone.
 pub const ACCESS_LOG: &str = "statshub::access";
 
+/// Longest method in a line of the access log, in characters: any token is one to HTTP.
+const LOGGED_METHOD_CHARS_MAX: usize = 32;
 /// Longest path in a line of the access log, in characters.
 const LOGGED_PATH_CHARS_MAX: usize = 256;
+
+/// An answer of this size is written at once, or its client takes nothing: its connection is no more
+/// in use once it is answered.
+const SMALL_BYTES_MAX: u64 = 8192;
 
 /// Set unless the answer says otherwise. Answers are about one user at one moment and no cache
 /// may keep them; addresses may hold credentials and must not travel on as a referrer.
@@ -50,6 +58,7 @@ pub async fn outermost(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let client = Client::of(req.request(), &state.settings.load().http.trusted_proxies);
+    let in_use = req.conn_data::<Handle>().map(Handle::in_use);
     let line = AccessLine::begin(&req, &client);
     let payload = Shared::of(&mut req);
     req.extensions_mut().insert(client.clone());
@@ -63,9 +72,13 @@ pub async fn outermost(
     let result = on_response(result, |response| {
         let mut response = in_envelope(response);
         add_headers(&mut response, &client);
-        match payload {
-            Some(payload) => payload.until_written(response),
-            None => response,
+        if let Some(payload) = payload {
+            response = kept::until_written(payload, response);
+        }
+        match response.body().size() {
+            BodySize::None => response,
+            BodySize::Sized(bytes) if bytes <= SMALL_BYTES_MAX => response,
+            _ => kept::until_written(in_use, response),
         }
     });
     line.end(&result);
@@ -138,10 +151,11 @@ struct AccessLine {
 
 impl AccessLine {
     fn begin(req: &ServiceRequest, client: &Client) -> Self {
+        let first = |text: &str, chars_max| text.chars().take(chars_max).collect();
         Self {
             begun: Instant::now(),
-            method: req.method().to_string(),
-            path: req.path().chars().take(LOGGED_PATH_CHARS_MAX).collect(),
+            method: first(req.method().as_str(), LOGGED_METHOD_CHARS_MAX),
+            path: first(req.path(), LOGGED_PATH_CHARS_MAX),
             client: client.clone(),
         }
     }

@@ -15,11 +15,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::HttpMessage;
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::error::PayloadError;
 use actix_web::http::header::TRANSFER_ENCODING;
-use actix_web::{HttpMessage, HttpResponse};
 use bytes::Bytes;
 use futures::Stream;
 
@@ -37,16 +36,6 @@ impl Shared {
         req.set_payload(Payload::Stream { payload });
         Some(shared)
     }
-
-    /// Lets go when the body of `response` has been written.
-    pub(super) fn until_written(self, response: HttpResponse) -> HttpResponse {
-        response.map_body(|_, body| {
-            BoxBody::new(Holding {
-                body,
-                _payload: self,
-            })
-        })
-    }
 }
 
 impl Stream for Shared {
@@ -54,25 +43,5 @@ impl Stream for Shared {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Pin::new(&mut *self.0.borrow_mut()).poll_next(cx)
-    }
-}
-
-struct Holding {
-    body: BoxBody,
-    _payload: Shared,
-}
-
-impl MessageBody for Holding {
-    type Error = <BoxBody as MessageBody>::Error;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(cx)
     }
 }

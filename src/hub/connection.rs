@@ -9,8 +9,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use actix::WeakAddr;
 use bytes::Bytes;
 
+use super::fanout::Settle;
 use super::worker::WorkerState;
 use crate::config;
 use crate::domain::fanout::{ConnectionKey, Outlet};
@@ -130,6 +132,17 @@ impl Connection {
         let wall_ms = self.worker.clock.now().wall_ms;
         let pieces = notice::pieces(&[notice.into()], self.transport, wall_ms);
         pieces.into_iter().for_each(|piece| self.push(piece));
+    }
+
+    /// Waits until what the Hub has said to this worker so far is in the queues of its connections.
+    /// What is said from here goes into the queue at once, and would overtake the Hub's answer to
+    /// what came before, or even the opening.
+    pub async fn settled(&self) {
+        let actor = self.worker.fanout_actor.get();
+        if let Some(actor) = actor.and_then(WeakAddr::upgrade) {
+            // It fails when the thread is about to end, and then nobody is left to be overtaken.
+            let _ = actor.send(Settle).await;
+        }
     }
 
     /// What waits is still sent, then the last words that go with `goodbye`, then the stream ends.

@@ -59,6 +59,11 @@ pub enum ToWorker {
     LookAfter(Arc<Settings>),
 }
 
+/// Answered once everything that was said to this worker before has reached its connections.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(super) struct Settle;
+
 pub struct Fanout {
     worker: Rc<WorkerState>,
     delivered: usize,
@@ -141,6 +146,13 @@ impl Fanout {
 
 impl Actor for Fanout {
     type Context = Context<Self>;
+}
+
+impl Handler<Settle> for Fanout {
+    type Result = ();
+
+    /// The mailbox is read in order.
+    fn handle(&mut self, _: Settle, _: &mut Context<Self>) {}
 }
 
 impl Handler<ToWorker> for Fanout {

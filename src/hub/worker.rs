@@ -1,12 +1,12 @@
 //! How a stream comes to be on a worker thread, and how it is let go.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::Actor;
+use actix::{Actor, WeakAddr};
 use actix_rt::time::sleep;
 use jiff::Timestamp;
 use serde_json::json;
@@ -37,6 +37,8 @@ pub(super) struct WorkerState {
     pub meter: Arc<Meter>,
     pub audit: Audit,
     pub fanout: RefCell<fanout::Fanout<Rc<Connection>>>,
+    /// The actor that keeps `fanout`, and keeps this.
+    pub fanout_actor: OnceCell<WeakAddr<Fanout>>,
     /// Connections whose opening has not come yet.
     pub opening: RefCell<HashMap<ConnectionKey, Rc<Connection>>>,
 }
@@ -93,9 +95,12 @@ impl Worker {
             meter: meter.clone(),
             audit,
             fanout: RefCell::default(),
+            fanout_actor: OnceCell::new(),
             opening: RefCell::default(),
         });
         let fanout = Fanout::new(state.clone()).start();
+        // The cell is new, so there is nothing in it yet.
+        let _ = state.fanout_actor.set(fanout.downgrade());
         hub.worker_started(number, fanout, meter);
         Self {
             number,

@@ -49,8 +49,14 @@ pub fn init(settings: &config::Log) -> Result<(), BadFilter> {
 
 /// Lets panics be reported through the log, on one line, instead of raw on standard error.
 /// With `RUST_BACKTRACE` set, the backtrace is in the line.
+///
+/// Where actix-http takes a request's head apart it panics over a header's name of more than 64 KiB.
+/// That ends the one connection, as it should; it is [`NOISE`] too.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
+        if panic.location().is_some_and(|at| is_noise(at.file())) {
+            return log::debug!(target: NOISE, "a connection ended by a {panic}");
+        }
         let thread = std::thread::current();
         let name = thread.name().unwrap_or("unnamed").to_owned();
         let backtrace = Backtrace::capture();
@@ -59,6 +65,11 @@ pub fn report_panics() {
             _ => log::error!("thread {name} {panic}"),
         }
     }));
+}
+
+fn is_noise(file: &str) -> bool {
+    let file = file.replace('\\', "/");
+    file.contains("/actix-http-") && file.ends_with("/src/h1/decoder.rs")
 }
 
 /// env_logger writes, and this decides, because env_logger cannot change its mind.
@@ -156,6 +167,29 @@ mod tests {
             assert!(!line.contains(|c: char| c.is_control()), "{line:?}");
             assert!(!line.contains(['\u{202e}', '\u{2028}']), "{line:?}");
         }
+    }
+
+    #[test]
+    fn only_a_head_that_is_none_panics_in_silence() {
+        let registry = "/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f";
+        let check = |file: &str, expected| assert_eq!(is_noise(file), expected, "{file}");
+        check(
+            &format!("{registry}/actix-http-3.20.0/src/h1/decoder.rs"),
+            true,
+        );
+        check(
+            r"C:\cargo\registry\actix-http-3.20.0\src\h1\decoder.rs",
+            true,
+        );
+        check(
+            &format!("{registry}/actix-http-3.20.0/src/h1/dispatcher.rs"),
+            false,
+        );
+        check(
+            &format!("{registry}/actix-web-4.18.1/src/h1/decoder.rs"),
+            false,
+        );
+        check("src/hub/actor.rs", false);
     }
 
     #[test]

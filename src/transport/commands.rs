@@ -31,13 +31,11 @@ pub struct Services {
 }
 
 /// Carries `command` out. The client hears of it through the connection: from the Hub when it is
-/// done, from here when it is not.
+/// done, from here when it is not. Afterwards it has heard, so that answers come in the order of
+/// the commands.
 pub async fn obey(command: Command, connection: &Connection, services: &Services) {
     let done = match command {
-        Command::Ping => {
-            connection.say(Notice::Pong);
-            Ok(())
-        }
+        Command::Ping => return connection.say(Notice::Pong),
         Command::Subscribe(patterns) => {
             change(Change::Subscribe, patterns, connection, services).await
         }
@@ -46,6 +44,7 @@ pub async fn obey(command: Command, connection: &Connection, services: &Services
         }
         Command::Refresh { token } => refresh(&token, connection, services).await,
     };
+    connection.settled().await;
     if let Err(fault) = done {
         connection.say(Notice::Error(fault));
     }

@@ -3,8 +3,9 @@
 //! A connection actor (`sse`, `ws`) owns the life cycle of its stream and the control traffic; it
 //! holds no timer and no policy, because actix polls it only while its client reads. What is sent
 //! never passes its mailbox: the `body` takes it straight from the connection's queue. `socket` is
-//! the hold on a connection that works even when its client has stopped reading. What a WebSocket
-//! client sends goes through `frame_guard`, `pace` and `assembly`.
+//! the hold on a connection that works even when its client has stopped reading, `sockets` all of
+//! them. What a WebSocket
+//! client sends goes through `handshake`, then `frame_guard`, `pace` and `assembly`.
 //!
 //! May use the hub, the wire, authentication (for tokens renewed on a live stream), the audit trail
 //! and the settings. Knows no routes.
@@ -13,7 +14,9 @@ mod assembly;
 mod body;
 pub mod commands;
 mod frame_guard;
+mod handshake;
 mod pace;
 pub mod socket;
+pub mod sockets;
 pub mod sse;
 pub mod ws;

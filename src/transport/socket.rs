@@ -7,8 +7,8 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use actix_web::rt::net::TcpStream;
 use socket2::{SockRef, Socket, TcpKeepalive};
@@ -27,17 +27,25 @@ const KEEPALIVE_PROBES: u32 = 3;
 /// It is a duplicated descriptor, so that the socket stays open until the last clone is dropped,
 /// also when actix has let go of its own: drop it soon after the connection has ended.
 #[derive(Debug, Clone)]
-pub struct Handle(Arc<Socket>);
+pub struct Handle(Arc<Held>);
 
-/// Sets the options that every connection has and takes a handle. For `HttpServer::on_connect`.
-///
-/// # Errors
-/// The kernel knows an option not, or there are no descriptors left.
-pub fn adopt(stream: &TcpStream, settings: &Outgoing) -> io::Result<Handle> {
-    let socket = SockRef::from(stream);
-    set_options(&socket, settings)?;
-    Ok(Handle(Arc::new(socket.try_clone()?)))
+#[derive(Debug)]
+pub(super) struct Held {
+    socket: Socket,
+    requests: Mutex<Requests>,
 }
+
+/// What a connection is used for.
+#[derive(Debug)]
+struct Requests {
+    under_way: usize,
+    /// Where there are none: since when.
+    idle_since: Instant,
+}
+
+/// A request under way, until its answer has been written; a stream is one too.
+#[derive(Debug)]
+pub struct InUse(Handle);
 
 fn set_options(socket: &Socket, settings: &Outgoing) -> io::Result<()> {
     // Messages are small and written whole: waiting to fill a segment would only delay them.
@@ -65,6 +73,45 @@ fn set_linux_options(_: &Socket, _: &Outgoing) -> io::Result<()> {
 }
 
 impl Handle {
+    /// Sets the options that every connection has, and takes hold of it.
+    pub(super) fn adopt(stream: &TcpStream, settings: &Outgoing) -> io::Result<Self> {
+        let socket = SockRef::from(stream);
+        set_options(&socket, settings)?;
+        let requests = Requests {
+            under_way: 0,
+            idle_since: Instant::now(),
+        };
+        Ok(Self(Arc::new(Held {
+            socket: socket.try_clone()?,
+            requests: Mutex::new(requests),
+        })))
+    }
+
+    pub(super) fn downgrade(&self) -> Weak<Held> {
+        Arc::downgrade(&self.0)
+    }
+
+    pub(super) fn upgrade(held: &Weak<Held>) -> Option<Self> {
+        held.upgrade().map(Self)
+    }
+
+    /// A request has come in; keep what is returned until it is answered.
+    pub fn in_use(&self) -> InUse {
+        self.requests().under_way += 1;
+        InUse(self.clone())
+    }
+
+    /// For how long there has been no request under way; `None`: there is one.
+    pub(super) fn idle_for(&self, now: Instant) -> Option<Duration> {
+        let requests = self.requests();
+        (requests.under_way == 0).then(|| now.saturating_duration_since(requests.idle_since))
+    }
+
+    fn requests(&self) -> MutexGuard<'_, Requests> {
+        let requests = self.0.requests.lock();
+        requests.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Ends the connection in both directions at once. A task that waits to write to it, or to
     /// read from it, wakes. Doing it again does nothing.
     pub fn hang_up(&self) {
@@ -82,7 +129,7 @@ impl Handle {
     /// end is hidden behind that.
     pub fn peer_is_gone(&self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
-        match self.0.peek(&mut byte) {
+        match self.0.socket.peek(&mut byte) {
             Ok(count) => count == 0,
             Err(error) => !matches!(
                 error.kind(),
@@ -92,7 +139,7 @@ impl Handle {
     }
 
     fn shut_down(&self, how: Shutdown) {
-        if let Err(error) = self.0.shutdown(how) {
+        if let Err(error) = self.0.socket.shutdown(how) {
             // As a rule: the peer was faster.
             log::trace!("socket already down: {error}");
         }
@@ -105,8 +152,16 @@ impl Line for Handle {
     }
 }
 
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let mut requests = self.0.requests();
+        requests.under_way -= 1;
+        requests.idle_since = Instant::now();
+    }
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use actix_web::rt::net::TcpListener;
     use actix_web::rt::spawn;
@@ -114,7 +169,7 @@ mod tests {
     use actix_web::rt::time::timeout;
     use std::io::{Read, Write};
 
-    fn settings() -> Outgoing {
+    pub fn settings() -> Outgoing {
         Outgoing {
             queue_messages_max: 1,
             queue_bytes_max: 1,
@@ -127,7 +182,7 @@ mod tests {
     }
 
     /// The hub's end of a loopback connection, and the client's, which nothing reads by itself.
-    async fn connect() -> (TcpStream, std::net::TcpStream) {
+    pub async fn connect() -> (TcpStream, std::net::TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         (listener.accept().await.unwrap().0, client)
@@ -161,7 +216,7 @@ mod tests {
     #[actix::test]
     async fn every_option_is_set() {
         let (stream, _client) = connect().await;
-        adopt(&stream, &settings()).unwrap();
+        Handle::adopt(&stream, &settings()).unwrap();
         let socket = SockRef::from(&stream);
         assert!(socket.tcp_nodelay().unwrap());
         assert!(socket.keepalive().unwrap());
@@ -185,7 +240,7 @@ mod tests {
     #[actix::test]
     async fn a_client_that_reads_nothing_is_noticed_after_tens_of_kilobytes() {
         let (stream, _client) = connect().await;
-        adopt(&stream, &settings()).unwrap();
+        Handle::adopt(&stream, &settings()).unwrap();
         let taken = write_until_jammed(&stream).await;
         assert!(taken < 200 * 1024, "the kernel took {taken} bytes");
     }
@@ -193,7 +248,7 @@ mod tests {
     #[actix::test]
     async fn hanging_up_wakes_a_writer_that_is_jammed() {
         let (stream, _client) = connect().await;
-        let handle = adopt(&stream, &settings()).unwrap();
+        let handle = Handle::adopt(&stream, &settings()).unwrap();
         write_until_jammed(&stream).await;
         let writer = spawn(async move {
             loop {
@@ -215,7 +270,7 @@ mod tests {
     #[actix::test]
     async fn a_peer_is_there_until_it_ends_or_breaks() {
         let (stream, mut client) = connect().await;
-        let handle = adopt(&stream, &settings()).unwrap();
+        let handle = Handle::adopt(&stream, &settings()).unwrap();
         assert!(!handle.peer_is_gone(), "quiet is not gone");
         client.write_all(b"hello").unwrap();
         stream.readable().await.unwrap();
@@ -225,7 +280,7 @@ mod tests {
         assert!(eventually(|| handle.peer_is_gone()).await);
 
         let (stream, client) = connect().await;
-        let handle = adopt(&stream, &settings()).unwrap();
+        let handle = Handle::adopt(&stream, &settings()).unwrap();
         SockRef::from(&client)
             .set_linger(Some(Duration::ZERO))
             .unwrap();
@@ -236,7 +291,7 @@ mod tests {
     #[actix::test]
     async fn finishing_the_writing_delivers_what_was_written() {
         let (stream, mut client) = connect().await;
-        let handle = adopt(&stream, &settings()).unwrap();
+        let handle = Handle::adopt(&stream, &settings()).unwrap();
         stream.writable().await.unwrap();
         assert_eq!(stream.try_write(b"goodbye").unwrap(), 7);
         handle.finish_writing();

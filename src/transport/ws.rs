@@ -49,6 +49,7 @@ struct WsConnection {
 /// # Errors
 /// It does not, or for a version nobody speaks any more.
 pub fn handshake(request: &HttpRequest) -> actix_web::Result<HttpResponseBuilder> {
+    super::handshake::check(request)?;
     Ok(handshake_with_protocols(request, &[PROTOCOL])?)
 }
 
@@ -110,6 +111,16 @@ impl WsConnection {
         }
     }
 
+    fn ignore(&mut self, message: &Message, tell: bool) {
+        self.services.counters.count(Counter::RateLimitedWebsocket);
+        if let Message::Continuation(item) = message {
+            self.assembly.ignore(item);
+        }
+        if tell {
+            self.connection.say(Notice::Error(Fault::RateLimited));
+        }
+    }
+
     /// Carries out what the client wants. The next message waits until that is done, so that they
     /// take effect in their order.
     fn obey(&self, text: &str, ctx: &mut WebsocketContext<Self>) {
@@ -130,6 +141,10 @@ impl Actor for WsConnection {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.address = Some(ctx.address());
+        // A client may ask for something right behind its handshake; the opening comes first.
+        let connection = self.connection.clone();
+        let settled = async move { connection.settled().await };
+        ctx.wait(wrap_future(settled).map(|(), _: &mut Self, _| ()));
         log::debug!("{:?} streams", self.registration);
     }
 
@@ -151,17 +166,17 @@ impl StreamHandler<Result<Message, ProtocolError>> for WsConnection {
                 return self.close(close_code_for(&error), ctx);
             }
         };
-        let verdict = self.pace.admit(Instant::now());
-        if verdict != pace::Verdict::Admit {
-            self.services.counters.count(Counter::RateLimitedWebsocket);
+        // Who has said too much may still say goodbye.
+        if matches!(message, Message::Close(_)) {
+            return self.handle_frame(message, ctx);
         }
-        match verdict {
+        match self.pace.admit(Instant::now()) {
             pace::Verdict::Admit => self.handle_frame(message, ctx),
-            pace::Verdict::Ignore { tell: true } => {
-                self.connection.say(Notice::Error(Fault::RateLimited));
+            pace::Verdict::Ignore { tell } => self.ignore(&message, tell),
+            pace::Verdict::Close => {
+                self.services.counters.count(Counter::RateLimitedWebsocket);
+                self.connection.finish_with(Goodbye::TooManyMessages);
             }
-            pace::Verdict::Ignore { tell: false } => {}
-            pace::Verdict::Close => self.connection.finish_with(Goodbye::TooManyMessages),
         }
     }
 

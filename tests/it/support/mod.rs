@@ -9,6 +9,7 @@
 pub mod command;
 pub mod either;
 pub mod exposition;
+pub mod frames;
 pub mod http;
 pub mod hub;
 pub mod id;
@@ -19,9 +20,12 @@ pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod raw;
+#[path = "../../sim/rng.rs"]
+pub mod rng;
 pub mod sse;
 pub mod token;
 pub mod websocket;
+pub mod witness;
 
 use std::future::Future;
 use std::time::Duration;
@@ -31,7 +35,7 @@ pub const A: &str = "/api/admin/analytics";
 
 /// How long anything may take before its test has failed. Generous, because the machines that run
 /// tests are busy; nothing waits it out but a failure.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What `future` gives, or a panic that names `what` was waited for in vain.
 pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {

@@ -1,8 +1,15 @@
 //! What a running hub takes of the machine, by the kernel's own books.
 
 use std::fs;
+use std::time::Duration;
 
 use super::hub::Hub;
+
+/// For how long a hub is watched that should have nothing to do.
+const WATCHED: Duration = Duration::from_millis(400);
+
+/// The kernel shows times in hundredths of a second, on every architecture.
+const TICKS_PER_SECOND: u64 = 100;
 
 impl Hub {
     /// Bytes of memory that it has in use now.
@@ -16,8 +23,7 @@ impl Hub {
     }
 
     fn status(&self, field: &str) -> usize {
-        let path = format!("/proc/{}/status", self.process_id());
-        let text = fs::read_to_string(path).expect("a hub that runs");
+        let text = self.proc("status");
         let line = text.lines().find_map(|line| line.strip_prefix(field));
         let kilobytes =
             line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<usize>().ok());
@@ -28,5 +34,33 @@ impl Hub {
     pub fn descriptors(&self) -> usize {
         let path = format!("/proc/{}/fd", self.process_id());
         fs::read_dir(path).expect("a hub that runs").count()
+    }
+
+    /// Processor time used so far, by all threads.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = self.proc("stat");
+        // The name, which stands in brackets, may hold anything.
+        let (_, rest) = stat.rsplit_once(')').expect("a name in brackets");
+        let field = |nth: usize| rest.split_whitespace().nth(nth)?.parse::<u64>().ok();
+        let (user, system) = (field(11).expect("utime"), field(12).expect("stime"));
+        Duration::from_millis((user + system) * 1000 / TICKS_PER_SECOND)
+    }
+
+    /// Asserts that it has nothing to do, whatever was done to it before. A thread that goes round in
+    /// circles takes what it can get of a core; a hub at rest takes next to nothing, however busy
+    /// the machine is with something else.
+    pub async fn is_at_rest(&self) {
+        let before = self.cpu_time();
+        tokio::time::sleep(WATCHED).await;
+        let used = self.cpu_time() - before;
+        assert!(
+            used < WATCHED / 4,
+            "{used:?} of {WATCHED:?} without a reason"
+        );
+    }
+
+    fn proc(&self, name: &str) -> String {
+        let path = format!("/proc/{}/{name}", self.process_id());
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 }

@@ -4,10 +4,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde_json::Value;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
+use super::http::check_envelope;
 use super::in_time;
 
 /// One connection.
@@ -86,6 +88,25 @@ impl RawClient {
         .await
     }
 
+    /// The body that goes with `head`, of the length that this one names.
+    pub async fn body(&mut self, head: &Head) -> Vec<u8> {
+        let length = head.header("content-length").unwrap_or("0");
+        let length: usize = length.parse().expect("a length");
+        in_time("the body of an answer", async {
+            while self.pending.len() < length && self.read_more().await {}
+        })
+        .await;
+        assert!(self.pending.len() >= length, "a body cut short: {head:?}");
+        self.pending.drain(..length).collect()
+    }
+
+    /// A whole answer that is no stream. `None`: the connection ended without one.
+    pub async fn answer(&mut self) -> Option<RawAnswer> {
+        let head = self.head().await?;
+        let body = self.body(&head).await;
+        Some(RawAnswer { head, body })
+    }
+
     /// Says goodbye properly, half of it: the other side sees the end, and this one still reads.
     pub async fn finish(&mut self) {
         let _ = self.stream.shutdown().await;
@@ -130,6 +151,44 @@ pub fn narrow_socket(bytes: u32) -> TcpSocket {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(bytes).expect("a buffer size");
     socket
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct RawAnswer {
+    pub head: Head,
+    pub body: Vec<u8>,
+}
+
+impl RawAnswer {
+    pub fn status(&self) -> u16 {
+        self.head.status
+    }
+
+    /// The JSON in it, held to what every answer must be that is no stream.
+    pub fn envelope(&self) -> Value {
+        let shown = String::from_utf8_lossy(&self.body);
+        let kind = self.head.header("content-type").unwrap_or_default();
+        assert!(
+            kind.starts_with("application/json"),
+            "{:?} {shown}",
+            self.head
+        );
+        let body = serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error} in {shown:?} of {:?}", self.head));
+        check_envelope(self.status(), &body);
+        body
+    }
+
+    /// Status and code of a failure.
+    pub fn failure(&self) -> (u16, String) {
+        let body = self.envelope();
+        assert_eq!(body["success"], false, "{body}");
+        (
+            self.status(),
+            body["code"].as_str().expect("a code").to_owned(),
+        )
+    }
 }
 
 /// Takes a chunked body apart as its bytes come in.

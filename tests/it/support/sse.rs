@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::http::check_envelope;
 use super::hub::Hub;
-use super::raw::{Dechunker, Head, RawClient};
+use super::raw::{Dechunker, Head, RawAnswer, RawClient};
 use super::{A, PATIENCE, in_time};
 
 /// One stream, or the refusal of one.
@@ -98,18 +97,12 @@ impl SseClient {
 
     /// The envelope of a refusal.
     pub async fn refusal(mut self) -> Value {
-        let length = self
-            .head
-            .header("content-length")
-            .and_then(|text| text.parse().ok());
-        let length: usize = length.expect("a refusal with a length");
-        in_time("the body of a refusal", async {
-            while self.connection.pending.len() < length && self.connection.read_more().await {}
-        })
-        .await;
-        let body = serde_json::from_slice(&self.connection.pending).expect("an envelope");
-        check_envelope(self.head.status, &body);
-        body
+        let body = self.connection.body(&self.head).await;
+        RawAnswer {
+            head: self.head,
+            body,
+        }
+        .envelope()
     }
 
     pub fn reconnect_token(&self) -> &str {
@@ -334,7 +327,7 @@ mod tests {
     async fn a_refusal_is_read_as_an_envelope() {
         let body = r#"{"success":false,"error":"No","code":"forbidden"}"#;
         let answer = format!(
-            "HTTP/1.1 403 Forbidden\r\nContent-Length: {}\r\n\r\n{body}",
+            "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
         let client = served(answer.leak()).await;
