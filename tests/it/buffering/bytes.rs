@@ -2,12 +2,12 @@
 
 use super::journal::{Draft, Journal};
 use super::model::{Counts, PRIORITIES, Published, Reader};
-use super::rng::Rng;
 use super::session::Session;
 use super::{Seed, seeds};
 use crate::support::either::Transport;
 use crate::support::hub::Hub;
 use crate::support::id::Id;
+use crate::support::rng::Rng;
 use crate::support::token;
 
 const BYTES_MAX: usize = 200_000;

@@ -8,7 +8,6 @@ use tokio::task::JoinHandle;
 
 use super::journal::{Draft, Journal};
 use super::model::{Published, Reader};
-use super::rng::Rng;
 use super::session::Session;
 use super::trail::{self, Episode, Start};
 use super::{Seed, seeds};
@@ -16,6 +15,7 @@ use crate::support::either::{Client, Transport};
 use crate::support::eventually;
 use crate::support::hub::Hub;
 use crate::support::id::Id;
+use crate::support::rng::Rng;
 use crate::support::token;
 
 const DROPS: usize = 20;

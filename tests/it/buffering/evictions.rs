@@ -5,13 +5,13 @@ use serde_json::Value;
 
 use super::journal::{Draft, Journal};
 use super::model::{Buffer, Counts, Reader};
-use super::rng::Rng;
 use super::session::Session;
 use super::{Seed, seeds};
 use crate::support::either::Transport;
 use crate::support::http::Api;
 use crate::support::hub::Hub;
 use crate::support::id::Id;
+use crate::support::rng::Rng;
 use crate::support::token;
 
 const BACKLOG: usize = 8;

@@ -3,12 +3,13 @@
 
 use super::journal::{Draft, Journal};
 use super::model::{Buffer, Counts, Reader};
-use super::rng::Rng;
 use super::session::Session;
 use super::{Seed, seeds};
 use crate::support::either::Transport;
 use crate::support::hub::Hub;
 use crate::support::id::Id;
+use crate::support::in_time;
+use crate::support::rng::Rng;
 use crate::support::token;
 
 /// A session that was away while `drafts` were published comes back: what it was told and sent,
@@ -135,9 +136,12 @@ async fn who_reads_too_slowly_gets_the_newest_and_is_not_told_of_a_loss() {
         let reader = Reader::of(transport.name(), &[]);
         let mut session = Session::open_narrow(&hub, transport, reader).await;
         let update = Draft::new("gauge", "normal").gauge().of_bytes(4096);
-        while watcher.sessions("?state=lagging").await.is_empty() {
-            journal.publish(&vec![update.clone(); 20]).await;
-        }
+        in_time("the client to be too slow", async {
+            while watcher.sessions("?state=lagging").await.is_empty() {
+                journal.publish(&vec![update.clone(); 20]).await;
+            }
+        })
+        .await;
         journal.publish(&vec![update.clone(); 20]).await;
         let got = session.read_to(journal.last()).await;
         let published = session.reader.missed(&journal.published, session.began);

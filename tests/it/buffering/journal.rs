@@ -4,10 +4,10 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::model::{CRITICAL, PRIORITIES, Published};
-use super::rng::Rng;
 use crate::support::http::Api;
 use crate::support::hub::Hub;
 use crate::support::id::Id;
+use crate::support::rng::Rng;
 use crate::support::token;
 
 /// Names that the random publishers use.

@@ -13,9 +13,6 @@ mod gauges;
 mod journal;
 mod model;
 mod positions;
-#[allow(dead_code)] // The simulation uses all of it.
-#[path = "../../sim/rng.rs"]
-mod rng;
 mod session;
 mod slow;
 mod stalled;

@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use super::journal::{Draft, Journal};
 use super::model::{Counts, Reader};
-use super::rng::Rng;
 use super::session::Session;
 use super::trail::{self, Episode, Start};
 use super::{Seed, seeds};
@@ -12,6 +11,7 @@ use crate::support::either::Transport;
 use crate::support::http::Api;
 use crate::support::hub::Hub;
 use crate::support::id::Id;
+use crate::support::rng::Rng;
 use crate::support::token;
 
 /// More than a worker fans out before its connections get to write, so that only who does not read

@@ -2,13 +2,13 @@
 
 use super::journal::{Draft, Journal};
 use super::model::{Buffer, Counts, Reader};
-use super::rng::Rng;
 use super::session::Session;
 use super::slow::{self, overwhelm};
 use super::{Seed, seeds};
 use crate::support::either::Transport;
 use crate::support::hub::Hub;
 use crate::support::id::Id;
+use crate::support::rng::Rng;
 use crate::support::token;
 
 const BACKLOG: usize = 20;
