@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use jiff::Timestamp;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::http::state::State;
 use crate::telemetry::audit::{Action, Event};
@@ -14,11 +14,14 @@ use crate::telemetry::audit::{Action, Event};
 const LOOKS_EVERY: Duration = Duration::from_millis(10);
 /// Of the time for the whole drain, this much is kept for what comes after the streams.
 const KEPT_BACK: Duration = Duration::from_secs(3);
+/// And of that, this much for what comes after the requests.
+const KEPT_TO_THE_LAST: Duration = Duration::from_millis(1500);
 /// How long the audit trail may take to be written.
 const AUDIT_WITHIN: Duration = Duration::from_secs(1);
 
 /// Ends everything, in `http.drain_timeout` at most.
 pub async fn drain(state: &Data<State>, server: ServerHandle) {
+    let began = Instant::now();
     let limit = state.settings.load().http.drain_timeout;
     log::info!(
         "stopping: {} streams are told to come back",
@@ -31,7 +34,9 @@ pub async fn drain(state: &Data<State>, server: ServerHandle) {
     if timeout(streams, gone(state)).await.is_err() {
         log::warn!("{} streams did not end in time", state.hub.streams());
     }
-    if timeout(limit - streams, server.stop(true)).await.is_err() {
+    let rest = limit.saturating_sub(began.elapsed());
+    let requests = rest.saturating_sub(KEPT_TO_THE_LAST).max(rest / 2);
+    if timeout(requests, server.stop(true)).await.is_err() {
         log::warn!("some requests did not end in time");
     }
     state

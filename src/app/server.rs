@@ -20,8 +20,6 @@ use crate::transport::sockets::Sockets;
 
 /// Connections that may wait to be accepted: after a restart everybody comes at once.
 const BACKLOG: u32 = 4096;
-/// Seconds that requests under way may take once the streams have gone.
-const SHUTDOWN_SECONDS: u64 = 2;
 /// By how much the clock may be late that actix-http counts its time limits from. Without this a good
 /// request could be too late before it began.
 const CLOCK_LATE: Duration = Duration::from_millis(500);
@@ -69,7 +67,8 @@ pub fn start(
     .h1_allow_half_closed(false)
     // The streams are drained first, by us.
     .disable_signals()
-    .shutdown_timeout(SHUTDOWN_SECONDS)
+    // How long requests under way may take; whoever stops the server waits no longer than there is time.
+    .shutdown_timeout(settings.http.drain_timeout.as_secs().max(1))
     .on_connect(move |connection: &dyn Any, extensions: &mut Extensions| {
         let Some(stream) = connection.downcast_ref::<TcpStream>() else {
             return;

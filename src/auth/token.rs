@@ -195,7 +195,9 @@ impl Claims {
         if !admits(&rules.audiences, &self.aud) {
             return Err(Reason::Audience);
         }
-        if !admits(&rules.issuers, &self.iss) {
+        // One text, where `aud` may be several (RFC 7519, section 4.1.1).
+        let issuer = self.iss.filter(Value::is_string);
+        if !admits(&rules.issuers, &issuer) {
             return Err(Reason::Issuer);
         }
         let user = self

@@ -10,11 +10,12 @@ use super::kinds::{Text, text};
 use crate::domain::pattern::{MetricName, Pattern};
 
 /// Paths that other endpoints have, so that `websocket.path` cannot be one of them.
-pub const FIXED_PATHS: [&str; 28] = [
+pub const FIXED_PATHS: [&str; 29] = [
     "/",
     "/page.css",
     "/page.js",
     "/metrics.js",
+    "/value.js",
     "/icon.svg",
     "/favicon.ico",
     "/metrics",
@@ -113,11 +114,34 @@ pub fn log_filter() -> Text<String> {
     text(
         "a log filter such as info or warn,statshub=debug",
         |filter| {
-            let good =
-                !filter.trim().is_empty() && env_filter::Builder::new().try_parse(filter).is_ok();
+            let good = filter.split('/').next().is_some_and(are_directives)
+                && env_filter::Builder::new().try_parse(filter).is_ok();
             good.then(|| filter.to_owned())
         },
     )
+}
+
+/// Whether a log filter names modules and levels. Its own parser takes any word for a module, and so
+/// a mistyped level, of which it would then log nothing.
+fn are_directives(filter: &str) -> bool {
+    let is_level = |word: &str| word.parse::<log::LevelFilter>().is_ok();
+    let is_mistyped = |word: &str| {
+        let word = word.to_lowercase();
+        let close =
+            |level: &str| word.starts_with(level) || strsim::damerau_levenshtein(&word, level) < 3;
+        log::LevelFilter::iter().any(|level| close(&level.as_str().to_lowercase()))
+    };
+    let is_module = |word: &str| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "_:-".contains(c);
+        !word.is_empty() && word.chars().all(fits)
+    };
+    filter
+        .split(',')
+        .map(str::trim)
+        .all(|directive| match directive.split_once('=') {
+            Some((module, level)) => is_module(module) && (level.is_empty() || is_level(level)),
+            None => is_level(directive) || is_module(directive) && !is_mistyped(directive),
+        })
 }
 
 pub fn metric_name() -> Text<MetricName> {

@@ -183,6 +183,18 @@ impl Outbox {
         }
     }
 
+    /// Everything up to `through` that was for the client has been handed to its socket, where that is
+    /// so: the position, which a client of this transport is not told, moves along with the log.
+    pub fn pass(&mut self, through: MessageId) {
+        let position = self.sent_through(through);
+        let standing = self.progress.sent_through();
+        if position > standing {
+            self.progress
+                .sent_through
+                .store(position.to_bits(), Ordering::Relaxed);
+        }
+    }
+
     /// The next piece to write.
     pub fn take(&mut self) -> Option<Outgoing> {
         let piece = self.queue.pop_front()?;

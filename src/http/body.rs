@@ -33,6 +33,11 @@ pub struct JsonBody<T>(pub T);
 #[derive(Debug)]
 pub struct OptionalJsonBody<T>(pub Option<T>);
 
+/// A body for what needs the hub to be at work, as it must be when the request comes in: what was
+/// begun then is carried out also when the hub is told to stop before the body is complete. Holds
+/// the refusal of [`State::check_open`], or what the body gave.
+pub struct WhenOpen<B>(pub Result<B, Problem>);
+
 /// The query string.
 ///
 /// # Errors
@@ -68,6 +73,17 @@ impl<T: DeserializeOwned> FromRequest for OptionalJsonBody<T> {
             check_media_type(req.headers())?;
             decode::from_json(&body).map(|value| Self(Some(value)))
         })
+    }
+}
+
+impl<B: FromRequest<Error = Problem> + 'static> FromRequest for WhenOpen<B> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let open = State::of(req).and_then(|state| state.check_open());
+        let body = B::from_request(req, payload);
+        Box::pin(async move { Ok(Self(open.and(body.await))) })
     }
 }
 

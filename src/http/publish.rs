@@ -8,7 +8,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::access::{Publisher, outcome};
-use super::body::JsonBody;
+use super::body::{JsonBody, WhenOpen};
 use super::decode;
 use super::reply::{self, Problem};
 use super::state::State;
@@ -57,7 +57,7 @@ fn also_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>
 pub(super) async fn publish(
     state: web::Data<State>,
     Publisher(caller): Publisher,
-    body: Result<JsonBody<Wanted>, Problem>,
+    body: WhenOpen<JsonBody<Wanted>>,
 ) -> Result<HttpResponse, Problem> {
     let mut event = caller.event(Action::Publish);
     let done = published(&state, body, &mut event).await;
@@ -68,11 +68,10 @@ pub(super) async fn publish(
 
 async fn published(
     state: &State,
-    body: Result<JsonBody<Wanted>, Problem>,
+    body: WhenOpen<JsonBody<Wanted>>,
     event: &mut Event,
 ) -> Result<HttpResponse, Problem> {
-    state.check_open()?;
-    let JsonBody(wanted) = body?;
+    let JsonBody(wanted) = body.0?;
     let is_batch = wanted.messages.is_some();
     let data_bytes_max = state.settings.load().http.message_bytes_max;
     let drafts = wanted.drafts(data_bytes_max)?;
@@ -196,7 +195,7 @@ impl Severity {
 pub(super) async fn alert(
     state: web::Data<State>,
     Publisher(caller): Publisher,
-    body: Result<JsonBody<Box<RawValue>>, Problem>,
+    body: WhenOpen<JsonBody<Box<RawValue>>>,
 ) -> Result<HttpResponse, Problem> {
     let mut event = caller.event(Action::Alert);
     let done = alerted(&state, body, &mut event).await;
@@ -207,11 +206,10 @@ pub(super) async fn alert(
 
 async fn alerted(
     state: &State,
-    body: Result<JsonBody<Box<RawValue>>, Problem>,
+    body: WhenOpen<JsonBody<Box<RawValue>>>,
     event: &mut Event,
 ) -> Result<HttpResponse, Problem> {
-    state.check_open()?;
-    let JsonBody(raw) = body?;
+    let JsonBody(raw) = body.0?;
     let alert: Alert = decode::from_json(raw.get().as_bytes())?;
     if alert.message.trim().is_empty() {
         return Err(invalid_at("message", "a text is wanted"));

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::access::{Admin, Caller, outcome};
-use super::body::OptionalJsonBody;
+use super::body::{OptionalJsonBody, WhenOpen};
 use super::reply::{self, METRICS_MUST_BE_AN_ARRAY, Problem};
 use super::state::State;
 use crate::domain::hub::Change;
@@ -20,7 +20,7 @@ pub(super) struct Named {
     metrics: Value,
 }
 
-type NamedBody = Result<OptionalJsonBody<Named>, Problem>;
+type NamedBody = WhenOpen<OptionalJsonBody<Named>>;
 
 pub(super) async fn subscribe(
     state: web::Data<State>,
@@ -70,8 +70,7 @@ async fn changed(
     change: Change,
     body: NamedBody,
 ) -> Result<(Vec<Pattern>, usize), Problem> {
-    state.check_open()?;
-    let patterns = body?.0.unwrap_or_default().patterns()?;
+    let patterns = body.0?.0.unwrap_or_default().patterns()?;
     let user = caller.user().clone();
     let connections = state.hub.change_user(user, change, patterns.clone());
     Ok((patterns, connections.await?))
@@ -105,7 +104,7 @@ pub(super) struct Kind {
     transport: Option<Transport>,
 }
 
-type KindBody = Result<OptionalJsonBody<Kind>, Problem>;
+type KindBody = WhenOpen<OptionalJsonBody<Kind>>;
 
 /// `POST test-connection`.
 pub(super) async fn test_connection(
@@ -124,8 +123,7 @@ pub(super) async fn test_connection(
 }
 
 async fn tested(state: &State, caller: &Caller, body: KindBody) -> Result<Value, Problem> {
-    state.check_open()?;
-    let kind = body?.0.unwrap_or_default();
+    let kind = body.0?.0.unwrap_or_default();
     let transport = kind.transport.unwrap_or(Transport::Sse);
     let connections = state.hub.test(caller.user().clone(), transport).await?;
     let status = match connections {

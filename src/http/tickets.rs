@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::access::{Admin, Caller, outcome};
-use super::body::OptionalJsonBody;
+use super::body::{OptionalJsonBody, WhenOpen};
 use super::reply::{self, Code, Problem, RECONNECT_TOKEN_IS_REQUIRED};
 use super::state::State;
 use super::streams::parse_reconnect_token;
@@ -48,7 +48,7 @@ pub(super) struct Session {
     token: Value,
 }
 
-type SessionBody = Result<OptionalJsonBody<Session>, Problem>;
+type SessionBody = WhenOpen<OptionalJsonBody<Session>>;
 
 /// `POST refresh`: the stream of a session goes on with the JWT of this request.
 pub(super) async fn refresh(
@@ -75,8 +75,7 @@ pub(super) async fn refresh(
 }
 
 async fn refreshed(state: &State, caller: &Caller, body: SessionBody) -> Result<u64, Problem> {
-    state.check_open()?;
-    let session = body?.0.unwrap_or_default();
+    let session = body.0?.0.unwrap_or_default();
     let text = session.token.as_str().filter(|text| !text.is_empty());
     let text = text.ok_or_else(|| Problem::invalid(RECONNECT_TOKEN_IS_REQUIRED))?;
     let token = parse_reconnect_token(text).ok_or_else(Problem::reconnect_token_invalid)?;

@@ -188,8 +188,9 @@ impl Connection {
             if outbox.is_lagging() || outbox.len() > QUIET_QUEUE_MAX {
                 return;
             }
-            if self.transport == Transport::Sse {
-                outbox.move_cursor(through, || notice::cursor(through));
+            match self.transport {
+                Transport::Sse => outbox.move_cursor(through, || notice::cursor(through)),
+                Transport::Websocket => outbox.pass(through),
             }
             outbox.push(heartbeat.clone());
         });

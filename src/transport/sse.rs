@@ -2,8 +2,8 @@
 
 use actix::{Actor, Addr};
 use actix_web::HttpResponse;
-use actix_web::http::Version;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use actix_web::http::{ConnectionType, Version};
 use actix_web_actors::HttpContext;
 
 use super::body::StreamBody;
@@ -41,15 +41,23 @@ pub fn respond(stream: Stream, version: Version) -> HttpResponse {
         registration: stream.registration,
         address: None,
     });
-    let mut response = HttpResponse::Ok();
+    let mut answer = HttpResponse::Ok();
     if version == Version::HTTP_11 {
-        response.reason(OK_KEEP_ALIVE);
+        answer.reason(OK_KEEP_ALIVE);
     }
-    response
+    let mut response = answer
         .insert_header((CONTENT_TYPE, HeaderValue::from_static("text/event-stream")))
         .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-cache")))
         // Tells nginx and its kin not to gather what should go out at once.
         .insert_header(("X-Accel-Buffering", "no"))
         .insert_header(("X-Reconnect-Token", token))
-        .body(StreamBody::new(actor, stream.connection))
+        .body(StreamBody::new(actor, stream.connection));
+    if version < Version::HTTP_11 {
+        // It knows no chunks (RFC 9112, section 6.1): the body ends with the connection.
+        response.head_mut().no_chunking(true);
+        response
+            .head_mut()
+            .set_connection_type(ConnectionType::Close);
+    }
+    response
 }

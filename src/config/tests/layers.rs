@@ -103,8 +103,23 @@ fn variables_go_over_their_keys() {
     check(
         "RUST_LOG",
         (
-            &["info", "warn,statshub=debug"],
-            &["statshub=loud", " ", "a=b=c"],
+            &[
+                "info",
+                "OFF",
+                "warn,statshub=debug,statshub::access=",
+                "actix_web",
+                "debug/GET",
+            ],
+            &[
+                "statshub=loud",
+                " ",
+                "a=b=c",
+                "inof",
+                "warning",
+                "=,=",
+                "warn;debug",
+                "info,",
+            ],
         ),
     );
 }

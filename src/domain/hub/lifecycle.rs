@@ -190,17 +190,19 @@ impl HubState {
         debug_assert!(self.is_consistent());
     }
 
-    /// Forgets metrics that nobody has updated for long.
-    pub fn clean_up(&mut self, now: Now) {
-        // A session that can still be resumed must find what it missed.
-        let idle = self
-            .limits
-            .metric_idle_timeout
-            .max(self.limits.session_timeout);
-        let before = now.wall_ms.saturating_sub(idle.as_millis() as u64);
-        if let Some(id) = MessageId::new(before, 0) {
-            self.history.forget_idle(id);
-        }
+    /// Forgets metrics that nobody has updated for long. Returns up to which id: never past the
+    /// position of a session, which must find what it missed when it comes back.
+    pub fn clean_up(&mut self, now: Now) -> MessageId {
+        let idle = self.limits.metric_idle_timeout.as_millis() as u64;
+        let by_time = MessageId::new(now.wall_ms.saturating_sub(idle), 0).unwrap_or_default();
+        let position = |session: &Session| {
+            let of_backlog = session.backlog_position();
+            of_backlog.unwrap_or_else(|| session.position())
+        };
+        let oldest = self.sessions.values().map(position).min();
+        let before = oldest.map_or(by_time, |oldest| oldest.min(by_time));
+        self.history.forget_idle(before);
+        before
     }
 
     /// A fresh token for a live connection, or for the session of a reconnect token. Returns the

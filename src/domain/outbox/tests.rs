@@ -86,6 +86,34 @@ fn the_position_is_what_was_handed_to_the_socket() {
     assert_eq!(outbox.progress().sent(), 2);
 }
 
+#[test]
+fn a_position_passes_what_was_not_for_the_client_and_nothing_that_waits() {
+    let mut outbox = live(1, 1000);
+    outbox.push(Outgoing::notice(Bytes::new()));
+    outbox.pass(id(4));
+    assert_eq!(
+        outbox.progress().sent_through(),
+        id(4),
+        "notices move nothing"
+    );
+    outbox.take();
+    outbox.push_live(id(5), || piece(5));
+    outbox.pass(id(6));
+    assert_eq!(outbox.progress().sent_through(), id(4), "5 waits");
+    outbox.take();
+    outbox.pass(id(3));
+    assert_eq!(
+        outbox.progress().sent_through(),
+        id(5),
+        "it never goes back"
+    );
+    outbox.push_live(id(7), || piece(7));
+    outbox.push_live(id(8), || piece(8));
+    outbox.take();
+    outbox.pass(id(9));
+    assert_eq!(outbox.progress().sent_through(), id(7), "it is lagging");
+}
+
 /// The ids of the cursors that are moved to each of `to`.
 fn moved(outbox: &mut Outbox, to: &[u64]) -> Vec<u64> {
     let waiting = outbox.len();

@@ -136,7 +136,7 @@ async fn who_reads_too_slowly_gets_the_newest_and_is_not_told_of_a_loss() {
         let reader = Reader::of(transport.name(), &[]);
         let mut session = Session::open_narrow(&hub, transport, reader).await;
         let update = Draft::new("gauge", "normal").gauge().of_bytes(4096);
-        in_time("the client to be too slow", async {
+        in_time("the client to fall behind", async {
             while watcher.sessions("?state=lagging").await.is_empty() {
                 journal.publish(&vec![update.clone(); 20]).await;
             }

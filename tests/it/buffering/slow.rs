@@ -21,6 +21,8 @@ const BATCH: usize = 10;
 const MESSAGE_BYTES: usize = 8192;
 /// Published when the queue is full already: more than any backlog here holds.
 const TOO_MUCH: usize = 200;
+/// By then everybody is behind who does not read.
+const BATCHES_MAX: usize = 200;
 
 async fn hub(backlog: usize, flush_interval: &str) -> Hub {
     Hub::with()
@@ -36,7 +38,7 @@ async fn hub(backlog: usize, flush_interval: &str) -> Hub {
 pub async fn overwhelm(journal: &mut Journal, watcher: &Api, user: &str, rng: &mut Rng) {
     let query = format!("?state=live&user={user}");
     let mut too_much = 0;
-    while too_much < TOO_MUCH {
+    for _ in 0..BATCHES_MAX {
         let draft = |_| Draft::random(rng).of_bytes(MESSAGE_BYTES);
         let drafts: Vec<Draft> = (0..BATCH).map(draft).collect();
         journal.publish(&drafts).await;
@@ -44,7 +46,11 @@ pub async fn overwhelm(journal: &mut Journal, watcher: &Api, user: &str, rng: &m
             true => too_much + BATCH,
             false => 0,
         };
+        if too_much >= TOO_MUCH {
+            break;
+        }
     }
+    assert!(too_much >= TOO_MUCH, "nothing is too much for {user}");
     journal.alert().await;
 }
 

@@ -8,6 +8,7 @@ use super::{Seed, seeds};
 use crate::support::either::Transport;
 use crate::support::hub::Hub;
 use crate::support::id::Id;
+use crate::support::in_time;
 use crate::support::rng::Rng;
 use crate::support::token;
 
@@ -20,7 +21,7 @@ async fn hub(config: &str) -> Hub {
 }
 
 /// By whom a client is cut that takes nothing: by the hub, or by the kernel.
-const LIMITS: [&str; 2] = ["stall_timeout_ms = 200", "tcp_user_timeout_ms = 200"];
+const LIMITS: [&str; 2] = ["stall_timeout_ms = 400", "tcp_user_timeout_ms = 400"];
 
 #[tokio::test]
 async fn who_takes_nothing_for_too_long_is_cut_and_misses_no_count() {
@@ -79,17 +80,20 @@ async fn who_is_slow_but_takes_something_is_not_cut() {
         let witness = Reader::of("witness", &[]);
         let mut stuck = Session::open_narrow(&hub, transport, witness).await;
         let mut items = Vec::new();
-        while watcher
-            .sessions("?user=witness&state=away")
-            .await
-            .is_empty()
-        {
-            // It never gets all that there is, but always something.
-            let draft = |_| Draft::random(&mut rng).of_bytes(8192);
-            let drafts: Vec<Draft> = (0..30).map(draft).collect();
-            journal.publish(&drafts).await;
-            items.extend(session.read(10).await);
-        }
+        in_time("the witness to be cut", async {
+            while watcher
+                .sessions("?user=witness&state=away")
+                .await
+                .is_empty()
+            {
+                // It never gets all that there is, but always something.
+                let draft = |_| Draft::random(&mut rng).of_bytes(8192);
+                let drafts: Vec<Draft> = (0..30).map(draft).collect();
+                journal.publish(&drafts).await;
+                items.extend(session.read(10).await);
+            }
+        })
+        .await;
         let alert = journal.alert().await;
         items.extend(session.read_to(alert).await);
         let fell_behind = items.iter().any(|it| it["type"] == "messages_dropped");
@@ -109,7 +113,7 @@ async fn who_is_slow_but_takes_something_is_not_cut() {
 #[tokio::test]
 async fn a_websocket_that_answers_no_ping_is_dropped_and_one_that_does_is_not() {
     let hub = Hub::with()
-        .env("WEBSOCKET_PING_INTERVAL", "200")
+        .env("WEBSOCKET_PING_INTERVAL", "500")
         .start()
         .await;
     let watcher = hub.api(&token::admin("watcher"));

@@ -9,6 +9,16 @@ impl Oracle {
         }
     }
 
+    /// The hub forgets what is idle up to `before`: as much as it may by the time, which is `by_time`,
+    /// and nothing after the position of a session.
+    pub fn forgets(&mut self, before: MessageId, by_time: MessageId) {
+        let known = self.known.iter().map(|index| &self.sessions[*index]);
+        let needed = known.map(|session| session.sent_high).min();
+        assert!(before <= by_time.min(needed.unwrap_or(by_time)));
+        assert!(needed.is_some() || before == by_time);
+        self.log.forget_idle(before);
+    }
+
     fn falls_behind(&mut self, index: usize) {
         let from = self.sessions[index].sent_low;
         self.sessions[index].fell_behind_late = self.may_not_know(index, from);

@@ -126,9 +126,9 @@ impl Simulation {
         }
         if self.rng.per_mille(rates.clean_up) {
             let now = self.now();
-            self.hub.clean_up(now);
-            let limits = &self.weather.limits;
-            self.forget_idle(limits.metric_idle_timeout.max(limits.session_timeout));
+            let before = self.hub.clean_up(now);
+            let idle = self.weather.limits.metric_idle_timeout;
+            self.oracle.forgets(before, self.ago(idle));
         }
         if self.rng.per_mille(rates.disconnect) {
             let user = names::user(self.rng.below(self.weather.users));
@@ -157,10 +157,13 @@ impl Simulation {
     }
 
     fn forget_idle(&mut self, idle: Duration) {
-        let before = self.wall_ms.saturating_sub(idle.as_millis() as u64);
-        self.oracle
-            .log
-            .forget_idle(MessageId::new(before, 0).expect("an id"));
+        let before = self.ago(idle);
+        self.oracle.log.forget_idle(before);
+    }
+
+    fn ago(&self, time: Duration) -> MessageId {
+        let before = self.wall_ms.saturating_sub(time.as_millis() as u64);
+        MessageId::new(before, 0).expect("an id")
     }
 
     fn change_user(&mut self) {

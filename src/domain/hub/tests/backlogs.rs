@@ -136,9 +136,10 @@ fn what_the_log_forgot_is_never_passed_over_in_silence() {
     scene.gone(1, 10);
     scene.publish_many(1, "a");
     scene.hub.lagging(key(2), id(10));
-    // The wall clock jumps far ahead, and the metric looks idle.
+    // The wall clock jumps far ahead, the metric looks idle, and its place is wanted by others.
     scene.now.wall_ms += 1_000_000;
-    scene.hub.clean_up(scene.now);
+    let others: Vec<_> = (0..10).map(|n| metric(&format!("other{n}"))).collect();
+    assert!(scene.hub.admit(others.iter(), scene.now).is_ok());
     scene.last = 1_001_000;
     scene.publish_many(1, "b");
     scene.did();
@@ -146,4 +147,23 @@ fn what_the_log_forgot_is_never_passed_over_in_silence() {
     assert_eq!(scene.did(), [Did::Close(2, Goodbye::Trouble)]);
     scene.ask(3, resume("ann", 1), None).unwrap();
     assert!(!scene.recorder.opening.take().unwrap().resumed);
+}
+
+#[test]
+fn cleaning_up_forgets_what_is_idle_and_nothing_that_a_session_still_needs() {
+    let mut scene = Scene::new();
+    scene.publish_many(1, "a");
+    scene.open(1, "ann", &[]);
+    scene.sent(1, 11);
+    scene.publish_many(1, "b");
+    scene.gone(1, 11);
+    scene.now.wall_ms += 1_000_000;
+    assert_eq!(scene.hub.clean_up(scene.now), id(11), "ann is there");
+    assert_eq!(scene.hub.history().metrics(), 1, "b she has not seen");
+    scene.ask(2, resume("ann", 1), None).unwrap();
+    let told = scene.recorder.opening.take().unwrap();
+    assert_eq!((told.resumed, told.replayed), (true, 1));
+    scene.hub.disconnect(|_| true, &mut scene.recorder);
+    scene.hub.clean_up(scene.now);
+    assert_eq!(scene.hub.history().metrics(), 0);
 }
