@@ -22,32 +22,24 @@ pub fn announce(
     demo: bool,
     now_ms: u64,
 ) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "listening on http://{address}")?;
+    let mut text = format!("listening on http://{address}\n");
     if settings.dev {
-        let token = token(settings, now_ms)?;
-        if let Some(token) = token {
-            let what = if demo {
-                "a small simulated school platform, live"
-            } else {
-                "your metrics, live"
-            };
-            writeln!(out)?;
-            writeln!(out, "Open this link to see {what}:")?;
-            writeln!(out, "  http://{address}/#token={token}")?;
-            writeln!(out)?;
-            writeln!(
-                out,
-                "The token in it, for your own requests (good for 12 hours):"
-            )?;
-            writeln!(out, "  {token}")?;
+        let what = if demo {
+            "a small simulated school platform, live"
+        } else {
+            "your metrics, live"
+        };
+        if let Some(token) = token(settings, now_ms)? {
+            text += &format!(
+                "\nOpen this link to see {what}:\n  http://{address}/#token={token}\n\n\
+                 The token in it, for your own requests (good for 12 hours):\n  {token}\n"
+            );
         }
-        writeln!(out)?;
-        writeln!(
-            out,
-            "Development mode: for this machine only. Ctrl-C stops it."
-        )?;
+        text += "\nDevelopment mode: for this machine only. Ctrl-C stops it.\n";
     }
+    // In one piece: whoever waits for the first line finds the link too.
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
     out.flush()?;
     Ok(())
 }

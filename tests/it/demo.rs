@@ -5,7 +5,6 @@ use std::path::Path;
 
 use reqwest::{Method, Url};
 use rustix::process::Signal;
-use serde_json::Value;
 
 use crate::support::http::respond;
 use crate::support::hub::Hub;
@@ -35,6 +34,11 @@ fn printed(hub: &Hub) -> (Url, String) {
     (link, line("eyJ").expect("a token").to_owned())
 }
 
+/// How many things are in it.
+fn left_in(folder: &Path) -> usize {
+    std::fs::read_dir(folder).expect("a folder").count()
+}
+
 /// Every relative reference in a page, style sheet or script.
 fn references(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -53,16 +57,9 @@ fn references(text: &str) -> BTreeSet<String> {
     found
 }
 
-#[tokio::test]
-async fn the_page_behind_the_link_is_complete_and_asks_nobody_else() {
-    let folder = tempfile::tempdir().expect("a directory");
-    let hub = demo(folder.path()).await;
-    let (link, jwt) = printed(&hub);
-    assert!(
-        link.fragment().is_some_and(|it| it.contains(&jwt)),
-        "{link}"
-    );
-    let (mut seen, mut wanted) = (BTreeSet::new(), VecDeque::from([link.path().to_owned()]));
+/// The page, with all that it refers to.
+async fn is_complete_and_asks_nobody_else(hub: &Hub, page: &str) {
+    let (mut seen, mut wanted) = (BTreeSet::new(), VecDeque::from([page.to_owned()]));
     while let Some(path) = wanted.pop_front() {
         if !seen.insert(path.clone()) {
             continue;
@@ -89,15 +86,11 @@ async fn the_page_behind_the_link_is_complete_and_asks_nobody_else() {
             "{kind} in {seen:?}"
         );
     }
-    hub.stop().await;
 }
 
-#[tokio::test]
-async fn the_platform_lives() {
-    let folder = tempfile::tempdir().expect("a directory");
-    let hub = demo(folder.path()).await;
-    let (_, jwt) = printed(&hub);
-    let mut stream = hub.sse("/stream", &jwt).await;
+/// Every metric comes, and then comes with another value.
+async fn lives(hub: &Hub, jwt: &str) {
+    let mut stream = hub.sse("/stream", jwt).await;
     let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut still: BTreeSet<&str> = METRICS.into();
     for _ in 0..MESSAGES_MAX {
@@ -123,12 +116,19 @@ async fn the_platform_lives() {
         still.is_empty(),
         "these stand still: {still:?} of {values:#?}"
     );
-    let health = hub.api(&jwt).get("/api/health").await.data().clone();
-    assert_eq!(health["status"], "healthy");
-    let sources = health["checks"]["sources"].as_array().expect("a list");
-    let names: Vec<_> = sources.iter().map(|it| it["metric"].clone()).collect();
-    assert_eq!(names, METRICS.map(Value::from));
+}
+
+#[tokio::test]
+async fn the_link_leads_to_a_page_and_the_token_to_a_platform_that_lives() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let hub = demo(folder.path()).await;
+    let (link, jwt) = printed(&hub);
+    let fragment = link.fragment().unwrap_or_default();
+    assert!(fragment.contains(&jwt), "{link}");
+    is_complete_and_asks_nobody_else(&hub, link.path()).await;
+    lives(&hub, &jwt).await;
     hub.stop().await;
+    assert_eq!(left_in(folder.path()), 0);
 }
 
 #[tokio::test]
@@ -136,11 +136,11 @@ async fn it_leaves_nothing_behind_however_it_is_told_to_end() {
     for signals in [&[Signal::INT][..], &[Signal::TERM, Signal::TERM]] {
         let folder = tempfile::tempdir().expect("a directory");
         let mut hub = demo(folder.path()).await;
-        let there = || std::fs::read_dir(folder.path()).expect("a folder").count();
-        assert_eq!(there(), 1, "its database is a temporary one");
+        let there = left_in(folder.path());
+        assert_eq!(there, 1, "its database is a temporary one");
         signals.iter().for_each(|signal| hub.signal(*signal));
         hub.ended().await;
-        assert_eq!(there(), 0, "{signals:?}");
+        assert_eq!(left_in(folder.path()), 0, "{signals:?}");
     }
 }
 
@@ -159,8 +159,5 @@ async fn a_demo_that_cannot_start_leaves_nothing_behind_either() {
         said.failure(1).contains(&taken.address.to_string()),
         "{said:?}"
     );
-    assert_eq!(
-        std::fs::read_dir(folder.path()).expect("a folder").count(),
-        0
-    );
+    assert_eq!(left_in(folder.path()), 0);
 }

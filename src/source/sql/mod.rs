@@ -6,6 +6,7 @@
 
 mod mysql;
 mod postgres;
+mod reading;
 mod rows;
 mod sqlite;
 
@@ -21,6 +22,7 @@ use sqlx::{Database, MySqlPool, PgPool, SqlitePool};
 
 use super::{Source, SourceError};
 use crate::config;
+use reading::Reading;
 
 /// Connections to one database, over all its sources.
 const CONNECTIONS_MAX: usize = 8;
@@ -47,11 +49,11 @@ pub(super) struct Sql {
 
 impl Source for Sql {
     fn read(&self) -> BoxFuture<'_, Result<Value, SourceError>> {
-        match &self.pool {
+        Box::pin(Reading::new(match &self.pool {
             Pool::Postgres(pool) => Box::pin(postgres::read(pool, &self.query)),
             Pool::MySql(pool) => Box::pin(mysql::read(pool, &self.query)),
             Pool::Sqlite(pool) => Box::pin(sqlite::read(pool, &self.query)),
-        }
+        }))
     }
 }
 

@@ -68,6 +68,9 @@ mod tests {
     use crate::source::sql::Pool;
     use crate::source::sql::Sql;
 
+    const ENDLESS: &str =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+
     struct Database {
         folder: tempfile::TempDir,
         /// Stays open: a writer beside the reader, as in life.
@@ -92,7 +95,7 @@ mod tests {
             Self { folder, writer }
         }
 
-        async fn ask(&self, query: &str) -> Result<Value, SourceError> {
+        fn source(&self, query: &str) -> Sql {
             let url = format!("sqlite:{}", self.folder.path().join("school.db").display());
             let pool = sqlx::SqlitePool::connect_lazy_with(options(&url).unwrap());
             let query = Query {
@@ -101,7 +104,11 @@ mod tests {
                 timeout: Duration::from_millis(200),
             };
             let pool = Pool::Sqlite(pool);
-            Sql { pool, query }.read().await
+            Sql { pool, query }
+        }
+
+        async fn ask(&self, query: &str) -> Result<Value, SourceError> {
+            self.source(query).read().await
         }
 
         async fn fails(&self, query: &str, expected: &str) {
@@ -177,8 +184,22 @@ mod tests {
     #[actix::test]
     async fn a_statement_without_end_is_interrupted() {
         let database = Database::new().await;
-        let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
-        database.fails(endless, "interrupted").await;
+        database.fails(ENDLESS, "interrupted").await;
+    }
+
+    #[test]
+    fn a_read_may_be_given_up_where_there_is_no_runtime_any_more() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().unwrap();
+        let within = runtime.enter();
+        let database = runtime.block_on(Database::new());
+        let sql = database.source(ENDLESS);
+        let mut read = sql.read();
+        drop(within);
+        let waited = runtime
+            .block_on(async { tokio::time::timeout(Duration::from_millis(50), &mut read).await });
+        assert!(waited.is_err(), "it is under way");
+        drop(read);
     }
 
     #[actix::test]

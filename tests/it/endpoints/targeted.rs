@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{opened, opened_with_notice};
 use crate::support::either::Transport;
+use crate::support::eventually;
 use crate::support::http::Api;
 use crate::support::hub::Hub;
 use crate::support::token;
@@ -107,13 +108,21 @@ async fn only_that_users_sessions_get_it_replayed() {
         for (user, expected) in [("ada", vec!["mine", "ours"]), ("bob", vec!["ours"])] {
             let (client, notice) = opened_with_notice(&hub, transport, "", user).await;
             client.reset();
+            let token = token::admin(user);
+            let admin = hub.api(&token);
+            // What is published before the hub has noticed counts as sent.
+            eventually("the connection to have ended", async || {
+                let live = admin
+                    .get(&format!("/connections?state=live&user={user}"))
+                    .await;
+                (live.data()["total"] == 0).then_some(())
+            })
+            .await;
             publish_to(&api, "ada", "mine", json!(1)).await;
             api.publish("ours", json!(1)).await;
             let reconnect_token = notice["reconnectToken"].as_str().unwrap();
-            let token = token::admin(user);
             let mut again = hub.resume(transport, reconnect_token, &token).await;
             assert_eq!(again.opened().await["data"]["droppedMessagesCount"], 0);
-            let admin = hub.api(&token);
             assert_eq!(again.metrics_until_now(&admin).await, expected, "{user}");
         }
     }

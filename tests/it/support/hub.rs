@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::{A, eventually, in_time, token};
+use super::{A, START_PATIENCE, eventually, found, token, within};
 
 /// What `serve` prints on standard output once it takes requests.
 const ANNOUNCEMENT: &str = "listening on http://";
@@ -62,7 +62,7 @@ impl Start {
         Hub::spawn(self, tempfile::tempdir().expect("a directory")).await
     }
 
-    /// The hub while it is starting: nobody knows yet where it will listen.
+    /// The hub while it is starting: nobody knows yet where it will listen, see [`Hub::listens`].
     pub fn launch(self) -> Hub {
         Hub::launch(self, tempfile::tempdir().expect("a directory"))
     }
@@ -71,7 +71,8 @@ impl Start {
     pub async fn run(self) -> Output {
         let directory = tempfile::tempdir().expect("a directory");
         let mut command = self.command(directory.path());
-        in_time(
+        within(
+            START_PATIENCE,
             "the program to end by itself",
             command.stdin(Stdio::null()).output(),
         )
@@ -141,7 +142,7 @@ impl Hub {
             .unwrap_or_default()
             .len();
         let mut hub = Self::launch(start, directory);
-        hub.address = hub.announced(already).await;
+        hub.listens(already).await;
         hub
     }
 
@@ -170,11 +171,11 @@ impl Hub {
         }
     }
 
-    /// The address it says that it listens on, after the first `already` bytes of its output.
-    async fn announced(&mut self, already: usize) -> SocketAddr {
+    /// Waits until it says that it listens, after the first `already` bytes of its output.
+    pub async fn listens(&mut self, already: usize) {
         let stdout = self.path("stdout");
         let child = &mut self.child;
-        eventually("the hub to listen", || {
+        let address = found(|| {
             let ended = child.try_wait().expect("a child");
             let text = fs::read_to_string(&stdout).unwrap_or_default();
             let address = announced(&text[already..]);
@@ -183,8 +184,8 @@ impl Hub {
                 "the hub did not start: {ended:?}"
             );
             std::future::ready(address)
-        })
-        .await
+        });
+        self.address = within(START_PATIENCE, "the hub to listen", address).await;
     }
 
     pub fn port(&self) -> u16 {
@@ -232,6 +233,15 @@ impl Hub {
 
     pub fn process_id(&self) -> u32 {
         self.child.id().expect("a hub that runs")
+    }
+
+    /// Whether it has a handler of its own for `signal`, as proc(5) tells.
+    pub fn handles(&self, signal: Signal) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process_id()));
+        let status = status.expect("a hub that runs");
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        caught.expect("a mask") & (1 << (signal.as_raw() - 1)) != 0
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -37,26 +37,37 @@ pub const A: &str = "/api/admin/analytics";
 /// tests are busy; nothing waits it out but a failure.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The same for a program to start, which may have more to do than answer: the demo writes three
+/// days of a platform's past first.
+pub const START_PATIENCE: Duration = Duration::from_secs(60);
+
 /// What `future` gives, or a panic that names `what` was waited for in vain.
 pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
+    within(PATIENCE, what, future).await
+}
+
+/// As [`in_time`], for what takes longer than anything else.
+pub async fn within<T>(limit: Duration, what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(limit, future).await {
         Ok(value) => value,
-        Err(_) => panic!("waited {PATIENCE:?} in vain for {what}"),
+        Err(_) => panic!("waited {limit:?} in vain for {what}"),
     }
 }
 
 /// Waits until `check` gives something, for conditions that nothing announces.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(
     what: &str,
-    mut check: impl FnMut() -> F,
+    check: impl FnMut() -> F,
 ) -> T {
-    in_time(what, async {
-        loop {
-            if let Some(value) = check().await {
-                return value;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+    in_time(what, found(check)).await
+}
+
+/// What `check` gives once it gives something.
+pub async fn found<T, F: Future<Output = Option<T>>>(mut check: impl FnMut() -> F) -> T {
+    loop {
+        if let Some(value) = check().await {
+            return value;
         }
-    })
-    .await
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
