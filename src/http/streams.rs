@@ -130,8 +130,7 @@ struct Asked {
 impl Asked {
     fn of(query: Query, request: &HttpRequest) -> Result<Self, Problem> {
         let names = query.values("metrics").flat_map(|list| list.split(','));
-        let names = names.map(str::trim).filter(|name| !name.is_empty());
-        let names: Vec<&str> = names.collect();
+        let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
         if names.len() > PATTERNS_MAX {
             let text = format!("A stream takes at most {PATTERNS_MAX} metrics");
             return Err(Problem::invalid(text));
@@ -193,7 +192,7 @@ impl Asking<'_> {
         let socket = self.socket()?;
         let asked = asked?;
         let token = reconnect_token.map(parse_reconnect_token);
-        let mut last_event_id = asked.last_event_id;
+        let last_event_id = asked.last_event_id;
         let resumes = token.is_some() || last_event_id.is_some();
         let (who, opening) = match caller {
             StreamCaller::Token(caller) => {
@@ -205,12 +204,11 @@ impl Asking<'_> {
                 (Some(caller), opening)
             }
             // It admits nothing but going on where its session was.
+            StreamCaller::SpentTicket(_) if !resumes => {
+                return Err(self.refuse(Error::Refused(Refusal::UnknownTicket), None, resumes));
+            }
             StreamCaller::SpentTicket(hash) => {
                 let ticket = hash.into();
-                if !resumes {
-                    // An EventSource that names no id has none: not even the snapshot arrived.
-                    last_event_id = Some(MessageId::ZERO);
-                }
                 let opening = match token {
                     Some(token) => token.map(|token| (ticket, Some(token))),
                     None => Some((ticket, None)),

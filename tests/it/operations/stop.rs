@@ -97,9 +97,8 @@ async fn a_request_under_way_is_answered() {
         }
         let answer = ticket.head().await.expect("an answer");
         assert_eq!(answer.status, 200);
-        // A message that nobody can get any more is better sent again, to the next hub.
         let answer = publish.head().await.expect("an answer");
-        assert!([202, 503].contains(&answer.status), "{answer:?}");
+        assert_eq!(answer.status, 202, "it was begun in time");
         for client in [&mut ticket, &mut publish] {
             let body = String::from_utf8(client.read_to_end().await).expect("a text");
             assert!(body.ends_with('}'), "a whole answer: {body:?}");

@@ -2,9 +2,11 @@
 
 use serde_json::json;
 
+use crate::support::A;
 use crate::support::either::Transport;
 use crate::support::hub::Hub;
 use crate::support::message::text;
+use crate::support::raw::RawClient;
 use crate::support::sse::SseClient;
 use crate::support::token;
 
@@ -57,6 +59,25 @@ async fn an_event_stream_has_the_headers_that_clients_and_proxies_look_for() {
     tokens.sort_unstable();
     tokens.dedup();
     assert_eq!(tokens.len(), 3, "each session has its own");
+}
+
+#[tokio::test]
+async fn a_client_of_http_1_0_gets_events_without_chunks_up_to_the_end_of_the_connection() {
+    let hub = Hub::start().await;
+    let ada = token::admin("ada");
+    let mut client = RawClient::connect(hub.address).await;
+    let request = format!("GET {A}/stream HTTP/1.0\r\nAuthorization: Bearer {ada}\r\n\r\n");
+    client.send(request).await;
+    let head = client.head().await.expect("an answer");
+    assert_eq!(head.status, 200);
+    assert_eq!(head.header("transfer-encoding"), None, "{head:?}");
+    hub.stop().await;
+    let body = String::from_utf8(client.read_to_end().await).expect("a text");
+    assert!(body.starts_with("retry: "), "{body}");
+    assert!(
+        body.contains("server_shutdown") && body.ends_with("\n\n"),
+        "{body}"
+    );
 }
 
 #[tokio::test]
