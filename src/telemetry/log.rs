@@ -51,7 +51,7 @@ pub fn init(settings: &config::Log) -> Result<(), BadFilter> {
 /// With `RUST_BACKTRACE` set, the backtrace is in the line.
 ///
 /// Where actix-http takes a request's head apart it panics over a header's name of more than 64 KiB.
-/// That ends the one connection, as it should; it is [`NOISE`] too.
+/// That ends the one connection, as it should; it is no more an operator's business than a broken request.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         if panic.location().is_some_and(|at| is_noise(at.file())) {
