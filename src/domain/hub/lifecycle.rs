@@ -195,11 +195,7 @@ impl HubState {
     pub fn clean_up(&mut self, now: Now) -> MessageId {
         let idle = self.limits.metric_idle_timeout.as_millis() as u64;
         let by_time = MessageId::new(now.wall_ms.saturating_sub(idle), 0).unwrap_or_default();
-        let position = |session: &Session| {
-            let of_backlog = session.backlog_position();
-            of_backlog.unwrap_or_else(|| session.position())
-        };
-        let oldest = self.sessions.values().map(position).min();
+        let oldest = self.sessions.values().map(Session::position).min();
         let before = oldest.map_or(by_time, |oldest| oldest.min(by_time));
         self.history.forget_idle(before);
         before
