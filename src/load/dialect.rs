@@ -6,9 +6,6 @@ use super::endpoint::Endpoint;
 use super::payload::Payload;
 use super::plan::{Dialect, Plan, Transport};
 
-/// Name of the metric that is published.
-pub const METRIC: &str = "bench";
-
 /// Any key would do: the handshake's answer is not checked, since it protects caches and not us.
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: c3RhdHNodWIgYmVuY2ggIQ==\r\n";
@@ -49,7 +46,7 @@ fn resuming(plan: &Plan, resume: Resume<'_>) -> String {
 /// The request that publishes, its stamp still to be put in, and where in it that stands.
 pub fn publication(plan: &Plan, to: &Endpoint, payload: &Payload, nth: usize) -> (Vec<u8>, usize) {
     let (before, after) = match plan.dialect {
-        Dialect::Statshub => (format!(r#"{{"metric":"{METRIC}","data":"#), "}"),
+        Dialect::Statshub => (format!(r#"{{"metric":"{}","data":"#, plan.metric), "}"),
         Dialect::Plain | Dialect::SocketIo => Default::default(),
     };
     let payload_bytes = payload.unstamped();
@@ -119,6 +116,7 @@ mod tests {
             duration: Duration::ZERO,
             warm_up: Duration::ZERO,
             bytes: 100,
+            metric: "bench".into(),
             stream: at("/stream?metrics=bench"),
             resume: Some(at("/reconnect")),
             publish: None,
@@ -166,7 +164,7 @@ mod tests {
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(head.ends_with(&format!("Content-Length: {}", body.len())));
             let json: serde_json::Value = serde_json::from_str(body).unwrap();
-            assert_eq!(json["metric"] == METRIC, dialect == Dialect::Statshub);
+            assert_eq!(json["metric"] == "bench", dialect == Dialect::Statshub);
             assert!(text[..stamp_at].ends_with("~bench:00000001:"));
         }
     }

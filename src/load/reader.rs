@@ -312,3 +312,14 @@ pub fn is_too_early(error: &io::Error) -> bool {
         io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tens_of_thousands_take_little_memory() {
+        let bytes = size_of::<Reader>();
+        assert!(bytes <= 200, "{bytes}");
+    }
+}
