@@ -15,10 +15,12 @@ use crate::domain::outbox::Limits;
 use crate::http::state::State;
 use crate::http::{limit, middleware, routes};
 use crate::hub::Worker;
-use crate::transport::socket;
+use crate::transport::socket::{self, OpenSockets};
 
 /// Connections that may wait to be accepted: after a restart everybody comes at once.
 const BACKLOG: u32 = 4096;
+/// Answers gather so far before they are written: less than any socket takes that is free.
+const WRITE_BUFFER_BYTES: usize = 4096;
 /// Seconds that requests under way may take once the streams have gone.
 const SHUTDOWN_SECONDS: u64 = 2;
 
@@ -37,6 +39,7 @@ pub fn start(
     };
     let workers = workers(settings);
     let outgoing = settings.outgoing.clone();
+    let (open, sockets_max) = (OpenSockets::default(), settings.http.sockets_max);
     let websocket_path = settings.websocket.path.clone();
     let server = HttpServer::new(move || {
         // Called once on each worker thread.
@@ -52,6 +55,8 @@ pub fn start(
     .workers(workers)
     .backlog(BACKLOG)
     .max_connections(settings.http.sockets_max.div_ceil(workers))
+    // A stream is taken over when at most so much is waiting to be written before it.
+    .h1_write_buffer_size(WRITE_BUFFER_BYTES)
     .keep_alive(settings.http.keep_alive)
     .client_request_timeout(settings.http.header_timeout)
     // Nagle's algorithm would hold small messages back.
@@ -65,7 +70,9 @@ pub fn start(
         let Some(stream) = connection.downcast_ref::<TcpStream>() else {
             return;
         };
-        match socket::adopt(stream, &outgoing) {
+        match socket::adopt(stream, &outgoing, &open) {
+            // actix counts only what it drives itself.
+            Ok(handle) if open.count() > sockets_max => handle.hang_up(),
             Ok(handle) => {
                 extensions.insert(handle);
             }

@@ -181,6 +181,11 @@ impl Outbox {
         Some(piece)
     }
 
+    /// What waits, the next piece first.
+    pub fn waiting(&self) -> impl Iterator<Item = &Outgoing> + Clone {
+        self.queue.iter()
+    }
+
     /// Whether it has run empty while lagging, so that the hub should be asked for the backlog.
     /// True once per lag.
     pub fn wants_backlog(&mut self) -> bool {

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::clock::Clock;
 use super::connection::{Connection, Line};
+use super::due::{self, Due};
 use super::fanout::Fanout;
 use super::handle::{Error, HubHandle};
 use super::messages::{Admitted, Disconnected, Drained, Lagging};
@@ -39,6 +40,7 @@ pub(super) struct WorkerState {
     pub fanout: RefCell<fanout::Fanout<Rc<Connection>>>,
     /// Connections whose opening has not come yet.
     pub opening: RefCell<HashMap<ConnectionKey, Rc<Connection>>>,
+    pub due: Due,
 }
 
 impl WorkerState {
@@ -94,7 +96,9 @@ impl Worker {
             audit,
             fanout: RefCell::default(),
             opening: RefCell::default(),
+            due: Due::default(),
         });
+        actix_rt::spawn(due::write(state.clone()));
         let fanout = Fanout::new(state.clone()).start();
         hub.worker_started(number, fanout, meter);
         Self {
@@ -122,7 +126,7 @@ impl Worker {
         };
         let transport = wanted.transport;
         let state = self.state.clone();
-        let connection = Rc::new(Connection::new(key, transport, self.limits, line, state));
+        let connection = Connection::new(key, transport, self.limits, line, state);
         let mut registration = Registration::new(connection.clone(), self.state.clone());
         let admitted = self.admitted(key, &connection, &wanted).await?;
         registration.admitted = Some((admitted.clone(), wanted));

@@ -12,7 +12,9 @@
 mod assembly;
 mod body;
 pub mod commands;
+mod detached;
 mod frame_guard;
+mod incoming;
 mod pace;
 pub mod socket;
 pub mod sse;

@@ -4,13 +4,19 @@
 //! message to the connection of a client that has stopped reading never arrives. Shutting its
 //! socket down does.
 
-use std::io;
+use std::cell::{OnceCell, RefCell};
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
+use bytes::Bytes;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{SockRef, Socket, TcpKeepalive};
 
 use crate::config::Outgoing;
@@ -21,22 +27,56 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// Unanswered probes before the connection is given up. On Linux the user time-out, where it is
 /// set, decides in their place.
 const KEEPALIVE_PROBES: u32 = 3;
+/// What is read at once: what clients send is small.
+const READ_BYTES_MAX: usize = 4096;
 
-/// A second hold on a connection's socket; clones share it.
+/// A second hold on a connection's socket; clones share it. Of one worker thread.
 ///
 /// It is a duplicated descriptor, so that the socket stays open until the last clone is dropped,
 /// also when actix has let go of its own: drop it soon after the connection has ended.
 #[derive(Debug, Clone)]
-pub struct Handle(Arc<Socket>);
+pub struct Handle(Rc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    /// Until it is taken over.
+    spare: RefCell<Option<Socket>>,
+    /// From then on.
+    own: OnceCell<TcpStream>,
+    open: OpenSockets,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.open.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How many sockets are open, whoever drives them. Clones are the same count.
+#[derive(Debug, Clone, Default)]
+pub struct OpenSockets(Arc<AtomicUsize>);
+
+impl OpenSockets {
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// Sets the options that every connection has and takes a handle. For `HttpServer::on_connect`.
 ///
 /// # Errors
 /// The kernel knows an option not, or there are no descriptors left.
-pub fn adopt(stream: &TcpStream, settings: &Outgoing) -> io::Result<Handle> {
+pub fn adopt(stream: &TcpStream, settings: &Outgoing, open: &OpenSockets) -> io::Result<Handle> {
     let socket = SockRef::from(stream);
     set_options(&socket, settings)?;
-    Ok(Handle(Arc::new(socket.try_clone()?)))
+    let spare = RefCell::new(Some(socket.try_clone()?));
+    let open = open.clone();
+    open.0.fetch_add(1, Ordering::Relaxed);
+    Ok(Handle(Rc::new(Held {
+        spare,
+        own: OnceCell::new(),
+        open,
+    })))
 }
 
 fn set_options(socket: &Socket, settings: &Outgoing) -> io::Result<()> {
@@ -82,17 +122,78 @@ impl Handle {
     /// end is hidden behind that.
     pub fn peer_is_gone(&self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
-        match self.0.peek(&mut byte) {
-            Ok(count) => count == 0,
-            Err(error) => !matches!(
+        match self.with(|socket| socket.peek(&mut byte)) {
+            Some(Ok(count)) => count == 0,
+            Some(Err(error)) => !matches!(
                 error.kind(),
                 io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
             ),
+            None => true,
+        }
+    }
+
+    /// Whether it takes bytes at the moment: as many as a small answer has.
+    pub fn is_free(&self) -> bool {
+        let is_free = |socket: &Socket| {
+            let mut polled = [PollFd::new(socket, PollFlags::OUT)];
+            let ready = poll(&mut polled, Some(&Timespec::default()));
+            ready.is_ok_and(|ready| ready > 0) && polled[0].revents().contains(PollFlags::OUT)
+        };
+        self.with(is_free).unwrap_or(false)
+    }
+
+    /// Makes it a socket of its own, which can be waited for. Nobody else may read from it or write
+    /// to it any more.
+    ///
+    /// # Errors
+    /// It cannot be waited for, or was taken over before; it is closed then.
+    pub fn take_over(&self) -> io::Result<()> {
+        let spare = self.0.spare.take().ok_or(io::ErrorKind::NotConnected)?;
+        let own = TcpStream::from_std(spare.into())?;
+        self.0
+            .own
+            .set(own)
+            .map_err(|_| io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// One that was taken over: ready when it may take something. Wakes the task that asked last.
+    pub fn poll_free(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.own()?.poll_write_ready(cx)
+    }
+
+    /// One that was taken over: what has come from the peer, `None` at its end.
+    pub fn poll_read(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        let own = self.own()?;
+        let mut buffer = [0; READ_BYTES_MAX];
+        loop {
+            ready!(own.poll_read_ready(cx))?;
+            match own.try_read(&mut buffer) {
+                Ok(0) => return Poll::Ready(Ok(None)),
+                Ok(count) => {
+                    return Poll::Ready(Ok(Some(Bytes::copy_from_slice(&buffer[..count]))));
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
+                    _ => return Poll::Ready(Err(error)),
+                },
+            }
+        }
+    }
+
+    fn own(&self) -> io::Result<&TcpStream> {
+        let own = self.0.own.get();
+        own.ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    fn with<R>(&self, act: impl FnOnce(&Socket) -> R) -> Option<R> {
+        match self.0.own.get() {
+            Some(own) => Some(act(&SockRef::from(own))),
+            None => self.0.spare.borrow().as_ref().map(act),
         }
     }
 
     fn shut_down(&self, how: Shutdown) {
-        if let Err(error) = self.0.shutdown(how) {
+        if let Some(Err(error)) = self.with(|socket| socket.shutdown(how)) {
             // As a rule: the peer was faster.
             log::trace!("socket already down: {error}");
         }
@@ -102,6 +203,14 @@ impl Handle {
 impl Line for Handle {
     fn hang_up(&self) {
         Self::hang_up(self);
+    }
+
+    fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match pieces {
+            // `send` costs the kernel less than `sendmsg`.
+            [piece] => self.own()?.try_write(piece),
+            pieces => self.own()?.try_write_vectored(pieces),
+        }
     }
 }
 
@@ -116,6 +225,7 @@ mod tests {
 
     fn settings() -> Outgoing {
         Outgoing {
+            driver: crate::config::Driver::Auto,
             queue_messages_max: 1,
             queue_bytes_max: 1,
             stall_timeout: Duration::from_secs(60),
@@ -161,7 +271,7 @@ mod tests {
     #[actix::test]
     async fn every_option_is_set() {
         let (stream, _client) = connect().await;
-        adopt(&stream, &settings()).unwrap();
+        adopt(&stream, &settings(), &OpenSockets::default()).unwrap();
         let socket = SockRef::from(&stream);
         assert!(socket.tcp_nodelay().unwrap());
         assert!(socket.keepalive().unwrap());
@@ -185,7 +295,7 @@ mod tests {
     #[actix::test]
     async fn a_client_that_reads_nothing_is_noticed_after_tens_of_kilobytes() {
         let (stream, _client) = connect().await;
-        adopt(&stream, &settings()).unwrap();
+        adopt(&stream, &settings(), &OpenSockets::default()).unwrap();
         let taken = write_until_jammed(&stream).await;
         assert!(taken < 200 * 1024, "the kernel took {taken} bytes");
     }
@@ -193,7 +303,7 @@ mod tests {
     #[actix::test]
     async fn hanging_up_wakes_a_writer_that_is_jammed() {
         let (stream, _client) = connect().await;
-        let handle = adopt(&stream, &settings()).unwrap();
+        let handle = adopt(&stream, &settings(), &OpenSockets::default()).unwrap();
         write_until_jammed(&stream).await;
         let writer = spawn(async move {
             loop {
@@ -215,7 +325,7 @@ mod tests {
     #[actix::test]
     async fn a_peer_is_there_until_it_ends_or_breaks() {
         let (stream, mut client) = connect().await;
-        let handle = adopt(&stream, &settings()).unwrap();
+        let handle = adopt(&stream, &settings(), &OpenSockets::default()).unwrap();
         assert!(!handle.peer_is_gone(), "quiet is not gone");
         client.write_all(b"hello").unwrap();
         stream.readable().await.unwrap();
@@ -225,7 +335,7 @@ mod tests {
         assert!(eventually(|| handle.peer_is_gone()).await);
 
         let (stream, client) = connect().await;
-        let handle = adopt(&stream, &settings()).unwrap();
+        let handle = adopt(&stream, &settings(), &OpenSockets::default()).unwrap();
         SockRef::from(&client)
             .set_linger(Some(Duration::ZERO))
             .unwrap();
@@ -236,7 +346,7 @@ mod tests {
     #[actix::test]
     async fn finishing_the_writing_delivers_what_was_written() {
         let (stream, mut client) = connect().await;
-        let handle = adopt(&stream, &settings()).unwrap();
+        let handle = adopt(&stream, &settings(), &OpenSockets::default()).unwrap();
         stream.writable().await.unwrap();
         assert_eq!(stream.try_write(b"goodbye").unwrap(), 7);
         handle.finish_writing();
