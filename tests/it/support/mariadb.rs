@@ -1,5 +1,6 @@
 //! A private MariaDB for one test: fresh, on a Unix socket in a temporary folder, gone afterwards.
 
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -44,10 +45,10 @@ impl MariaDb {
         format!("mysql://root@localhost/mysql?socket={}", socket.display())
     }
 
-    /// The socket is there only once the server takes connections.
+    /// The socket is there a moment before the server takes connections.
     fn wait_until_ready(&mut self) {
         let began = Instant::now();
-        while !self.folder.path().join("socket").exists() {
+        while UnixStream::connect(self.folder.path().join("socket")).is_err() {
             let ended = self.server.try_wait().unwrap();
             assert!(ended.is_none(), "MariaDB ended: {ended:?}");
             assert!(began.elapsed() < START_TIMEOUT, "MariaDB did not start");
