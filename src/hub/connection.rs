@@ -164,14 +164,18 @@ impl Connection {
         };
         let mut outbox = self.outbox.borrow_mut();
         while !outbox.is_empty() {
+            let sent_before = outbox.announce(gathered.pieces(outbox.waiting()));
             let written = gathered.write(outbox.waiting(), |slices| self.line.write(slices));
-            let complete = match written {
-                Ok(pieces) => pieces,
+            let complete = *written.as_ref().unwrap_or(&0);
+            if complete == 0 {
+                outbox.withdraw(sent_before);
+            }
+            match written {
+                Ok(_) => self.wrote(&outbox, now),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
-            };
-            self.wrote(&outbox, now);
+            }
             for piece in std::iter::from_fn(|| outbox.take()).take(complete) {
                 self.account(&piece, now);
             }

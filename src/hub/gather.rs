@@ -38,6 +38,14 @@ impl Gathered {
         }
     }
 
+    /// How many pieces, from the front of the queue, are in the next write.
+    pub fn pieces<'a>(&mut self, waiting: impl Iterator<Item = &'a Outgoing>) -> usize {
+        if self.pieces == 0 {
+            self.pieces = waiting.take(PIECES_MAX).count();
+        }
+        self.pieces
+    }
+
     /// One more write of what waits. Returns how many pieces from the front of the queue are
     /// complete with it: the caller takes them out.
     ///
@@ -48,10 +56,8 @@ impl Gathered {
         waiting: impl Iterator<Item = &'a Outgoing> + Clone,
         write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        if self.pieces == 0 {
-            self.pieces = waiting.clone().take(PIECES_MAX).count();
-        }
-        let waiting = waiting.take(self.pieces);
+        let pieces = self.pieces(waiting.clone());
+        let waiting = waiting.take(pieces);
         let bytes: usize = waiting.clone().map(|piece| piece.bytes.len()).sum();
         let mut size_line = [0; SIZE_LINE_MAX];
         let (before, after) = match self.framing {
