@@ -26,6 +26,8 @@ const CLOCK_LATE: Duration = Duration::from_millis(500);
 /// How often connections are looked for that nobody uses: within the time for a head, between these.
 const LOOKS_EVERY_MIN: Duration = Duration::from_millis(100);
 const LOOKS_EVERY_MAX: Duration = Duration::from_secs(5);
+/// Answers gather so far before they are written: less than any socket takes that is free.
+const WRITE_BUFFER_BYTES: usize = 4096;
 
 /// Listens and serves; returns where.
 ///
@@ -44,6 +46,7 @@ pub fn start(
     let outgoing = settings.outgoing.clone();
     let sockets = Sockets::default();
     let adopted = sockets.clone();
+    let sockets_max = settings.http.sockets_max;
     let websocket_path = settings.websocket.path.clone();
     let server = HttpServer::new(move || {
         // Called once on each worker thread.
@@ -59,6 +62,8 @@ pub fn start(
     .workers(workers)
     .backlog(BACKLOG)
     .max_connections(settings.http.sockets_max.div_ceil(workers))
+    // A stream is taken over when at most so much is waiting to be written before it.
+    .h1_write_buffer_size(WRITE_BUFFER_BYTES)
     .keep_alive(settings.http.keep_alive + CLOCK_LATE)
     .client_request_timeout(settings.http.header_timeout + CLOCK_LATE)
     // Nagle's algorithm would hold small messages back.
@@ -74,6 +79,8 @@ pub fn start(
             return;
         };
         match adopted.adopt(stream, &outgoing) {
+            // actix counts only what it drives itself.
+            Ok(handle) if adopted.open() > sockets_max => handle.hang_up(),
             Ok(handle) => {
                 extensions.insert(handle);
             }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Audit, Auth, AuthKeys, History, Http, Limits, Log, Outgoing, Prometheus, RealTime, Sessions,
-    Settings, WebSocket,
+    Audit, Auth, AuthKeys, Driver, History, Http, Limits, Log, Outgoing, Prometheus, RealTime,
+    Sessions, Settings, WebSocket,
 };
 
 const KIB: usize = 1024;
@@ -109,6 +109,7 @@ fn history() -> History {
 
 fn outgoing() -> Outgoing {
     Outgoing {
+        driver: Driver::Auto,
         queue_messages_max: 1024,
         queue_bytes_max: MIB,
         stall_timeout: seconds(60),

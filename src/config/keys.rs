@@ -1,10 +1,10 @@
 //! Every setting outside the keys, metrics and sources: one line each, with its key, what is
 //! allowed, and where it goes. The order is that of `config.toml`.
 
-use super::kinds::{Flag, List, Maybe, Millis, Number, Visitor};
+use super::kinds::{Choice, Flag, List, Maybe, Millis, Number, Visitor};
 use super::secrets;
 use super::texts::{file, host, log_filter, network, origin, websocket_path, word};
-use super::{Auth, Http, Outgoing, RealTime, Sessions, Settings};
+use super::{Auth, Driver, Http, Outgoing, RealTime, Sessions, Settings};
 
 pub const SECOND: u64 = 1000;
 pub const MINUTE: u64 = 60 * SECOND;
@@ -214,7 +214,10 @@ fn history<V: Visitor>(history: &mut super::History, v: &mut V) -> Result<(), V:
     )
 }
 
+const DRIVERS: Choice<Driver> = Choice(&[("auto", Driver::Auto), ("body", Driver::Body)]);
+
 fn outgoing<V: Visitor>(outgoing: &mut Outgoing, v: &mut V) -> Result<(), V::Error> {
+    v.visit("outgoing.driver", DRIVERS, &mut outgoing.driver)?;
     v.visit(
         "outgoing.queue_messages_max",
         Number(1..=1_000_000),

@@ -154,9 +154,19 @@ pub struct History {
     pub counted_ids_max: usize,
 }
 
+/// How bytes get onto the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    /// The hub takes sockets over from the HTTP server where it can.
+    Auto,
+    /// Every stream is a response body.
+    Body,
+}
+
 /// `[outgoing]`: what one connection may hold up.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outgoing {
+    pub driver: Driver,
     /// Messages queued for one connection before it is lagging.
     pub queue_messages_max: usize,
     /// Bytes queued for one connection before it is lagging.

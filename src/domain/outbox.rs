@@ -76,6 +76,11 @@ impl Progress {
         MessageId::from_bits(self.sent_through.load(Ordering::Relaxed))
     }
 
+    fn set_sent_through(&self, position: MessageId) {
+        self.sent_through
+            .store(position.to_bits(), Ordering::Relaxed);
+    }
+
     /// Messages handed to the socket.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
@@ -199,10 +204,10 @@ impl Outbox {
     pub fn take(&mut self) -> Option<Outgoing> {
         let piece = self.queue.pop_front()?;
         self.queued_bytes -= piece.bytes.len();
-        if let Some(position) = piece.position {
-            self.progress
-                .sent_through
-                .store(position.to_bits(), Ordering::Relaxed);
+        if let Some(position) = piece.position
+            && position > self.progress.sent_through()
+        {
+            self.progress.set_sent_through(position);
         }
         self.progress
             .sent
@@ -211,6 +216,29 @@ impl Outbox {
             self.queue.shrink_to(SPARE_CAPACITY);
         }
         Some(piece)
+    }
+
+    /// The first `pieces` are about to be handed to the socket. That is told before it is done: a
+    /// client may have read them, gone and come back before it could be told afterwards. Returns
+    /// what to give [`Outbox::withdraw`] when it was not done.
+    pub fn announce(&self, pieces: usize) -> MessageId {
+        let before = self.progress.sent_through();
+        let handed = self.queue.iter().take(pieces);
+        let newest = handed.rev().find_map(|piece| piece.position);
+        if let Some(position) = newest.filter(|position| *position > before) {
+            self.progress.set_sent_through(position);
+        }
+        before
+    }
+
+    /// Not all of what was announced has been handed over.
+    pub fn withdraw(&self, sent_through: MessageId) {
+        self.progress.set_sent_through(sent_through);
+    }
+
+    /// What waits, the next piece first.
+    pub fn waiting(&self) -> impl Iterator<Item = &Outgoing> + Clone {
+        self.queue.iter()
     }
 
     /// Whether it has run empty while lagging, so that the hub should be asked for the backlog.

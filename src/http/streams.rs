@@ -13,6 +13,7 @@ use super::client;
 use super::reply::{Code, Problem, RECONNECT_TOKEN_IS_REQUIRED};
 use super::state::State;
 use crate::auth;
+use crate::config::Driver;
 use crate::domain::hub::{Opening, Refusal};
 use crate::domain::message::{MessageId, Transport};
 use crate::domain::pattern::{PATTERNS_MAX, Pattern};
@@ -38,8 +39,9 @@ pub async fn stream(
         worker: &worker,
         transport: Transport::Sse,
     };
-    let (stream, _) = asking.open(caller, asked, None).await?;
-    Ok(sse::respond(stream, request.version()))
+    let (stream, socket) = asking.open(caller, asked, None).await?;
+    let detach = detaches(&state).then_some(socket);
+    Ok(sse::respond(stream, request.version(), detach))
 }
 
 pub async fn reconnect(
@@ -59,8 +61,9 @@ pub async fn reconnect(
         worker: &worker,
         transport: Transport::Sse,
     };
-    let (stream, _) = asking.open(caller, asked, Some(&token)).await?;
-    Ok(sse::respond(stream, request.version()))
+    let (stream, socket) = asking.open(caller, asked, Some(&token)).await?;
+    let detach = detaches(&state).then_some(socket);
+    Ok(sse::respond(stream, request.version(), detach))
 }
 
 pub async fn websocket(
@@ -98,9 +101,15 @@ pub async fn websocket(
         remote: client::remote(&request).to_string().into(),
         request_id: client::request_id(&request),
     };
+    let detach = detaches(&state);
     Ok(ws::respond(
-        handshake, payload, stream, socket, services, &settings,
+        handshake, payload, stream, socket, services, &settings, detach,
     ))
+}
+
+/// Whether sockets are taken over from actix. All are plain TCP at present.
+fn detaches(state: &State) -> bool {
+    state.settings.load().outgoing.driver == Driver::Auto
 }
 
 /// The query of a stream, in which a name may come more than once.

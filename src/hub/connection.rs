@@ -1,11 +1,13 @@
 //! One live stream as the fan-out and its driver see it: they share this record, on one thread.
 //!
 //! It holds no timer and makes no decision. The fan-out puts in and looks after it, the driver takes
-//! out and writes; nothing of a message passes an actor's mailbox.
+//! out and writes; nothing of a message passes an actor's mailbox. Where the driver leaves the
+//! writing to the fan-out ([`Connection::write_directly`]), it only waits for a socket that was full.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::rc::Rc;
+use std::io::{self, IoSlice};
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -13,12 +15,14 @@ use actix::WeakAddr;
 use bytes::Bytes;
 
 use super::fanout::Settle;
+use super::gather::{Framing, Gathered};
 use super::worker::WorkerState;
 use crate::config;
 use crate::domain::fanout::{ConnectionKey, Outlet};
 use crate::domain::message::{Message, MessageId, Transport};
 use crate::domain::notice::{Goodbye, Notice};
 use crate::domain::outbox::{Limits, Outbox, Outgoing};
+use crate::domain::time::Now;
 use crate::wire::notice;
 
 /// How long a stream that has been told to end may take to say its last words.
@@ -30,6 +34,12 @@ const QUIET_QUEUE_MAX: usize = 64;
 pub trait Line {
     /// Ends the connection in both directions at once.
     fn hang_up(&self);
+
+    /// Hands as much as it takes to the socket, without waiting; returns how many bytes that was.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] where it takes nothing at the moment; the others are final.
+    fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
 }
 
 /// One live stream.
@@ -37,10 +47,15 @@ pub struct Connection {
     pub key: ConnectionKey,
     pub transport: Transport,
     outbox: RefCell<Outbox>,
-    /// The driver, while it waits for something to write.
+    /// The driver, while it waits for something to do.
     driver: RefCell<Option<Waker>>,
     line: Box<dyn Line>,
+    /// The write under way, for a connection that the fan-out writes to.
+    direct: RefCell<Option<Gathered>>,
     worker: Rc<WorkerState>,
+    me: Weak<Self>,
+    /// It stands in its worker's list of those that have something to write.
+    is_due: Cell<bool>,
     wrote_at: Cell<Duration>,
     /// Since when what waits has been waiting without any of it being taken.
     stuck_since: Cell<Duration>,
@@ -63,51 +78,129 @@ impl Connection {
         limits: Limits,
         line: Box<dyn Line>,
         worker: Rc<WorkerState>,
-    ) -> Self {
+    ) -> Rc<Self> {
         let now = worker.clock.mono();
-        Self {
+        Rc::new_cyclic(|me| Self {
             key,
             transport,
             outbox: RefCell::new(Outbox::new(limits, Default::default())),
             driver: RefCell::default(),
             line,
+            direct: RefCell::default(),
             worker,
+            me: me.clone(),
+            is_due: Cell::default(),
             wrote_at: Cell::new(now),
             stuck_since: Cell::new(now),
             heard_at: Cell::new(now),
             ending: Cell::default(),
-        }
+        })
     }
 
-    /// The next bytes to write. Ready with `None` when the stream has ended and all is written.
+    /// The next bytes to write, for a driver that writes itself. Ready with `None` when the stream
+    /// has ended and all is written.
     pub fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let mut outbox = self.outbox.borrow_mut();
-        let taken = outbox.take();
-        let wants_backlog = outbox.wants_backlog();
-        let finished = outbox.is_finished();
-        drop(outbox);
-        if wants_backlog {
-            self.worker.drained(self.key);
-        }
+        let taken = self.outbox.borrow_mut().take();
+        self.ask_for_backlog();
         match taken {
             Some(piece) => {
-                self.account(&piece);
+                let now = self.worker.clock.now();
+                self.wrote(&self.outbox.borrow(), now);
+                self.account(&piece, now);
                 Poll::Ready(Some(piece.bytes))
             }
-            None if finished => Poll::Ready(None),
+            None if self.is_finished() => Poll::Ready(None),
             None => {
-                self.driver.replace(Some(cx.waker().clone()));
+                self.wake_driver(cx);
                 Poll::Pending
             }
         }
     }
 
-    fn account(&self, piece: &Outgoing) {
-        let now = self.worker.clock.now();
+    /// From now on the fan-out writes to the line, and the driver is needed only where the line
+    /// takes no more.
+    pub fn write_directly(&self, framing: Framing) {
+        self.direct.replace(Some(Gathered::new(framing)));
+    }
+
+    /// Hands what waits to the line, several pieces in one write where they have gathered. True
+    /// when nothing is left, false when the line takes no more at the moment.
+    ///
+    /// # Errors
+    /// The line is broken.
+    pub fn write_out(&self) -> io::Result<bool> {
+        self.write_out_at(self.worker.clock.now())
+    }
+
+    pub fn has_waiting(&self) -> bool {
+        !self.outbox.borrow().is_empty()
+    }
+
+    /// Wakes the task of `cx` when the line was full, and when the stream has ended.
+    pub fn wake_driver(&self, cx: &Context<'_>) {
+        self.driver.replace(Some(cx.waker().clone()));
+    }
+
+    /// Counts as a stream until the guard is dropped, for an end that takes some time.
+    pub fn linger(&self) -> Lingering {
+        self.worker.meter.opened();
+        Lingering(self.worker.clone())
+    }
+
+    /// What the fan-out does once it has put everything in.
+    pub(super) fn flush(&self, now: Now) {
+        self.is_due.set(false);
+        let is_direct = self.direct.borrow().is_some();
+        let all_is_written = is_direct && matches!(self.write_out_at(now), Ok(true));
+        if (!all_is_written || self.is_finished())
+            && let Some(driver) = self.driver.take()
+        {
+            driver.wake();
+        }
+    }
+
+    fn write_out_at(&self, now: Now) -> io::Result<bool> {
+        let mut direct = self.direct.borrow_mut();
+        let Some(gathered) = direct.as_mut() else {
+            return Ok(false);
+        };
+        let mut outbox = self.outbox.borrow_mut();
+        while !outbox.is_empty() {
+            let sent_before = outbox.announce(gathered.pieces(outbox.waiting()));
+            let written = gathered.write(outbox.waiting(), |slices| self.line.write(slices));
+            let complete = *written.as_ref().unwrap_or(&0);
+            if complete == 0 {
+                outbox.withdraw(sent_before);
+            }
+            match written {
+                Ok(_) => self.wrote(&outbox, now),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            for piece in std::iter::from_fn(|| outbox.take()).take(complete) {
+                self.account(&piece, now);
+            }
+        }
+        drop(outbox);
+        self.ask_for_backlog();
+        Ok(true)
+    }
+
+    fn ask_for_backlog(&self) {
+        if self.outbox.borrow_mut().wants_backlog() {
+            self.worker.drained(self.key);
+        }
+    }
+
+    /// The line has taken something.
+    fn wrote(&self, outbox: &Outbox, now: Now) {
+        outbox.progress().wrote_at(now.wall_ms);
         self.wrote_at.set(now.mono);
         self.stuck_since.set(now.mono);
-        let outbox = self.outbox.borrow();
-        outbox.progress().wrote_at(now.wall_ms);
+    }
+
+    fn account(&self, piece: &Outgoing, now: Now) {
         if piece.is_message {
             self.worker.meter.delivered();
         }
@@ -206,10 +299,8 @@ impl Connection {
     }
 
     /// Asks for the backlog if that is due and was missed.
-    pub(super) fn flush(&self) {
-        if self.outbox.borrow_mut().wants_backlog() {
-            self.worker.drained(self.key);
-        }
+    pub(super) fn catch_up(&self) {
+        self.ask_for_backlog();
     }
 
     /// Ends what is stuck or silent, and says something where nothing was said for long.
@@ -238,6 +329,15 @@ impl Connection {
     }
 }
 
+/// Counts as a stream.
+pub struct Lingering(Rc<WorkerState>);
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        self.0.meter.closed();
+    }
+}
+
 impl Outlet for Rc<Connection> {
     fn with<R>(&self, act: impl FnOnce(&mut Outbox) -> R) -> R {
         Connection::with(self, act)
@@ -256,10 +356,13 @@ impl Connection {
         if was_empty && !outbox.is_empty() {
             self.stuck_since.set(self.worker.clock.mono());
         }
-        let wake = !outbox.is_empty() || outbox.is_finished();
+        let is_due = !outbox.is_empty() || outbox.is_finished();
         drop(outbox);
-        if wake && let Some(driver) = self.driver.take() {
-            driver.wake();
+        if is_due
+            && !self.is_due.replace(true)
+            && let Some(me) = self.me.upgrade()
+        {
+            self.worker.due.push(me);
         }
         result
     }

@@ -209,7 +209,7 @@ impl Handler<ToWorker> for Fanout {
             ToWorker::Ping => self.ping(),
             ToWorker::Flush => {
                 let fanout = self.worker.fanout.borrow();
-                fanout.entries().for_each(|entry| entry.outlet.flush());
+                fanout.entries().for_each(|entry| entry.outlet.catch_up());
             }
             ToWorker::LookAfter(settings) => self.look_after(&settings),
         }

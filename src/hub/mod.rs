@@ -4,7 +4,7 @@
 //! the clock, asks the domain and carries out what the domain says (`effects`). Each worker thread of the HTTP server has a `fanout` actor
 //! with that worker's connections; the Hub tells it everything in one order, so nothing can fall
 //! between a snapshot and the first live message. `connection` is one live stream as the fan-out
-//! sees it, `worker` how a stream comes to be, `handle` how everybody else asks the Hub something.
+//! sees it, `due` which of them have something to write and `gather` how that becomes one write, `worker` how a stream comes to be, `handle` how everybody else asks the Hub something.
 //!
 //! May use the domain, the wire, the broker, telemetry and the settings. Knows sockets only as
 //! something that can be hung up, and HTTP not at all.
@@ -13,8 +13,10 @@ mod abort;
 mod actor;
 mod clock;
 mod connection;
+mod due;
 mod effects;
 mod fanout;
+mod gather;
 mod handle;
 mod messages;
 mod meter;
@@ -24,7 +26,8 @@ mod worker;
 pub use abort::abort_on_panic;
 pub use actor::Hub;
 pub use clock::Clock;
-pub use connection::{Connection, Line};
+pub use connection::{Connection, Line, Lingering};
+pub use gather::Framing;
 pub use handle::{Error, HubHandle};
 pub use messages::{Admitted, Chosen, Overview, Renewed};
 pub use worker::{Registration, Stream, Wanted, Worker};

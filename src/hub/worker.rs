@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::clock::Clock;
 use super::connection::{Connection, Line};
+use super::due::{self, Due};
 use super::fanout::Fanout;
 use super::handle::{Error, HubHandle};
 use super::messages::{Admitted, Disconnected, Drained, Lagging};
@@ -41,6 +42,7 @@ pub(super) struct WorkerState {
     pub fanout_actor: OnceCell<WeakAddr<Fanout>>,
     /// Connections whose opening has not come yet.
     pub opening: RefCell<HashMap<ConnectionKey, Rc<Connection>>>,
+    pub due: Due,
 }
 
 impl WorkerState {
@@ -97,7 +99,9 @@ impl Worker {
             fanout: RefCell::default(),
             fanout_actor: OnceCell::new(),
             opening: RefCell::default(),
+            due: Due::default(),
         });
+        actix_rt::spawn(due::write(state.clone()));
         let fanout = Fanout::new(state.clone()).start();
         // The cell is new, so there is nothing in it yet.
         let _ = state.fanout_actor.set(fanout.downgrade());
@@ -127,7 +131,7 @@ impl Worker {
         };
         let transport = wanted.transport;
         let state = self.state.clone();
-        let connection = Rc::new(Connection::new(key, transport, self.limits, line, state));
+        let connection = Connection::new(key, transport, self.limits, line, state);
         let mut registration = Registration::new(connection.clone(), self.state.clone());
         let admitted = self.admitted(key, &connection, &wanted).await?;
         registration.admitted = Some((admitted.clone(), wanted));

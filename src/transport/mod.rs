@@ -13,8 +13,10 @@
 mod assembly;
 mod body;
 pub mod commands;
+mod detached;
 mod frame_guard;
 mod handshake;
+mod incoming;
 mod pace;
 pub mod socket;
 pub mod sockets;

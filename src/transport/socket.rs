@@ -4,13 +4,17 @@
 //! message to the connection of a client that has stopped reading never arrives. Shutting its
 //! socket down does.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use actix_web::rt::net::TcpStream;
+use bytes::Bytes;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{SockRef, Socket, TcpKeepalive};
 
 use crate::config::Outgoing;
@@ -21,6 +25,8 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// Unanswered probes before the connection is given up. On Linux the user time-out, where it is
 /// set, decides in their place.
 const KEEPALIVE_PROBES: u32 = 3;
+/// What is read at once: what clients send is small.
+const READ_BYTES_MAX: usize = 4096;
 
 /// A second hold on a connection's socket; clones share it.
 ///
@@ -31,8 +37,12 @@ pub struct Handle(Arc<Held>);
 
 #[derive(Debug)]
 pub(super) struct Held {
-    socket: Socket,
+    /// Until it is taken over.
+    spare: Mutex<Option<Socket>>,
+    /// From then on.
+    own: OnceLock<TcpStream>,
     requests: Mutex<Requests>,
+    open: Arc<AtomicUsize>,
 }
 
 /// What a connection is used for.
@@ -74,16 +84,25 @@ fn set_linux_options(_: &Socket, _: &Outgoing) -> io::Result<()> {
 
 impl Handle {
     /// Sets the options that every connection has, and takes hold of it.
-    pub(super) fn adopt(stream: &TcpStream, settings: &Outgoing) -> io::Result<Self> {
+    /// `open` counts it until it is closed.
+    pub(super) fn adopt(
+        stream: &TcpStream,
+        settings: &Outgoing,
+        open: &Arc<AtomicUsize>,
+    ) -> io::Result<Self> {
         let socket = SockRef::from(stream);
         set_options(&socket, settings)?;
         let requests = Requests {
             under_way: 0,
             idle_since: Instant::now(),
         };
+        let spare = socket.try_clone()?;
+        open.fetch_add(1, Ordering::Relaxed);
         Ok(Self(Arc::new(Held {
-            socket: socket.try_clone()?,
+            spare: Mutex::new(Some(spare)),
+            own: OnceLock::new(),
             requests: Mutex::new(requests),
+            open: open.clone(),
         })))
     }
 
@@ -129,17 +148,83 @@ impl Handle {
     /// end is hidden behind that.
     pub fn peer_is_gone(&self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
-        match self.0.socket.peek(&mut byte) {
-            Ok(count) => count == 0,
-            Err(error) => !matches!(
+        match self.with(|socket| socket.peek(&mut byte)) {
+            Some(Ok(count)) => count == 0,
+            Some(Err(error)) => !matches!(
                 error.kind(),
                 io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
             ),
+            None => true,
+        }
+    }
+
+    /// Whether it takes bytes at the moment: as many as a small answer has.
+    pub fn is_free(&self) -> bool {
+        let is_free = |socket: &Socket| {
+            let mut polled = [PollFd::new(socket, PollFlags::OUT)];
+            let ready = poll(&mut polled, Some(&Timespec::default()));
+            ready.is_ok_and(|ready| ready > 0) && polled[0].revents().contains(PollFlags::OUT)
+        };
+        self.with(is_free).unwrap_or(false)
+    }
+
+    /// Makes it a socket of its own, which can be waited for. Nobody else may read from it or write
+    /// to it any more.
+    ///
+    /// # Errors
+    /// It cannot be waited for, or was taken over before; it is closed then.
+    pub fn take_over(&self) -> io::Result<()> {
+        let spare = self.spare().take().ok_or(io::ErrorKind::NotConnected)?;
+        let own = TcpStream::from_std(spare.into())?;
+        self.0
+            .own
+            .set(own)
+            .map_err(|_| io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// One that was taken over: ready when it may take something. Wakes the task that asked last.
+    pub fn poll_free(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.own()?.poll_write_ready(cx)
+    }
+
+    /// One that was taken over: what has come from the peer, `None` at its end.
+    pub fn poll_read(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        let own = self.own()?;
+        let mut buffer = [0; READ_BYTES_MAX];
+        loop {
+            ready!(own.poll_read_ready(cx))?;
+            match own.try_read(&mut buffer) {
+                Ok(0) => return Poll::Ready(Ok(None)),
+                Ok(count) => {
+                    return Poll::Ready(Ok(Some(Bytes::copy_from_slice(&buffer[..count]))));
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
+                    _ => return Poll::Ready(Err(error)),
+                },
+            }
+        }
+    }
+
+    fn own(&self) -> io::Result<&TcpStream> {
+        let own = self.0.own.get();
+        own.ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Option<Socket>> {
+        let spare = self.0.spare.lock();
+        spare.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<R>(&self, act: impl FnOnce(&Socket) -> R) -> Option<R> {
+        match self.0.own.get() {
+            Some(own) => Some(act(&SockRef::from(own))),
+            None => self.spare().as_ref().map(act),
         }
     }
 
     fn shut_down(&self, how: Shutdown) {
-        if let Err(error) = self.0.socket.shutdown(how) {
+        if let Some(Err(error)) = self.with(|socket| socket.shutdown(how)) {
             // As a rule: the peer was faster.
             log::trace!("socket already down: {error}");
         }
@@ -149,6 +234,20 @@ impl Handle {
 impl Line for Handle {
     fn hang_up(&self) {
         Self::hang_up(self);
+    }
+
+    fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match pieces {
+            // `send` costs the kernel less than `sendmsg`.
+            [piece] => self.own()?.try_write(piece),
+            pieces => self.own()?.try_write_vectored(pieces),
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -171,6 +270,7 @@ pub(super) mod tests {
 
     pub fn settings() -> Outgoing {
         Outgoing {
+            driver: crate::config::Driver::Auto,
             queue_messages_max: 1,
             queue_bytes_max: 1,
             stall_timeout: Duration::from_secs(60),
@@ -216,7 +316,7 @@ pub(super) mod tests {
     #[actix::test]
     async fn every_option_is_set() {
         let (stream, _client) = connect().await;
-        Handle::adopt(&stream, &settings()).unwrap();
+        Handle::adopt(&stream, &settings(), &Arc::default()).unwrap();
         let socket = SockRef::from(&stream);
         assert!(socket.tcp_nodelay().unwrap());
         assert!(socket.keepalive().unwrap());
@@ -240,7 +340,7 @@ pub(super) mod tests {
     #[actix::test]
     async fn a_client_that_reads_nothing_is_noticed_after_tens_of_kilobytes() {
         let (stream, _client) = connect().await;
-        Handle::adopt(&stream, &settings()).unwrap();
+        Handle::adopt(&stream, &settings(), &Arc::default()).unwrap();
         let taken = write_until_jammed(&stream).await;
         assert!(taken < 200 * 1024, "the kernel took {taken} bytes");
     }
@@ -248,7 +348,7 @@ pub(super) mod tests {
     #[actix::test]
     async fn hanging_up_wakes_a_writer_that_is_jammed() {
         let (stream, _client) = connect().await;
-        let handle = Handle::adopt(&stream, &settings()).unwrap();
+        let handle = Handle::adopt(&stream, &settings(), &Arc::default()).unwrap();
         write_until_jammed(&stream).await;
         let writer = spawn(async move {
             loop {
@@ -270,7 +370,7 @@ pub(super) mod tests {
     #[actix::test]
     async fn a_peer_is_there_until_it_ends_or_breaks() {
         let (stream, mut client) = connect().await;
-        let handle = Handle::adopt(&stream, &settings()).unwrap();
+        let handle = Handle::adopt(&stream, &settings(), &Arc::default()).unwrap();
         assert!(!handle.peer_is_gone(), "quiet is not gone");
         client.write_all(b"hello").unwrap();
         stream.readable().await.unwrap();
@@ -280,7 +380,7 @@ pub(super) mod tests {
         assert!(eventually(|| handle.peer_is_gone()).await);
 
         let (stream, client) = connect().await;
-        let handle = Handle::adopt(&stream, &settings()).unwrap();
+        let handle = Handle::adopt(&stream, &settings(), &Arc::default()).unwrap();
         SockRef::from(&client)
             .set_linger(Some(Duration::ZERO))
             .unwrap();
@@ -291,7 +391,7 @@ pub(super) mod tests {
     #[actix::test]
     async fn finishing_the_writing_delivers_what_was_written() {
         let (stream, mut client) = connect().await;
-        let handle = Handle::adopt(&stream, &settings()).unwrap();
+        let handle = Handle::adopt(&stream, &settings(), &Arc::default()).unwrap();
         stream.writable().await.unwrap();
         assert_eq!(stream.try_write(b"goodbye").unwrap(), 7);
         handle.finish_writing();

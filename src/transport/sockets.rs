@@ -5,6 +5,7 @@
 //! that byte and no more would hold the socket for ever.
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,10 @@ use crate::config::Outgoing;
 
 /// Clones share one list. A socket is on it until somebody looks after it has been closed.
 #[derive(Debug, Clone, Default)]
-pub struct Sockets(Arc<Mutex<Vec<Weak<Held>>>>);
+pub struct Sockets {
+    list: Arc<Mutex<Vec<Weak<Held>>>>,
+    open: Arc<AtomicUsize>,
+}
 
 impl Sockets {
     /// Sets the options that every connection has and takes a handle. For `HttpServer::on_connect`.
@@ -23,15 +27,20 @@ impl Sockets {
     /// # Errors
     /// The kernel knows an option not, or there are no descriptors left.
     pub fn adopt(&self, stream: &TcpStream, settings: &Outgoing) -> io::Result<Handle> {
-        let handle = Handle::adopt(stream, settings)?;
-        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let handle = Handle::adopt(stream, settings, &self.open)?;
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         list.push(handle.downgrade());
         Ok(handle)
     }
 
+    /// How many are open, whoever drives them.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
     /// Hangs up on those that at `now` have carried no request for `idle_max`.
     pub fn hang_up_on_idle(&self, now: Instant, idle_max: Duration) {
-        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         list.retain(|held| {
             let Some(handle) = Handle::upgrade(held) else {
                 return false;
@@ -82,9 +91,9 @@ mod tests {
         let (stream, _client) = connect().await;
         let handle = sockets.adopt(&stream, &settings()).unwrap();
         sockets.hang_up_on_idle(Instant::now(), MINUTE);
-        assert_eq!(sockets.0.lock().unwrap().len(), 1);
+        assert_eq!(sockets.list.lock().unwrap().len(), 1);
         drop(handle);
         sockets.hang_up_on_idle(Instant::now(), MINUTE);
-        assert_eq!(sockets.0.lock().unwrap().len(), 0);
+        assert_eq!(sockets.list.lock().unwrap().len(), 0);
     }
 }

@@ -6,8 +6,9 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web::http::{ConnectionType, Version};
 use actix_web_actors::HttpContext;
 
-use super::body::StreamBody;
-use crate::hub::{Registration, Stream};
+use super::body::{Detach, StreamBody};
+use super::socket::Handle;
+use crate::hub::{Framing, Registration, Stream};
 
 /// The life of one SSE stream: the Hub counts it from before this starts until it is dropped.
 struct SseConnection {
@@ -34,12 +35,19 @@ impl Actor for SseConnection {
 /// and clients of the original service look for it.
 const OK_KEEP_ALIVE: &str = "OK\r\nconnection: keep-alive";
 
-/// The response that is the stream, for a request in `version` of HTTP.
-pub fn respond(stream: Stream, version: Version) -> HttpResponse {
+/// The response that is the stream, for a request in `version` of HTTP. `detach` is the socket where
+/// that may be taken over.
+pub fn respond(stream: Stream, version: Version, detach: Option<Handle>) -> HttpResponse {
     let token = stream.admitted.token.to_string();
     let actor = HttpContext::create(SseConnection {
         registration: stream.registration,
         address: None,
+    });
+    let detach = detach.filter(|_| version == Version::HTTP_11);
+    let detach = detach.map(|socket| Detach {
+        socket,
+        framing: Framing::Chunked,
+        incoming: None,
     });
     let mut answer = HttpResponse::Ok();
     if version == Version::HTTP_11 {
@@ -51,7 +59,7 @@ pub fn respond(stream: Stream, version: Version) -> HttpResponse {
         // Tells nginx and its kin not to gather what should go out at once.
         .insert_header(("X-Accel-Buffering", "no"))
         .insert_header(("X-Reconnect-Token", token))
-        .body(StreamBody::new(actor, stream.connection));
+        .body(StreamBody::new(Box::pin(actor), stream.connection, detach));
     if version < Version::HTTP_11 {
         // It knows no chunks (RFC 9112, section 6.1): the body ends with the connection.
         response.head_mut().no_chunking(true);

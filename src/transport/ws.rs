@@ -12,15 +12,16 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, rt};
 use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext, handshake_with_protocols};
 
 use super::assembly::{Assembled, Assembly, close_answer, close_code_for};
-use super::body::StreamBody;
+use super::body::{Detach, StreamBody};
 use super::commands::{self, Services};
 use super::frame_guard::{FrameGuard, Verdict};
+use super::incoming::Incoming;
 use super::pace::{self, Pace};
 use super::socket::Handle;
 use crate::config;
 use crate::domain::notice::{Fault, Goodbye, Notice};
 use crate::domain::outbox::Outgoing;
-use crate::hub::{Connection, Registration, Stream};
+use crate::hub::{Connection, Framing, Registration, Stream};
 use crate::telemetry::counters::Counter;
 use crate::wire::command;
 use crate::wire::websocket::{Closing, pong_frame};
@@ -53,7 +54,8 @@ pub fn handshake(request: &HttpRequest) -> actix_web::Result<HttpResponseBuilder
     Ok(handshake_with_protocols(request, &[PROTOCOL])?)
 }
 
-/// The response to a good handshake, and all that follows on it.
+/// The response to a good handshake, and all that follows on it. `detach` says whether the socket may
+/// be taken over.
 pub fn respond(
     mut handshake: HttpResponseBuilder,
     payload: Payload,
@@ -61,8 +63,15 @@ pub fn respond(
     socket: Handle,
     services: Services,
     settings: &config::WebSocket,
+    detach: bool,
 ) -> HttpResponse {
-    let payload = FrameGuard::new(payload, settings.message_bytes_max);
+    let incoming = Incoming::new(payload);
+    let detach = detach.then(|| Detach {
+        socket: socket.clone(),
+        framing: Framing::None,
+        incoming: Some(incoming.clone()),
+    });
+    let payload = FrameGuard::new(incoming, settings.message_bytes_max);
     let actor = WsConnection {
         registration: stream.registration,
         connection: stream.connection.clone(),
@@ -74,7 +83,7 @@ pub fn respond(
     };
     let codec = Codec::new().max_size(settings.message_bytes_max);
     let context = WebsocketContext::with_codec(actor, payload, codec);
-    let body = StreamBody::new(context, stream.connection).at_end(move || {
+    let body = StreamBody::new(Box::pin(context), stream.connection, detach).at_end(move || {
         // actix flushes what is left, and drains what the client still sends for a while.
         rt::spawn(async move {
             rt::time::sleep(LAST_BYTES_WITHIN).await;
