@@ -190,8 +190,12 @@ async fn a_second_signal_stops_at_once() {
         hub.signal(second);
         let ended = hub.ended().await;
         assert_eq!(ended.code, Some(1), "not everything was finished");
-        let last = ended.stderr.lines().rfind(|line| !line.starts_with('{'));
-        assert!(last.is_some_and(|line| line.starts_with("statshub: ")));
+        // Other threads may have had something to log still.
+        let why = ended
+            .stderr
+            .lines()
+            .find(|line| line.starts_with("statshub: "));
+        assert!(why.is_some(), "{}", ended.stderr);
         drop((unfinished, held_up));
     }
 }
