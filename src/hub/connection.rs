@@ -166,10 +166,11 @@ impl Connection {
         };
         let mut outbox = self.outbox.borrow_mut();
         while !outbox.is_empty() {
-            let sent_before = outbox.announce(gathered.pieces(outbox.waiting()));
+            let pieces = gathered.pieces(outbox.waiting());
+            let sent_before = outbox.announce(pieces);
             let written = gathered.write(outbox.waiting(), |slices| self.line.write(slices));
             let complete = *written.as_ref().unwrap_or(&0);
-            if complete == 0 {
+            if complete < pieces {
                 outbox.withdraw(sent_before);
             }
             match written {

@@ -23,9 +23,11 @@ pub enum Framing {
 #[derive(Debug)]
 pub struct Gathered {
     framing: Framing,
-    /// Pieces in it, from the front of the queue; 0 between two writes.
-    pieces: usize,
-    /// Of its bytes, framing included, so many are written.
+    /// Bytes of the pieces in it; 0 between two writes.
+    bytes: usize,
+    /// Of those, bytes of pieces that have been taken out of the queue since.
+    taken: usize,
+    /// What is written of it, framing included.
     written: usize,
 }
 
@@ -33,21 +35,29 @@ impl Gathered {
     pub fn new(framing: Framing) -> Self {
         Self {
             framing,
-            pieces: 0,
+            bytes: 0,
+            taken: 0,
             written: 0,
         }
     }
 
-    /// How many pieces, from the front of the queue, are in the next write.
-    pub fn pieces<'a>(&mut self, waiting: impl Iterator<Item = &'a Outgoing>) -> usize {
-        if self.pieces == 0 {
-            self.pieces = waiting.take(PIECES_MAX).count();
+    /// How many pieces, from the front of the queue, are in the write under way, or in the next one.
+    pub fn pieces<'a>(&mut self, waiting: impl Iterator<Item = &'a Outgoing> + Clone) -> usize {
+        if self.bytes == 0 {
+            let next = waiting.clone().take(PIECES_MAX);
+            self.bytes = next.map(|piece| piece.bytes.len()).sum();
         }
-        self.pieces
+        let mut left = self.bytes - self.taken;
+        let in_it = waiting.take_while(|piece| {
+            let is_in = left > 0;
+            left = left.saturating_sub(piece.bytes.len());
+            is_in
+        });
+        in_it.count()
     }
 
-    /// One more write of what waits. Returns how many pieces from the front of the queue are
-    /// complete with it: the caller takes them out.
+    /// One more write of what waits. Returns how many pieces from the front of the queue are out
+    /// with it: the caller takes them out of the queue.
     ///
     /// # Errors
     /// Those of `write`.
@@ -57,20 +67,20 @@ impl Gathered {
         write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let pieces = self.pieces(waiting.clone());
-        let waiting = waiting.take(pieces);
-        let bytes: usize = waiting.clone().map(|piece| piece.bytes.len()).sum();
+        let waiting = waiting.take(pieces).map(|piece| &piece.bytes[..]);
         let mut size_line = [0; SIZE_LINE_MAX];
         let (before, after) = match self.framing {
             Framing::None => (&[][..], &b""[..]),
-            Framing::Chunked => (size_of_chunk(bytes, &mut size_line), &b"\r\n"[..]),
+            Framing::Chunked => (size_of_chunk(self.bytes, &mut size_line), &b"\r\n"[..]),
         };
-        let total = before.len() + bytes + after.len();
 
         let mut slices = [IoSlice::new(&[]); PIECES_MAX + 2];
         let mut count = 0;
-        let mut skip = self.written;
-        let pieces = waiting.map(|piece| &piece.bytes[..]);
-        for piece in std::iter::once(before).chain(pieces).chain([after]) {
+        let mut skip = self.written - self.taken;
+        let whole = std::iter::once(before)
+            .chain(waiting.clone())
+            .chain([after]);
+        for piece in whole {
             let rest = &piece[skip.min(piece.len())..];
             skip -= piece.len() - rest.len();
             if !rest.is_empty() {
@@ -79,11 +89,21 @@ impl Gathered {
             }
         }
         self.written += write(&slices[..count])?;
-        if self.written < total {
-            return Ok(0);
+        if self.written == before.len() + self.bytes + after.len() {
+            (self.bytes, self.taken, self.written) = (0, 0, 0);
+            return Ok(pieces);
         }
-        self.written = 0;
-        Ok(std::mem::take(&mut self.pieces))
+        // The last piece stays until its chunk is closed, so that an empty queue means all is out.
+        let content = self.written.saturating_sub(before.len());
+        let mut complete = 0;
+        for piece in waiting.take(pieces.saturating_sub(1)) {
+            if self.taken + piece.len() > content {
+                break;
+            }
+            self.taken += piece.len();
+            complete += 1;
+        }
+        Ok(complete)
     }
 }
 
@@ -162,12 +182,21 @@ mod tests {
         assert_eq!(gathered.write(queue.iter(), |_| Ok(4)).unwrap(), 0);
         // What has come to the queue since is not part of the chunk that is under way.
         let longer = [piece("abc"), piece("de"), piece("f")];
+        assert_eq!(gathered.pieces(longer.iter()), 2);
         let complete = gathered.write(longer.iter(), |slices| {
             let all: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
             assert_eq!(all, b"bcde\r\n");
-            Ok(all.len())
+            Ok(3)
         });
-        assert_eq!(complete.unwrap(), 2);
+        assert_eq!(complete.unwrap(), 1, "the first piece is out");
+        let rest = [piece("de"), piece("f")];
+        assert_eq!(gathered.pieces(rest.iter()), 1);
+        let complete = gathered.write(rest.iter(), |slices| {
+            let all: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+            assert_eq!(all, b"e\r\n");
+            Ok(3)
+        });
+        assert_eq!(complete.unwrap(), 1);
     }
 
     proptest! {

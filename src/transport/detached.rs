@@ -90,6 +90,7 @@ impl Driver {
             && let Poll::Ready(said) = actor.as_mut().poll_next(cx)
         {
             match said {
+                Some(Ok(bytes)) if bytes.is_empty() => {}
                 Some(Ok(bytes)) => self.connection.push(Outgoing::notice(bytes)),
                 Some(Err(_)) | None => {
                     self.actor = None;

@@ -16,4 +16,5 @@ mod sources;
 mod streams;
 mod subscriptions;
 mod support;
+mod takeover;
 mod websocket;

@@ -146,7 +146,11 @@ impl Hub {
         hub
     }
 
-    fn launch(start: Start, directory: TempDir) -> Self {
+    fn launch(mut start: Start, directory: TempDir) -> Self {
+        let config = start.files.remove("config.toml").unwrap_or_default();
+        if let Some(config) = with_driver(&config).or((!config.is_empty()).then_some(config)) {
+            start.files.insert("config.toml".into(), config);
+        }
         // Files and not pipes: a hub must not stop because a test does not read what it says.
         let file = |name: &str| {
             let path = directory.path().join(name);
@@ -209,6 +213,8 @@ impl Hub {
 
     /// Another `config.toml`, as an editor would write it, and the signal to read it.
     pub fn reload(&self, config: &str) {
+        let with_driver = with_driver(config);
+        let config = with_driver.as_deref().unwrap_or(config);
         fs::write(self.path("config.toml"), config).expect("a config.toml");
         self.signal(Signal::HUP);
     }
@@ -315,6 +321,17 @@ impl Drop for Hub {
             eprintln!("--- stderr of the hub\n{}", self.stderr());
         }
     }
+}
+
+/// `config` with the driver of connections that all tests are to be run with, where one is named.
+fn with_driver(config: &str) -> Option<String> {
+    let driver = std::env::var("IT_DRIVER").ok()?;
+    let line = format!("[outgoing]\ndriver = \"{driver}\"\n");
+    let (before, after) = match config.split_once("[outgoing]\n") {
+        Some((before, after)) => (before.to_owned(), after),
+        None => (format!("{config}\n"), ""),
+    };
+    (!config.contains("driver =")).then(|| format!("{before}{line}{after}"))
 }
 
 fn announced(stdout: &str) -> Option<SocketAddr> {
