@@ -1,13 +1,15 @@
 //! The Hub actor, a thin shell over the domain, and its per-worker fan-out.
 //!
 //! `actor` is the one central Hub, with `requests` what it is asked from outside: it receives, reads
-//! the clock, asks the domain and carries out what the domain says (`effects`). Each worker thread of the HTTP server has a `fanout` actor
-//! with that worker's connections; the Hub tells it everything in one order, so nothing can fall
-//! between a snapshot and the first live message. `connection` is one live stream as the fan-out
-//! sees it, `due` which of them have something to write and `gather` how that becomes one write, `worker` how a stream comes to be, `handle` how everybody else asks the Hub something.
+//! the clock, asks the domain and carries out what the domain says (`effects`). Each worker thread of
+//! the HTTP server has a `fanout` actor with that worker's connections; the Hub tells it everything in
+//! one order, so nothing can fall between a snapshot and the first live message. `connection` is one
+//! live stream as the fan-out sees it, `due` which of them have something to write, and `gather` how
+//! that becomes one write. `worker` is how a stream comes to be, `handle` how everybody else asks the
+//! Hub something.
 //!
 //! May use the domain, the wire, the broker, telemetry and the settings. Knows sockets only as
-//! something that can be hung up, and HTTP not at all.
+//! lines that take bytes and can be hung up, and HTTP not at all.
 
 mod abort;
 mod actor;
