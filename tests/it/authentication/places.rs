@@ -20,8 +20,9 @@ async fn hub() -> Hub {
 fn filled(text: &str) -> String {
     static USERS: AtomicUsize = AtomicUsize::new(0);
     let user = format!("user{}", USERS.fetch_add(1, Relaxed));
-    text.replace("GOOD", &token::admin(&user))
-        .replace("BAD", "no.good.token")
+    // In this order, since a good token may have the other word in it.
+    text.replace("BAD", "no.good.token")
+        .replace("GOOD", &token::admin(&user))
 }
 
 async fn check(request: RequestBuilder, headers: &[(&str, &str)], expected: u16) {
