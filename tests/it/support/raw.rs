@@ -195,33 +195,41 @@ impl RawAnswer {
 #[derive(Debug, Default)]
 pub struct Dechunker {
     raw: Vec<u8>,
+    /// Of the chunk that has begun, so much is still to come.
+    left: Option<usize>,
+    is_last: bool,
     /// The last chunk, which is empty, has come: the body ended as it should.
     pub finished: bool,
 }
 
 impl Dechunker {
-    /// What `bytes` complete. A chunk is given out when all of it is there.
+    /// What `bytes` give, which may be a part of a chunk.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.raw.extend_from_slice(bytes);
         let mut body = Vec::new();
-        while let Some(line) = find(&self.raw, b"\r\n") {
-            let size = String::from_utf8_lossy(&self.raw[..line]).into_owned();
-            let size = usize::from_str_radix(&size, 16)
-                .unwrap_or_else(|_| panic!("no chunk size: {size:?}"));
-            let (from, to) = (line + 2, line + 2 + size);
-            if self.raw.len() < to + 2 {
+        while let Some(left) = self.left.or_else(|| self.next_size()) {
+            let now = left.min(self.raw.len());
+            body.extend(self.raw.drain(..now));
+            self.left = Some(left - now);
+            if now < left || self.raw.len() < 2 {
                 break;
             }
-            assert_eq!(
-                &self.raw[to..to + 2],
-                b"\r\n",
-                "a chunk ends with a line break"
-            );
-            body.extend_from_slice(&self.raw[from..to]);
-            self.raw.drain(..to + 2);
-            self.finished |= size == 0;
+            let end: Vec<u8> = self.raw.drain(..2).collect();
+            assert_eq!(end, b"\r\n", "a chunk ends with a line break");
+            self.left = None;
+            self.finished |= self.is_last;
         }
         body
+    }
+
+    fn next_size(&mut self) -> Option<usize> {
+        let line = find(&self.raw, b"\r\n")?;
+        let size = String::from_utf8_lossy(&self.raw[..line]).into_owned();
+        self.raw.drain(..line + 2);
+        let size =
+            usize::from_str_radix(&size, 16).unwrap_or_else(|_| panic!("no chunk size: {size:?}"));
+        self.is_last = size == 0;
+        Some(size)
     }
 }
 
