@@ -6,6 +6,7 @@
 //! 2. [`wire`]: bytes to domain and back. [`config`]: file, environment and flags to checked settings.
 //! 3. [`telemetry`]: log, audit trail, Prometheus. [`auth`]: who is asking. [`broker`]: where a message
 //!    gets its id. [`source`]: where metrics come from. [`demo`]: the simulated platform.
+//!    [`load`]: the load generator.
 //! 4. [`hub`]: the Hub actor, a thin shell over the domain, and its per-worker fan-out.
 //! 5. [`transport`]: one actor per connection, and the bytes' way onto the wire.
 //! 6. [`http`]: every route, the envelope, the one error table.
@@ -21,6 +22,7 @@ pub mod demo;
 pub mod domain;
 pub mod http;
 pub mod hub;
+pub mod load;
 pub mod source;
 pub mod telemetry;
 pub mod transport;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::value::RawValue;
 
+use super::bench::Bench;
 use crate::config::Overrides;
 use crate::domain::message::{Priority, UserId};
 use crate::domain::pattern::{MetricName, Pattern};
@@ -43,6 +44,8 @@ pub enum Command {
     Publish(Publish),
     /// Follows the stream in the terminal, resuming by itself
     Tail(Tail),
+    /// Measures how much a running hub can do, with very many connections
+    Bench(Box<Bench>),
     /// Asks a running hub how it is; exit 0 when it serves, 1 when not
     Health(Health),
 }

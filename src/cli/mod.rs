@@ -5,6 +5,7 @@
 //! as any client would. This room decides nothing about tokens, settings or messages.
 
 mod arguments;
+mod bench;
 mod health;
 mod remote;
 mod token;
@@ -46,6 +47,7 @@ pub async fn run(arguments: Arguments, environment: &Environment) -> anyhow::Res
         Command::Token(wanted) => token::print(&wanted, environment, &mut out)?,
         Command::Publish(publish) => remote::publish(&publish, environment, &mut out).await?,
         Command::Tail(tail) => remote::tail(&tail, environment, &mut out).await?,
+        Command::Bench(wanted) => bench::run(&wanted, environment, &mut out)?,
         Command::Health(health) => health::ask(&health, environment, &mut out).await?,
     }
     out.flush()?;

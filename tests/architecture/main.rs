@@ -16,7 +16,7 @@ use scan::{code, paths, without_tests};
 const LAYERS: [&[&str]; 8] = [
     &["domain"],
     &["wire", "config"],
-    &["telemetry", "auth", "broker", "source", "demo"],
+    &["telemetry", "auth", "broker", "source", "demo", "load"],
     &["hub"],
     &["transport"],
     &["http"],

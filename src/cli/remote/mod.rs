@@ -27,7 +27,7 @@ pub use publish::publish;
 pub use tail::tail;
 
 /// Base path of the interface, by the wire contract.
-const API: &str = "api/admin/analytics";
+pub const API: &str = "api/admin/analytics";
 /// Where a hub is that was told nothing.
 const DEFAULT_ADDRESS: (&str, u16) = ("127.0.0.1", 3001);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
