@@ -50,7 +50,7 @@ fn resuming(plan: &Plan, resume: Resume<'_>) -> String {
 pub fn publication(plan: &Plan, to: &Endpoint, payload: &Payload, nth: usize) -> (Vec<u8>, usize) {
     let (before, after) = match plan.dialect {
         Dialect::Statshub => (format!(r#"{{"metric":"{METRIC}","data":"#), "}"),
-        Dialect::Plain | Dialect::SocketIo => Default::default(),
+        Dialect::Plain | Dialect::SocketIo | Dialect::Pusher => Default::default(),
     };
     let payload_bytes = payload.unstamped();
     let length = before.len() + payload_bytes.len() + after.len();
@@ -94,6 +94,17 @@ pub mod engine_io {
     /// Joins socket.io's main namespace.
     pub const JOIN: &[u8] = b"40";
     pub const PONG: &[u8] = b"3";
+}
+
+/// Pusher's protocol: events in JSON, each well within one read as long as nothing is published.
+pub mod pusher {
+    pub const ESTABLISHED: &[u8] = b"pusher:connection_established";
+    pub const SUBSCRIBED: &[u8] = b"pusher_internal:subscription_succeeded";
+    pub const REFUSED: &[u8] = b"pusher:error";
+    pub const PING: &[u8] = br#"{"event":"pusher:ping""#;
+    pub const PONG: &[u8] = br#"{"event":"pusher:pong","data":{}}"#;
+    /// The channel has the name of the hub's metric, [`super::METRIC`].
+    pub const SUBSCRIBE: &[u8] = br#"{"event":"pusher:subscribe","data":{"channel":"bench"}}"#;
 }
 
 #[cfg(test)]

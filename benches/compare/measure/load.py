@@ -34,11 +34,11 @@ class Generator:
             said, began, ended = [], None, None
             for line in child.stderr:
                 said.append(line.strip())
-                if line.startswith("connected") and began is None:
+                if line.startswith("connected") and when_connected:
+                    when_connected()
+                elif line.startswith("measuring"):
                     began = process.cpu_seconds()
-                    if when_connected:
-                        when_connected()
-                if line.startswith("measured"):
+                elif line.startswith("measured"):
                     ended = process.cpu_seconds()
             output, code = child.stdout.read(), child.wait()
         finally:

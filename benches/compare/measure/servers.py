@@ -118,14 +118,13 @@ def node(key, title, port, transports, packages):
 
 def sockudo():
     peer = HERE / "peers" / "sockudo"
-    subscribe = {"event": "pusher:subscribe", "data": {"channel": "metrics"}}
-    url = plain("ws", 7406, "/app/compare-key?protocol=7&client=bench&version=1", publish_port=7407)
+    path = "/app/compare-key?protocol=7&client=bench&version=1"
     return Server(
         key="sockudo",
         title="Sockudo",
         port=7406,
         command=[SOCKUDO, "--config", peer / "config.toml"],
-        transports={"ws": [*url, "--hello", json.dumps(subscribe)]},
+        transports={"ws": plain("ws", 7406, path, dialect="pusher", publish_port=7407)},
         helper=(["node", peer / "publish.js"], 7407),
         helper_environment={"PORT": "7407", "SOCKUDO_PORT": "7406"},
         needs={SOCKUDO: "it is not built (cargo install sockudo)"},

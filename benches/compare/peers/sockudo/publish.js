@@ -20,7 +20,7 @@ function signed(body) {
 }
 
 function publish(data, answer) {
-  const body = JSON.stringify({ name: "metrics", channel: "metrics", data });
+  const body = JSON.stringify({ name: "metrics", channel: "bench", data });
   const options = {
     port: SOCKUDO_PORT,
     method: "POST",
