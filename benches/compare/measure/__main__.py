@@ -22,12 +22,15 @@ def main():
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise Failed("two cores are needed: one for the server, one for the load")
+    server_core, load_core = cores[0], cores[-1]
     raise_open_files()
     everything = servers(chosen.binaries)
     remarks = [quiet(), *left_out(everything)]
+    # This program too stays away from the servers' core.
+    os.sched_setaffinity(0, {load_core})
     stages = Stages(
-        generator=Generator(chosen.binaries / "statshub", cores[-1], credentials(everything)),
-        server_core=cores[0],
+        generator=Generator(chosen.binaries / "statshub", load_core, credentials(everything)),
+        server_core=server_core,
         seconds=chosen.seconds,
         connections=chosen.connections,
         many=chosen.many,

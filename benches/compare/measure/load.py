@@ -1,11 +1,10 @@
 """Running the load generator, and reading the server at the right moments."""
 
 import json
-import os
 import subprocess
 import threading
 
-from processes import Failed, pinned
+from processes import Failed, bare_environment, pinned
 
 # Beyond the duration: ten thousand connections to open, several times over.
 GRACE_SECONDS = 120
@@ -22,7 +21,7 @@ class Generator:
         flags = ["--json", "--transport", transport, "--duration", f"{seconds}s", *told]
         child = subprocess.Popen(
             pinned(self.core, [self.program, "bench", *flags]),
-            env={**os.environ, **self.environment},
+            env=bare_environment(self.environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

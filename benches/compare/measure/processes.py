@@ -40,7 +40,7 @@ class Process:
         with open(self.log, "ab") as output:
             self.child = subprocess.Popen(
                 pinned(core, command),
-                env={**os.environ, **environment},
+                env=bare_environment(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -104,6 +104,12 @@ class Process:
             except OSError:
                 pass
         return total
+
+
+def bare_environment(with_these):
+    """Nothing else: JWT_SECRET, PORT or RUST_LOG of whoever runs this would change what is measured."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {**kept, **with_these}
 
 
 def stat_fields(entry):

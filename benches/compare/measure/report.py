@@ -161,6 +161,16 @@ def told(stage, raw):
     )
 
 
+FAULTS = {
+    "missing": "deliveries never came",
+    "duplicates": "messages came twice",
+    "outOfOrder": "messages came out of order",
+    "lost": "connections were lost",
+    "retries": "tries to connect had to be repeated",
+    "refused": "publishes were refused",
+}
+
+
 def remarks(report):
     """What must not be overlooked when the table is read."""
     lines = list(report["remarks"])
@@ -169,10 +179,10 @@ def remarks(report):
         share = subject["measures"]["generator"]
         if share and share["max"] > 90:
             lines.append(f"{name}: the load generator was at {share['max']:.0f} % of its core and may be the limit")
-        for fault in ("missing", "duplicates", "outOfOrder"):
-            count = sum(stage.get(fault) or 0 for raw in subject["rounds"] for stage in raw.values())
+        for fault, words in FAULTS.items():
+            count = sum(stage.get(fault, 0) for raw in subject["rounds"] for stage in raw.values())
             if count:
-                lines.append(f"{name}: {count:,} deliveries {fault}")
+                lines.append(f"{name}: {count:,} {words}")
         rate = report["settings"]["rate"]
         if any(published_late(raw.get("rate"), rate) for raw in subject["rounds"]):
             lines.append(f"{name}: did not hold the fixed rate")

@@ -98,7 +98,8 @@ def better_sse():
 
 
 def socket_io():
-    transports = {"ws": plain("ws", 7405, "/", dialect="socketio")}
+    path = "/socket.io/?EIO=4&transport=websocket"
+    transports = {"ws": plain("ws", 7405, path, dialect="socketio")}
     return node("socket-io", "socket.io", 7405, transports, ["socket.io"])
 
 
@@ -128,6 +129,8 @@ def sockudo():
         helper=(["node", peer / "publish.js"], 7407),
         helper_environment={"PORT": "7407", "SOCKUDO_PORT": "7406"},
         needs={SOCKUDO: "it is not built (cargo install sockudo)"},
+        # It would write a line for every connection.
+        environment={"RUST_LOG": "error"},
         heading=said([SOCKUDO, "--version"]),
     )
 

@@ -8,7 +8,7 @@ from load import Generator
 from processes import Process
 from servers import WORK
 
-# Long enough for Node's compiler to have seen the code that is measured.
+# Publishing before it counts: long enough for Node's compiler to have seen the code that is measured.
 WARM_SECONDS = 2
 # How long connections have been idle when memory is read.
 IDLE_SECONDS = 5
@@ -28,16 +28,9 @@ class Stages:
     def deliveries(self, server, transport):
         """As fast as it can with one and with eight publishes in flight, then at a rate that all can hold."""
         with self.start(server) as process:
-            fan_out = ["--mode", "fan-out", "--connections", self.connections, "--size", MESSAGE_BYTES]
-
-            def load(*how, seconds=self.seconds):
-                told = [*server.transports[transport], *fan_out, *how]
-                return self.generator.run(transport, told, process, seconds)
-
-            load("--in-flight", 8, seconds=WARM_SECONDS)
-            yield "one", load("--in-flight", 1)
-            yield "eight", load("--in-flight", 8)
-            yield "rate", load("--rate", self.rate)
+            yield "one", self.fan_out(process, server, transport, "--in-flight", 1)
+            yield "eight", self.fan_out(process, server, transport, "--in-flight", 8)
+            yield "rate", self.fan_out(process, server, transport, "--rate", self.rate)
 
     def connecting(self, server, transport):
         """How fast many connections open, and what memory each takes while it is idle."""
@@ -63,11 +56,13 @@ class Stages:
     def noise(self, server, transport):
         """The first of the deliveries alone: on the bare loop, what the machine itself varies by."""
         with self.start(server) as process:
-            told = ["--mode", "fan-out", "--connections", self.connections, "--in-flight", 1]
-            told += ["--size", MESSAGE_BYTES]
-            return self.generator.run(
-                transport, [*server.transports[transport], *told], process, self.seconds
-            )
+            return self.fan_out(process, server, transport, "--in-flight", 1)
+
+    def fan_out(self, process, server, transport, *pace):
+        flags = ["--mode", "fan-out", "--connections", self.connections, "--size", MESSAGE_BYTES]
+        flags += ["--warm-up", f"{WARM_SECONDS}s", *pace]
+        told = [*server.transports[transport], *flags]
+        return self.generator.run(transport, told, process, self.seconds)
 
     @contextmanager
     def start(self, server):
