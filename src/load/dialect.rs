@@ -6,9 +6,6 @@ use super::endpoint::Endpoint;
 use super::payload::Payload;
 use super::plan::{Dialect, Plan, Transport};
 
-/// Name of the metric that is published.
-pub const METRIC: &str = "bench";
-
 /// Any key would do: the handshake's answer is not checked, since it protects caches and not us.
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: c3RhdHNodWIgYmVuY2ggIQ==\r\n";
@@ -49,7 +46,7 @@ fn resuming(plan: &Plan, resume: Resume<'_>) -> String {
 /// The request that publishes, its stamp still to be put in, and where in it that stands.
 pub fn publication(plan: &Plan, to: &Endpoint, payload: &Payload, nth: usize) -> (Vec<u8>, usize) {
     let (before, after) = match plan.dialect {
-        Dialect::Statshub => (format!(r#"{{"metric":"{METRIC}","data":"#), "}"),
+        Dialect::Statshub => (format!(r#"{{"metric":"{}","data":"#, plan.metric), "}"),
         Dialect::Plain | Dialect::SocketIo | Dialect::Pusher => Default::default(),
     };
     let payload_bytes = payload.unstamped();
@@ -63,6 +60,19 @@ pub fn publication(plan: &Plan, to: &Endpoint, payload: &Payload, nth: usize) ->
     let stamp_at = head.len() + payload.stamp_at();
     let request = [head.as_bytes(), &payload_bytes, after.as_bytes()].concat();
     (request, stamp_at)
+}
+
+/// What a connection says to get messages, after the upgrade; nothing in most dialects.
+pub fn joining(plan: &Plan) -> Vec<u8> {
+    match plan.dialect {
+        Dialect::Statshub | Dialect::Plain => Vec::new(),
+        Dialect::SocketIo => engine_io::JOIN.to_owned(),
+        Dialect::Pusher => {
+            let data = serde_json::json!({"channel": plan.metric});
+            let subscribe = serde_json::json!({"event": "pusher:subscribe", "data": data});
+            subscribe.to_string().into_bytes()
+        }
+    }
 }
 
 fn authorization(tokens: &[String], index: usize) -> String {
@@ -103,8 +113,6 @@ pub mod pusher {
     pub const REFUSED: &[u8] = b"pusher:error";
     pub const PING: &[u8] = br#"{"event":"pusher:ping""#;
     pub const PONG: &[u8] = br#"{"event":"pusher:pong","data":{}}"#;
-    /// The channel has the name of the hub's metric, [`super::METRIC`].
-    pub const SUBSCRIBE: &[u8] = br#"{"event":"pusher:subscribe","data":{"channel":"bench"}}"#;
 }
 
 #[cfg(test)]
@@ -130,6 +138,7 @@ mod tests {
             duration: Duration::ZERO,
             warm_up: Duration::ZERO,
             bytes: 100,
+            metric: "bench".into(),
             stream: at("/stream?metrics=bench"),
             resume: Some(at("/reconnect")),
             publish: None,
@@ -177,7 +186,7 @@ mod tests {
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(head.ends_with(&format!("Content-Length: {}", body.len())));
             let json: serde_json::Value = serde_json::from_str(body).unwrap();
-            assert_eq!(json["metric"] == METRIC, dialect == Dialect::Statshub);
+            assert_eq!(json["metric"] == "bench", dialect == Dialect::Statshub);
             assert!(text[..stamp_at].ends_with("~bench:00000001:"));
         }
     }

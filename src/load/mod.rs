@@ -32,7 +32,6 @@ mod run;
 mod socket;
 mod tally;
 
-pub use dialect::METRIC;
 pub use endpoint::Endpoint;
 pub use latency::Quantiles;
 pub use payload::BYTES_MIN as PAYLOAD_BYTES_MIN;

@@ -25,6 +25,8 @@ pub struct Plan {
     pub warm_up: Duration,
     /// Size of a message's data in bytes.
     pub bytes: usize,
+    /// Name of the metric that is published, as it stands in JSON.
+    pub metric: String,
     pub stream: Endpoint,
     /// Where a session is resumed over SSE.
     pub resume: Option<Endpoint>,

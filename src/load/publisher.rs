@@ -46,8 +46,8 @@ struct Lane {
     answer: Vec<u8>,
     /// The message that it is busy with.
     number: Option<u32>,
-    /// Whether the connection has brought an answer before, and so may have been closed meanwhile.
-    used: bool,
+    /// Whether that was sent over another connection before, which turned out to be closed.
+    repeated: bool,
 }
 
 /// What a server made of a message.
@@ -109,7 +109,6 @@ impl<'p> Publisher<'p> {
             });
         let connected = connected.map_err(socket::explain);
         lane.stream = Some(connected.with_context(|| format!("publishing at {address}"))?);
-        lane.used = false;
         lane.answer.clear();
         Ok(())
     }
@@ -136,6 +135,7 @@ impl<'p> Publisher<'p> {
         };
         self.turn = nth + 1;
         self.lanes[nth].number = Some(number);
+        self.lanes[nth].repeated = false;
         self.write(nth, clock, registry)
     }
 
@@ -146,6 +146,7 @@ impl<'p> Publisher<'p> {
         self.lanes[nth].written = 0;
         match self.lanes[nth].write(clock) {
             Err(_) if self.lanes[nth].may_be_stale() => {
+                self.lanes[nth].repeated = true;
                 self.connect_lane(nth, registry)?;
                 self.lanes[nth].write(clock).context("publishing")
             }
@@ -178,10 +179,12 @@ impl<'p> Publisher<'p> {
             return self.judge(number, answer, clock.now()).map(Some);
         }
         match lane.number {
-            _ if !ended => {}
-            // The next message opens it again.
-            None => lane.stream = None,
+            // The next message opens it again. Before closing, some say that they waited too long.
+            None if ended || !lane.answer.is_empty() => lane.stream = None,
+            None => {}
+            Some(_) if !ended => {}
             Some(_) if lane.may_be_stale() => {
+                lane.repeated = true;
                 lane.stream = None;
                 self.write(nth, clock, registry)?;
             }
@@ -217,7 +220,7 @@ impl Lane {
             stamp_at,
             answer: Vec::new(),
             number: None,
-            used: false,
+            repeated: false,
         }
     }
 
@@ -228,7 +231,7 @@ impl Lane {
     /// Whether an end of the connection is no failure: servers close what is idle, and may do so
     /// just as the next request is on its way, which they then have not read.
     fn may_be_stale(&self) -> bool {
-        self.number.is_none() || self.used && self.answer.is_empty()
+        self.number.is_none() || !self.repeated && self.answer.is_empty()
     }
 
     /// Writes what is left of the request, if there is one.
@@ -283,7 +286,6 @@ impl Lane {
         };
         self.answer.clear();
         self.number = None;
-        self.used = true;
         if ended || answer.head.closes {
             self.stream = None;
         }

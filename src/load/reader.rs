@@ -64,6 +64,8 @@ pub struct Rules {
     pub transport: Transport,
     pub clock: Clock,
     pub payload: Payload,
+    /// See [`dialect::joining`].
+    pub joining: Vec<u8>,
     /// Whether a connection is open only once its reconnect token is known.
     pub wants_token: bool,
 }
@@ -197,8 +199,8 @@ impl Reader {
             match piece {
                 Piece::Content { bytes, first } => {
                     match rules.dialect {
-                        Dialect::SocketIo if first => self.packet(bytes[0])?,
-                        Dialect::Pusher if first => self.event_of_pusher(bytes)?,
+                        Dialect::SocketIo if first => self.packet(bytes[0], rules)?,
+                        Dialect::Pusher if first => self.event_of_pusher(bytes, rules)?,
                         _ => {}
                     }
                     let received = &mut self.received;
@@ -214,10 +216,10 @@ impl Reader {
     }
 
     /// What Engine.IO wants to hear.
-    fn packet(&mut self, kind: u8) -> Result<(), End> {
+    fn packet(&mut self, kind: u8, rules: &Rules) -> Result<(), End> {
         match (kind, &self.state) {
             (engine_io::PING, _) => self.say(&frames::text(engine_io::PONG)),
-            (engine_io::OPEN, State::Joining) => self.say(&frames::text(engine_io::JOIN)),
+            (engine_io::OPEN, State::Joining) => self.say(&frames::text(&rules.joining)),
             (engine_io::MESSAGE, State::Joining) => {
                 self.state = State::Open;
                 Ok(())
@@ -227,12 +229,10 @@ impl Reader {
     }
 
     /// What Pusher's protocol wants to hear.
-    fn event_of_pusher(&mut self, bytes: &[u8]) -> Result<(), End> {
+    fn event_of_pusher(&mut self, bytes: &[u8], rules: &Rules) -> Result<(), End> {
         let says = |what| memchr::memmem::find(bytes, what).is_some();
         match self.state {
-            State::Joining if says(pusher::ESTABLISHED) => {
-                self.say(&frames::text(pusher::SUBSCRIBE))
-            }
+            State::Joining if says(pusher::ESTABLISHED) => self.say(&frames::text(&rules.joining)),
             State::Joining if says(pusher::SUBSCRIBED) => {
                 self.state = State::Open;
                 Ok(())
@@ -332,4 +332,15 @@ pub fn is_too_early(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tens_of_thousands_take_little_memory() {
+        let bytes = size_of::<Reader>();
+        assert!(bytes <= 200, "{bytes}");
+    }
 }

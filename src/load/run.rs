@@ -23,6 +23,14 @@ use super::tally::Tally;
 const READ_BYTES: usize = 64 * 1024;
 /// Sockets looked at before the time is; with the cost of a read, well below a millisecond.
 const EVENTS: usize = 256;
+/// How long arrivals may gather. With what the kernel adds it is a tenth of a millisecond, by which
+/// latencies may be told too high.
+const GATHERING: Duration = Duration::from_micros(50);
+/// Only while a message is still awaited by more connections than a server can reach meanwhile, so
+/// that the last of them is seen at once and the next message goes out.
+const AWAITED_MANY: u32 = 250;
+/// When so many sockets have something at a time, there is no need to wait.
+const GATHERED_ENOUGH: usize = 32;
 /// What is told on the way is told so often, in nanoseconds.
 const TOLD_EVERY: u64 = 250_000_000;
 /// After so long without any arrival nothing comes any more, in nanoseconds.
@@ -45,6 +53,8 @@ pub struct Run<'p> {
     pub(super) report: Report,
     /// The id that the server gave the message it took last.
     pub(super) last_id: Option<String>,
+    /// Sockets that had something at the last turn.
+    gathered: usize,
     observer: &'p mut dyn FnMut(Progress),
     told_at: u64,
 }
@@ -67,6 +77,7 @@ impl<'p> Run<'p> {
             transport: plan.transport,
             clock: Clock::start(),
             payload,
+            joining: dialect::joining(plan),
             wants_token: plan.mode == Mode::Reconnect && plan.dialect == Dialect::Statshub,
         };
         Ok(Self {
@@ -82,6 +93,7 @@ impl<'p> Run<'p> {
             publisher,
             report: Report::new(plan),
             last_id: None,
+            gathered: 0,
             observer,
             told_at: 0,
         })
@@ -93,13 +105,16 @@ impl<'p> Run<'p> {
 
     /// Waits for what happens, at most so long, and deals with it.
     pub(super) fn turn(&mut self, wait: Duration) -> anyhow::Result<()> {
+        self.let_gather();
         match self.poll.poll(&mut self.events, Some(wait)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result.context("waiting for the sockets")?,
         }
         let registry = self.poll.registry();
+        self.gathered = 0;
         for event in &self.events {
             let Token(token) = event.token();
+            self.gathered += 1;
             if token < self.readers.count() {
                 self.readers
                     .event(token, event, &mut self.tools, registry)?;
@@ -123,6 +138,15 @@ impl<'p> Run<'p> {
             }
         }
         Ok(())
+    }
+
+    /// Where a message is on its way to many connections and arrives at one after the other, waits a
+    /// moment. To be woken for every single arrival costs this program as much as to read it, and
+    /// the server the same again for waking it, which no client on another machine would.
+    fn let_gather(&self) {
+        if self.gathered < GATHERED_ENOUGH && self.tools.tally.awaited() > AWAITED_MANY {
+            std::thread::sleep(GATHERING);
+        }
     }
 
     pub(super) fn tell(&mut self, progress: Progress) {

@@ -142,6 +142,11 @@ impl Tally {
         self.flights.len()
     }
 
+    /// Connections that have not received the oldest message in flight.
+    pub fn awaited(&self) -> u32 {
+        self.flights.front().map_or(0, |flight| flight.left)
+    }
+
     /// Whether the server has answered for every message.
     pub fn is_answered(&self) -> bool {
         self.unanswered.is_empty()

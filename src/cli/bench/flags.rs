@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use reqwest::Url;
 
 use crate::cli::arguments::Remote;
+use crate::domain::pattern::MetricName;
 use crate::load::{Mode, PAYLOAD_BYTES_MIN};
 
 /// How hard a server is asked to work, and how.
@@ -34,6 +35,9 @@ pub struct Bench {
     /// Bytes of data in a message
     #[arg(long, default_value_t = 512, value_parser = whole(PAYLOAD_BYTES_MIN, 1 << 24), value_name = "BYTES")]
     pub size: usize,
+    /// Metric that is published; several at once each need their own
+    #[arg(long, default_value = "bench", value_parser = MetricName::parse, value_name = "NAME")]
+    pub metric: MetricName,
     /// What to measure
     #[arg(long, value_enum, default_value = "fan-out")]
     pub mode: ModeName,

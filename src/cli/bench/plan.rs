@@ -9,7 +9,7 @@ use super::flags::{Bench, DialectName, ModeName, TransportName};
 use crate::cli::remote::{self, API};
 use crate::cli::{Environment, configured, token, whereabouts};
 use crate::domain::message::UserId;
-use crate::load::{Dialect, Endpoint, METRIC, Pace, Plan, Transport};
+use crate::load::{Dialect, Endpoint, Pace, Plan, Transport};
 
 /// Users that publish, in turn: what one of them may do in a second is limited at the hub.
 const PUBLISHERS: usize = 8;
@@ -41,6 +41,7 @@ pub fn plan(wanted: &Bench, environment: &Environment) -> anyhow::Result<Plan> {
         duration: wanted.duration,
         warm_up: wanted.warm_up,
         bytes: wanted.size,
+        metric: wanted.metric.as_str().to_owned(),
         stream: place.stream(transport)?,
         resume: place.resume()?,
         publish: place.publish()?,
@@ -100,7 +101,7 @@ impl<'a> Place<'a> {
                 .base
                 .join(self.websocket_path.trim_start_matches('/'))?,
         };
-        url.set_query(Some(&format!("metrics={METRIC}")));
+        url.set_query(Some(&format!("metrics={}", self.wanted.metric.as_str())));
         Endpoint::of(&url)
     }
 

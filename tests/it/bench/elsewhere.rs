@@ -18,7 +18,7 @@ pub enum Speech {
     Pusher,
 }
 
-/// Answers after which a publisher's connection is closed.
+/// Answers after which a publisher's connection is closed without a word.
 const ANSWERS: usize = 3;
 /// What a subscriber's first bytes of each message are sent apart from the rest: in the middle of
 /// the mark that a payload begins with.
@@ -53,13 +53,9 @@ async fn serve(stream: TcpStream, speech: Speech, subscribers: Subscribers) -> O
         for subscriber in subscribers.lock().ok()?.iter() {
             let _ = subscriber.send(body.clone());
         }
-        let last = answered % ANSWERS == 0;
-        let connection = if last { "close" } else { "keep-alive" };
-        let answer = format!(
-            "HTTP/1.1 201 Created\r\nConnection: {connection}\r\nContent-Length: 0\r\n\r\n"
-        );
+        let answer = "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n";
         stream.write_all(answer.as_bytes()).await.ok()?;
-        if last {
+        if answered % ANSWERS == 0 {
             break;
         }
     }
