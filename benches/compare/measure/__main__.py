@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 from pathlib import Path
 
@@ -36,17 +37,19 @@ def main():
         many=chosen.many,
         rate=chosen.rate,
     )
-    subjects, noise = measure(chosen, stages, everything, remarks)
-    write(chosen, conclude(chosen, subjects, noise, remarks))
+    # A server that must be stopped is stopped also when this is.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    print(measure(chosen, stages, everything, remarks))
+    say(f"written to {chosen.out}.md and {chosen.out}.json")
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="benches/compare/run", description=__doc__)
-    parser.add_argument("--runs", type=int, default=5, help="rounds; their median is taken (default 5)")
-    parser.add_argument("--seconds", type=int, default=5, help="length of each measurement (5)")
-    parser.add_argument("--connections", type=int, default=1000, help="for deliveries and latency (1000)")
-    parser.add_argument("--many", type=int, default=10000, help="for memory and reconnecting (10000)")
-    parser.add_argument("--rate", type=int, default=10, help="publishes a second for latency (10)")
+    parser.add_argument("--runs", type=count, default=5, help="rounds; their median is taken (default 5)")
+    parser.add_argument("--seconds", type=count, default=5, help="length of each measurement (5)")
+    parser.add_argument("--connections", type=count, default=1000, help="for deliveries and latency (1000)")
+    parser.add_argument("--many", type=count, default=10000, help="for memory and reconnecting (10000)")
+    parser.add_argument("--rate", type=count, default=10, help="publishes a second for latency (10)")
     parser.add_argument("--only", metavar="SERVERS", help="some of them, by comma: limit,statshub,nchan")
     parser.add_argument("--transport", choices=list(report.TRANSPORTS), help="one of them only")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that all works")
@@ -58,13 +61,22 @@ def arguments():
     return chosen
 
 
+def count(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("a whole number above 0")
+    return int(text)
+
+
 def credentials(everything):
     """The load generator signs with the secret that statshub was started with."""
     return next(each.environment for each in everything if each.key == "statshub")
 
 
 def measure(chosen, stages, everything, remarks):
-    """Round after round, so that whatever the machine does meanwhile touches all alike."""
+    """Round after round, so that whatever the machine does meanwhile touches all alike.
+
+    After each the files are written; gives the table after the last.
+    """
     bare_loop, noise = everything[0], {}
     subjects = [
         {"server": server, "transport": transport, "rounds": []}
@@ -80,7 +92,8 @@ def measure(chosen, stages, everything, remarks):
             subject["rounds"].append(one_round(stages, server, transport, remarks))
             if server is not bare_loop:
                 noise.setdefault(transport, []).append(stages.noise(bare_loop, transport))
-    return subjects, noise
+        table = write(chosen, conclude(chosen, subjects, noise, remarks))
+    return table
 
 
 def takes_part(chosen, server, transport):
@@ -131,10 +144,9 @@ def conclude(chosen, subjects, noise, remarks):
 def write(chosen, finished):
     table = report.markdown(finished)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    chosen.out.with_suffix(".json").write_text(json.dumps(finished, indent=1, default=str) + "\n")
+    chosen.out.with_suffix(".json").write_text(json.dumps(finished, indent=1) + "\n")
     chosen.out.with_suffix(".md").write_text(table)
-    print(table)
-    say(f"written to {chosen.out}.md and {chosen.out}.json")
+    return table
 
 
 def left_out(everything):
@@ -171,4 +183,4 @@ try:
 except Failed as failure:
     sys.exit(f"benches/compare/run: {failure}")
 except KeyboardInterrupt:
-    sys.exit("benches/compare/run: stopped; nothing was written")
+    sys.exit("benches/compare/run: stopped; the rounds that were finished are written")

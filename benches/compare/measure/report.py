@@ -126,7 +126,7 @@ def describe(settings):
     return (
         f"{settings['connections']:,} connections for deliveries and latency, {settings['many']:,} for "
         f"connecting, memory and reconnecting; fixed rate {settings['rate']} publishes a second; "
-        f"{runs} {'round' if runs == 1 else 'rounds'} of {seconds} s each"
+        f"{runs} {'round' if runs == 1 else 'rounds'}, {seconds} s a measurement"
     )
 
 
@@ -136,7 +136,7 @@ def noise(results):
 
 
 def noise_line(spread):
-    if not spread:
+    if not spread or spread["runs"] < 2:
         return ""
     apart = (spread["max"] - spread["min"]) / spread["median"] * 100
     return (
