@@ -139,13 +139,15 @@ fn tokens(wanted: &Bench, environment: &Environment) -> anyhow::Result<(Vec<Stri
     let role = settings.auth.permitted_roles.first();
     let role = role.context("the settings permit no role")?;
     let sign = |user: String| {
-        let user = UserId::parse(&user).context("a user id")?;
+        // Named after the metric, so that several at once are not in each other's limits.
+        let user = format!("{}-{user}", wanted.metric.as_str());
+        let user = UserId::parse(&user).context("--metric is too long to name users after")?;
         let ttl = TOKEN_TTL + wanted.warm_up + wanted.duration;
         token::sign(&settings, &user, role, ttl)
     };
     let users = 0..wanted.connections.div_ceil(of_a_user);
-    let subscribers = users.map(|nth| sign(format!("bench-{nth}")));
-    let publishers = (0..PUBLISHERS).map(|nth| sign(format!("bench-publisher-{nth}")));
+    let subscribers = users.map(|nth| sign(nth.to_string()));
+    let publishers = (0..PUBLISHERS).map(|nth| sign(format!("publisher-{nth}")));
     Ok((
         subscribers.collect::<Result<_, _>>()?,
         publishers.collect::<Result<_, _>>()?,

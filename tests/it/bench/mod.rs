@@ -74,6 +74,17 @@ async fn every_message_reaches_every_connection() {
 }
 
 #[tokio::test]
+async fn several_can_measure_one_hub_at_once() {
+    let hub = Hub::start().await;
+    let flags = |metric| format!("--connections 12 --rate 50 --duration 500ms --metric {metric}");
+    let (one, other) = (flags("bench.one"), flags("bench.other"));
+    let (one, other) = tokio::join!(bench(&hub, &one), bench(&hub, &other));
+    check_complete(&one, 12);
+    check_complete(&other, 12);
+    hub.stop().await;
+}
+
+#[tokio::test]
 async fn what_was_missed_while_away_comes_once_and_in_order() {
     let hub = Hub::start().await;
     for transport in ["sse", "ws"] {
