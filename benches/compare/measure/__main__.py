@@ -24,9 +24,8 @@ def main():
     if len(cores) < 2:
         raise Failed("two cores are needed: one for the server, one for the load")
     server_core, load_core = cores[0], cores[-1]
-    raise_open_files()
     everything = servers(chosen.binaries)
-    remarks = [quiet(), *left_out(everything)]
+    remarks = [within_open_files(chosen), quiet(), *left_out(everything)]
     # This program too stays away from the servers' core.
     os.sched_setaffinity(0, {load_core})
     stages = Stages(
@@ -154,6 +153,18 @@ def left_out(everything):
     for line in lines:
         say(line)
     return lines
+
+
+def within_open_files(chosen):
+    """statshub takes two descriptors for a connection. Who comes back must fit in beside who is not gone yet."""
+    open_files = raise_open_files()
+    most = open_files * 9 // 20 // 100 * 100
+    if chosen.many <= most:
+        return None
+    text = f"{most:,} connections in place of {chosen.many:,}: only {open_files:,} files may be open (ulimit -Hn)"
+    chosen.many = most
+    say(text)
+    return text
 
 
 def quiet():
