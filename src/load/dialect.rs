@@ -47,7 +47,7 @@ fn resuming(plan: &Plan, resume: Resume<'_>) -> String {
 pub fn publication(plan: &Plan, to: &Endpoint, payload: &Payload, nth: usize) -> (Vec<u8>, usize) {
     let (before, after) = match plan.dialect {
         Dialect::Statshub => (format!(r#"{{"metric":"{}","data":"#, plan.metric), "}"),
-        Dialect::Plain | Dialect::SocketIo => Default::default(),
+        Dialect::Plain | Dialect::SocketIo | Dialect::Pusher => Default::default(),
     };
     let payload_bytes = payload.unstamped();
     let length = before.len() + payload_bytes.len() + after.len();
@@ -60,6 +60,19 @@ pub fn publication(plan: &Plan, to: &Endpoint, payload: &Payload, nth: usize) ->
     let stamp_at = head.len() + payload.stamp_at();
     let request = [head.as_bytes(), &payload_bytes, after.as_bytes()].concat();
     (request, stamp_at)
+}
+
+/// What a connection says to get messages, after the upgrade; nothing in most dialects.
+pub fn joining(plan: &Plan) -> Vec<u8> {
+    match plan.dialect {
+        Dialect::Statshub | Dialect::Plain => Vec::new(),
+        Dialect::SocketIo => engine_io::JOIN.to_owned(),
+        Dialect::Pusher => {
+            let data = serde_json::json!({"channel": plan.metric});
+            let subscribe = serde_json::json!({"event": "pusher:subscribe", "data": data});
+            subscribe.to_string().into_bytes()
+        }
+    }
 }
 
 fn authorization(tokens: &[String], index: usize) -> String {
@@ -91,6 +104,15 @@ pub mod engine_io {
     /// Joins socket.io's main namespace.
     pub const JOIN: &[u8] = b"40";
     pub const PONG: &[u8] = b"3";
+}
+
+/// Pusher's protocol: events in JSON, each well within one read as long as nothing is published.
+pub mod pusher {
+    pub const ESTABLISHED: &[u8] = b"pusher:connection_established";
+    pub const SUBSCRIBED: &[u8] = b"pusher_internal:subscription_succeeded";
+    pub const REFUSED: &[u8] = b"pusher:error";
+    pub const PING: &[u8] = br#"{"event":"pusher:ping""#;
+    pub const PONG: &[u8] = br#"{"event":"pusher:pong","data":{}}"#;
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::clock::{Effort, seconds};
 use super::plan::{Dialect, Mode};
-use super::report::{Report, per_second};
+use super::report::{Progress, Report, per_second};
 use super::run::Run;
 
 /// Messages published while all connections are away.
@@ -22,11 +22,13 @@ impl Run<'_> {
     fn fan_out(&mut self) -> anyhow::Result<()> {
         self.settle()?;
         self.publish_for(self.plan.warm_up)?;
+        self.tell(Progress::Measuring);
         let began = self.count_from_here();
         let effort = Effort::begin();
         self.publish_for(self.plan.duration)?;
         self.drain()?;
         (self.report.client_cpu_seconds, self.report.client_cpu_share) = effort.since();
+        self.tell(Progress::Measured);
         self.report.seconds = seconds(began, self.tools.tally.last_arrival);
         self.report.latency_ms = self.tools.tally.latency.summary();
         Ok(())

@@ -59,6 +59,9 @@ pub enum Dialect {
     Plain,
     /// The WebSocket transport of socket.io 4, that is of Engine.IO 4.
     SocketIo,
+    /// Pusher's protocol 7, one public channel. Publishes must be signed, which is not done here: they
+    /// are posted like plain ones, to something that signs them.
+    Pusher,
 }
 
 /// What a stream travels over.

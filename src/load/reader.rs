@@ -8,7 +8,7 @@ use mio::{Interest, Registry, Token};
 use uuid::Uuid;
 
 use super::clock::Clock;
-use super::dialect::{self, engine_io};
+use super::dialect::{self, engine_io, pusher};
 use super::frames;
 use super::framing::{Framing, Malformed, Piece};
 use super::head::{Answer, Head, header};
@@ -36,7 +36,7 @@ pub struct Reader {
 enum State {
     Away,
     Opening(Box<Opening>),
-    /// Upgraded, but socket.io wants a few words first.
+    /// Upgraded, but the dialect wants a few words first.
     Joining,
     Open,
 }
@@ -64,6 +64,8 @@ pub struct Rules {
     pub transport: Transport,
     pub clock: Clock,
     pub payload: Payload,
+    /// See [`dialect::joining`].
+    pub joining: Vec<u8>,
     /// Whether a connection is open only once its reconnect token is known.
     pub wants_token: bool,
 }
@@ -196,8 +198,10 @@ impl Reader {
         while let Some(piece) = self.framing.next(&mut bytes)? {
             match piece {
                 Piece::Content { bytes, first } => {
-                    if first && rules.dialect == Dialect::SocketIo {
-                        self.packet(bytes[0])?;
+                    match rules.dialect {
+                        Dialect::SocketIo if first => self.packet(bytes[0], rules)?,
+                        Dialect::Pusher if first => self.event_of_pusher(bytes, rules)?,
+                        _ => {}
                     }
                     let received = &mut self.received;
                     rules.payload.scan(&mut self.carry, bytes, |stamp| {
@@ -212,14 +216,31 @@ impl Reader {
     }
 
     /// What Engine.IO wants to hear.
-    fn packet(&mut self, kind: u8) -> Result<(), End> {
+    fn packet(&mut self, kind: u8, rules: &Rules) -> Result<(), End> {
         match (kind, &self.state) {
             (engine_io::PING, _) => self.say(&frames::text(engine_io::PONG)),
-            (engine_io::OPEN, State::Joining) => self.say(&frames::text(engine_io::JOIN)),
+            (engine_io::OPEN, State::Joining) => self.say(&frames::text(&rules.joining)),
             (engine_io::MESSAGE, State::Joining) => {
                 self.state = State::Open;
                 Ok(())
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// What Pusher's protocol wants to hear.
+    fn event_of_pusher(&mut self, bytes: &[u8], rules: &Rules) -> Result<(), End> {
+        let says = |what| memchr::memmem::find(bytes, what).is_some();
+        match self.state {
+            State::Joining if says(pusher::ESTABLISHED) => self.say(&frames::text(&rules.joining)),
+            State::Joining if says(pusher::SUBSCRIBED) => {
+                self.state = State::Open;
+                Ok(())
+            }
+            State::Joining if says(pusher::REFUSED) => {
+                Err(Malformed("an error instead of a subscription").into())
+            }
+            _ if bytes.starts_with(pusher::PING) => self.say(&frames::text(pusher::PONG)),
             _ => Ok(()),
         }
     }
@@ -280,7 +301,7 @@ impl Reader {
         let rest = opening.answer.split_off(head.bytes);
         self.framing = Framing::behind(&head);
         self.state = match rules.dialect {
-            Dialect::SocketIo => State::Joining,
+            Dialect::SocketIo | Dialect::Pusher => State::Joining,
             Dialect::Statshub | Dialect::Plain => State::Open,
         };
         Ok(Some(rest))

@@ -12,6 +12,11 @@ pub enum Progress {
     Opening { open: usize, of: usize },
     /// All are.
     Connected { connections: usize, seconds: f64 },
+    /// From here on what is published counts. Whoever reads a server's processor time from outside
+    /// begins now,
+    Measuring,
+    /// and ends now: everything has arrived, and the connections are still open.
+    Measured,
     /// Of the time in which messages are published, or in which connections are idle.
     Running {
         seconds: f64,
@@ -125,6 +130,7 @@ fn dialect(plan: &Plan) -> &'static str {
         (Dialect::Plain, Transport::Sse) => "sse",
         (Dialect::Plain, Transport::WebSocket) => "ws",
         (Dialect::SocketIo, _) => "socketio",
+        (Dialect::Pusher, _) => "pusher",
     }
 }
 

@@ -77,6 +77,7 @@ impl<'p> Run<'p> {
             transport: plan.transport,
             clock: Clock::start(),
             payload,
+            joining: dialect::joining(plan),
             wants_token: plan.mode == Mode::Reconnect && plan.dialect == Dialect::Statshub,
         };
         Ok(Self {

@@ -51,7 +51,7 @@ pub struct Bench {
     #[arg(long, value_enum, default_value = "statshub")]
     pub dialect: DialectName,
     /// Where they connect; the hub's own paths unless given
-    #[arg(long, value_name = "URL", required_if_eq_any = [("dialect", "sse"), ("dialect", "ws"), ("dialect", "socketio")])]
+    #[arg(long, value_name = "URL", required_if_eq_any = [("dialect", "sse"), ("dialect", "ws"), ("dialect", "socketio"), ("dialect", "pusher")])]
     pub stream_url: Option<Url>,
     /// Where messages are posted; the hub's own path unless given
     #[arg(long, value_name = "URL")]
@@ -88,6 +88,8 @@ pub enum DialectName {
     /// The WebSocket transport of socket.io 4
     #[value(name = "socketio")]
     SocketIo,
+    /// Pusher's protocol, the channel "bench"
+    Pusher,
 }
 
 impl From<ModeName> for Mode {

@@ -25,7 +25,7 @@ pub fn plan(wanted: &Bench, environment: &Environment) -> anyhow::Result<Plan> {
     let place = Place::new(wanted, environment, dialect)?;
     let (subscribers, publishers) = match dialect {
         Dialect::Statshub => tokens(wanted, environment)?,
-        Dialect::Plain | Dialect::SocketIo => Default::default(),
+        Dialect::Plain | Dialect::SocketIo | Dialect::Pusher => Default::default(),
     };
     Ok(Plan {
         mode: wanted.mode.into(),
@@ -61,6 +61,7 @@ fn language(wanted: &Bench) -> anyhow::Result<(Dialect, Transport)> {
         DialectName::Sse => (Dialect::Plain, Some(Transport::Sse)),
         DialectName::Ws => (Dialect::Plain, Some(Transport::WebSocket)),
         DialectName::SocketIo => (Dialect::SocketIo, Some(Transport::WebSocket)),
+        DialectName::Pusher => (Dialect::Pusher, Some(Transport::WebSocket)),
     };
     match (named, only) {
         (Some(named), Some(only)) if named != only => {

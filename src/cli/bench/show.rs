@@ -30,7 +30,8 @@ impl Screen {
     pub fn show(&mut self, progress: Progress) {
         let line = line(progress);
         let mut err = io::stderr();
-        if matches!(progress, Progress::Connected { .. }) {
+        let is_mark = matches!(progress, Progress::Measuring | Progress::Measured);
+        if matches!(progress, Progress::Connected { .. }) || is_mark && !self.is_terminal {
             self.clear();
             let _ = writeln!(err, "{line}");
         } else if self.is_terminal {
@@ -66,6 +67,8 @@ fn line(progress: Progress) -> String {
             "connected {} in {seconds:.2} s",
             grouped(connections as u64)
         ),
+        Progress::Measuring => "measuring".into(),
+        Progress::Measured => "measured".into(),
         Progress::Running {
             seconds,
             of,

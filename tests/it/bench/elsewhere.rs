@@ -1,5 +1,5 @@
-//! A server that is no hub, as small as one can be that publishes to event streams, plain WebSockets
-//! and socket.io's. It closes the publishers' connections now and then, as servers do, and cuts what
+//! A server that is no hub, as small as one can be that publishes to event streams, plain WebSockets,
+//! socket.io's and Pusher's. It closes the publishers' connections now and then, as servers do, and cuts what
 //! it sends in an awkward place.
 
 use std::net::SocketAddr;
@@ -15,6 +15,7 @@ pub enum Speech {
     Sse,
     WebSocket,
     SocketIo,
+    Pusher,
 }
 
 /// Answers after which a publisher's connection is closed without a word.
@@ -68,7 +69,7 @@ async fn subscribe(
 ) -> Option<()> {
     let head = match speech {
         Speech::Sse => "200 OK\r\nContent-Type: text/event-stream",
-        Speech::WebSocket | Speech::SocketIo => {
+        Speech::WebSocket | Speech::SocketIo | Speech::Pusher => {
             "101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade"
         }
     };
@@ -81,12 +82,25 @@ async fn subscribe(
         stream.write_all(&frame(b"2")).await.ok()?;
         assert_eq!(heard(&mut stream).await?, b"3");
     }
+    if speech == Speech::Pusher {
+        let established = br#"{"event":"pusher:connection_established","data":"{}"}"#;
+        stream.write_all(&frame(established)).await.ok()?;
+        let subscribe = heard(&mut stream).await?;
+        assert!(String::from_utf8_lossy(&subscribe).contains(r#""channel":"bench""#));
+        let succeeded = br#"{"event":"pusher_internal:subscription_succeeded","channel":"bench"}"#;
+        stream.write_all(&frame(succeeded)).await.ok()?;
+        let ping = br#"{"event":"pusher:ping","data":{}}"#;
+        stream.write_all(&frame(ping)).await.ok()?;
+        let pong = heard(&mut stream).await?;
+        assert!(pong.starts_with(br#"{"event":"pusher:pong""#));
+    }
     let (sender, mut messages) = mpsc::unbounded_channel();
     subscribers.lock().ok()?.push(sender);
     while let Some(message) = messages.recv().await {
         let bytes = match speech {
             Speech::Sse => [b"data: ", &message[..], b"\n\n"].concat(),
             Speech::WebSocket => frame(&message),
+            Speech::Pusher => frame(&as_pusher(&message)),
             Speech::SocketIo => frame(&[b"42[\"m\",", &message[..], b"]"].concat()),
         };
         let (first, rest) = bytes.split_at(CUT);
@@ -95,6 +109,14 @@ async fn subscribe(
         stream.write_all(rest).await.ok()?;
     }
     None
+}
+
+/// The payload as a JSON text within JSON.
+fn as_pusher(message: &[u8]) -> Vec<u8> {
+    let data = String::from_utf8_lossy(message);
+    serde_json::json!({"event": "metrics", "channel": "bench", "data": data})
+        .to_string()
+        .into()
 }
 
 async fn head(stream: &mut BufReader<TcpStream>) -> Option<String> {

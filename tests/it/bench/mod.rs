@@ -127,6 +127,7 @@ async fn other_servers_are_measured_too() {
         (Speech::Sse, "sse"),
         (Speech::WebSocket, "ws"),
         (Speech::SocketIo, "socketio"),
+        (Speech::Pusher, "pusher"),
     ] {
         let address = elsewhere::start(speech).await;
         let there = format!("--stream-url http://{address}/s --publish-url http://{address}/p");
