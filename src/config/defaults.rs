@@ -109,7 +109,7 @@ fn history() -> History {
 
 fn outgoing() -> Outgoing {
     Outgoing {
-        driver: Driver::Auto,
+        driver: Driver::Body,
         queue_messages_max: 1024,
         queue_bytes_max: MIB,
         stall_timeout: seconds(60),
