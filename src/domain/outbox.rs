@@ -76,6 +76,13 @@ impl Progress {
         MessageId::from_bits(self.sent_through.load(Ordering::Relaxed))
     }
 
+    /// The position moves on to here, and never back.
+    fn advance(&self, position: MessageId) {
+        if position > self.sent_through() {
+            self.set_sent_through(position);
+        }
+    }
+
     fn set_sent_through(&self, position: MessageId) {
         self.sent_through
             .store(position.to_bits(), Ordering::Relaxed);
@@ -191,23 +198,15 @@ impl Outbox {
     /// Everything up to `through` that was for the client has been handed to its socket, where that is
     /// so: the position, which a client of this transport is not told, moves along with the log.
     pub fn pass(&mut self, through: MessageId) {
-        let position = self.sent_through(through);
-        let standing = self.progress.sent_through();
-        if position > standing {
-            self.progress
-                .sent_through
-                .store(position.to_bits(), Ordering::Relaxed);
-        }
+        self.progress.advance(self.sent_through(through));
     }
 
     /// The next piece to write.
     pub fn take(&mut self) -> Option<Outgoing> {
         let piece = self.queue.pop_front()?;
         self.queued_bytes -= piece.bytes.len();
-        if let Some(position) = piece.position
-            && position > self.progress.sent_through()
-        {
-            self.progress.set_sent_through(position);
+        if let Some(position) = piece.position {
+            self.progress.advance(position);
         }
         self.progress
             .sent
@@ -225,8 +224,8 @@ impl Outbox {
         let before = self.progress.sent_through();
         let handed = self.queue.iter().take(pieces);
         let newest = handed.rev().find_map(|piece| piece.position);
-        if let Some(position) = newest.filter(|position| *position > before) {
-            self.progress.set_sent_through(position);
+        if let Some(position) = newest {
+            self.progress.advance(position);
         }
         before
     }
