@@ -109,7 +109,7 @@ fn history() -> History {
 
 fn outgoing() -> Outgoing {
     Outgoing {
-        driver: Driver::Body,
+        driver: Driver::Auto,
         queue_messages_max: 1024,
         queue_bytes_max: MIB,
         stall_timeout: seconds(60),
