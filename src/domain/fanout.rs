@@ -4,6 +4,7 @@
 //! nothing can fall between a snapshot and the first live message, and no lock is needed.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::message::{Message, MessageId, Transport, UserId};
 use super::outbox::{Outbox, Outgoing, Pushed};
@@ -20,6 +21,10 @@ pub struct ConnectionKey {
 
 /// What the fan-out needs of a connection.
 pub trait Outlet {
+    fn key(&self) -> ConnectionKey;
+
+    fn transport(&self) -> Transport;
+
     /// Lets `act` at the connection's outbox and then wakes its driver if there is something new.
     fn with<R>(&self, act: impl FnOnce(&mut Outbox) -> R) -> R;
 
@@ -30,10 +35,8 @@ pub trait Outlet {
 /// What the worker knows of one connection.
 #[derive(Debug)]
 pub struct Entry<O> {
-    pub key: ConnectionKey,
     pub outlet: O,
     pub user: UserId,
-    pub transport: Transport,
     pub subscription: Subscription,
 }
 
@@ -69,7 +72,7 @@ impl<O: Outlet> Fanout<O> {
             (self.entries.len() - 1) as Slot
         });
         self.routes.add(slot, &entry.user, &entry.subscription);
-        self.by_key.insert(entry.key, slot);
+        self.by_key.insert(entry.outlet.key(), slot);
         self.entries[slot as usize] = Some(entry);
         self.through = self.through.max(through);
     }
@@ -108,18 +111,26 @@ impl<O: Outlet> Fanout<O> {
         let Self {
             entries, routes, ..
         } = self;
+        let (mut sse, mut websocket) = (None, None);
         routes.visit(&message.topic, |slot| {
             let Some(entry) = &entries[slot as usize] else {
                 return;
             };
-            if !admits_own(&message.topic, entry.transport, &entry.subscription) {
+            let transport = entry.outlet.transport();
+            if !admits_own(&message.topic, transport, &entry.subscription) {
                 return;
             }
+            let encoded = match transport {
+                Transport::Sse => &mut sse,
+                Transport::Websocket => &mut websocket,
+            };
+            let encode = || Rc::new(entry.outlet.encode(message));
+            let piece = || encoded.get_or_insert_with(encode).clone();
             let pushed = entry
                 .outlet
-                .with(|outbox| outbox.push_live(message.id, || entry.outlet.encode(message)));
+                .with(|outbox| outbox.push_live(message.id, piece));
             if let Pushed::Overflow(position) = pushed {
-                overflowed(entry.key, position);
+                overflowed(entry.outlet.key(), position);
             }
         });
         self.through = message.id;
@@ -160,11 +171,19 @@ mod tests {
     use crate::domain::outbox::Limits;
     use crate::domain::testing::{id, message, metric, own_metric, subscription, user};
 
-    struct TestOutlet(Rc<RefCell<Outbox>>);
+    struct TestOutlet(ConnectionKey, Rc<RefCell<Outbox>>);
 
     impl Outlet for TestOutlet {
+        fn key(&self) -> ConnectionKey {
+            self.0
+        }
+
+        fn transport(&self) -> Transport {
+            Transport::Sse
+        }
+
         fn with<R>(&self, act: impl FnOnce(&mut Outbox) -> R) -> R {
-            act(&mut self.0.borrow_mut())
+            act(&mut self.1.borrow_mut())
         }
 
         fn encode(&self, message: &Message) -> Outgoing {
@@ -194,10 +213,8 @@ mod tests {
             let outbox = Rc::new(RefCell::new(Outbox::new(limits, Arc::default())));
             self.outboxes.insert(number, outbox.clone());
             let entry = Entry {
-                key: key(number),
-                outlet: TestOutlet(outbox),
+                outlet: TestOutlet(key(number), outbox),
                 user: user(name),
-                transport: Transport::Sse,
                 subscription: subscription(patterns),
             };
             self.fanout.attach(entry, Vec::new(), id(through));

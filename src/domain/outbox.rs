@@ -6,6 +6,7 @@
 //! newest, and the hub's backlog gives it just that.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -122,7 +123,9 @@ enum Standing {
 
 #[derive(Debug)]
 pub struct Outbox {
-    queue: VecDeque<Outgoing>,
+    /// Shared with the other connections of the thread that get the same: a message costs each of
+    /// them one pointer and no atomic count.
+    queue: VecDeque<Rc<Outgoing>>,
     queued_bytes: usize,
     limits: Limits,
     standing: Standing,
@@ -149,7 +152,7 @@ impl Outbox {
     }
 
     /// A live message. `piece` is only called when it is wanted.
-    pub fn push_live(&mut self, id: MessageId, piece: impl FnOnce() -> Outgoing) -> Pushed {
+    pub fn push_live(&mut self, id: MessageId, piece: impl FnOnce() -> Rc<Outgoing>) -> Pushed {
         if self.finished || self.standing != Standing::Live || id <= self.pushed_through {
             return Pushed::Skipped;
         }
@@ -166,13 +169,13 @@ impl Outbox {
 
     /// A piece that is not a live message: it is never refused, whoever sends it answers for its
     /// number.
-    pub fn push(&mut self, piece: Outgoing) {
+    pub fn push(&mut self, piece: impl Into<Rc<Outgoing>>) {
         if !self.finished {
-            self.enqueue(piece);
+            self.enqueue(piece.into());
         }
     }
 
-    fn enqueue(&mut self, piece: Outgoing) {
+    fn enqueue(&mut self, piece: Rc<Outgoing>) {
         self.queued_bytes += piece.bytes.len();
         self.shown_through = piece.id.unwrap_or(self.shown_through);
         self.queue.push_back(piece);
@@ -202,7 +205,7 @@ impl Outbox {
     }
 
     /// The next piece to write.
-    pub fn take(&mut self) -> Option<Outgoing> {
+    pub fn take(&mut self) -> Option<Rc<Outgoing>> {
         let piece = self.queue.pop_front()?;
         self.queued_bytes -= piece.bytes.len();
         if let Some(position) = piece.position {
@@ -237,7 +240,7 @@ impl Outbox {
 
     /// What waits, the next piece first.
     pub fn waiting(&self) -> impl Iterator<Item = &Outgoing> + Clone {
-        self.queue.iter()
+        self.queue.iter().map(Rc::as_ref)
     }
 
     /// Whether it has run empty while lagging, so that the hub should be asked for the backlog.

@@ -138,7 +138,8 @@ fn check_plain(segment: &str) -> Result<(), NameError> {
 /// client is away: what was published before a pattern was added was never for the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
-    patterns: Vec<(Pattern, MessageId)>,
+    /// Shared by the session and its connection: there are as many of these as connections.
+    patterns: Arc<[(Pattern, MessageId)]>,
     /// No metric was ever named: everything, until the first subscribe narrows it.
     unnamed: Option<MessageId>,
 }
@@ -147,7 +148,7 @@ impl Subscription {
     /// Every metric, as of the beginning.
     pub fn everything() -> Self {
         Self {
-            patterns: Vec::new(),
+            patterns: Arc::default(),
             unnamed: Some(MessageId::ZERO),
         }
     }
@@ -158,7 +159,7 @@ impl Subscription {
     /// More than [`PATTERNS_MAX`] distinct patterns.
     pub fn new(patterns: &[Pattern], since: MessageId) -> Result<Self, NameError> {
         let mut new = Self {
-            patterns: Vec::new(),
+            patterns: Arc::default(),
             unnamed: Some(since),
         };
         if !patterns.is_empty() {
@@ -174,7 +175,7 @@ impl Subscription {
     /// More than [`PATTERNS_MAX`] distinct patterns in all; nothing has changed then.
     pub fn subscribe(&mut self, patterns: &[Pattern], since: MessageId) -> Result<(), NameError> {
         let since = self.unnamed.unwrap_or(since);
-        let mut all = self.patterns.clone();
+        let mut all = self.patterns.to_vec();
         for pattern in patterns {
             if !all.iter().any(|(known, _)| known == pattern) {
                 if all.len() == PATTERNS_MAX {
@@ -186,13 +187,15 @@ impl Subscription {
         if !patterns.is_empty() {
             self.unnamed = None;
         }
-        self.patterns = all;
+        self.patterns = all.into();
         Ok(())
     }
 
     /// Takes `patterns` out. What is left may be nothing at all.
     pub fn unsubscribe(&mut self, patterns: &[Pattern]) {
-        self.patterns.retain(|(known, _)| !patterns.contains(known));
+        let left = self.patterns.iter();
+        let left = left.filter(|(known, _)| !patterns.contains(known));
+        self.patterns = left.cloned().collect();
         if patterns.iter().any(|p| p.as_str() == "**") {
             self.unnamed = None;
         }
@@ -213,10 +216,11 @@ impl Subscription {
         if self.unnamed.is_some() {
             return None;
         }
-        self.patterns
-            .iter()
-            .map(|(pattern, _)| pattern.as_exact())
-            .collect()
+        self.named().map(Pattern::as_exact).collect()
+    }
+
+    fn named(&self) -> impl Iterator<Item = &Pattern> {
+        self.patterns.iter().map(|(pattern, _)| pattern)
     }
 
     /// Whether it names nothing and so receives every metric.
@@ -228,11 +232,7 @@ impl Subscription {
     pub fn patterns(&self) -> Vec<Pattern> {
         match self.unnamed {
             Some(_) => vec![Pattern::everything()],
-            None => self
-                .patterns
-                .iter()
-                .map(|(pattern, _)| pattern.clone())
-                .collect(),
+            None => self.named().cloned().collect(),
         }
     }
 }

@@ -19,10 +19,10 @@ const RESOLVED_MAX: usize = 65_536;
 
 #[derive(Debug, Default)]
 pub struct Routes {
-    everyone: IndexSet<Slot>,
     unnamed: IndexSet<Slot>,
     exact: HashMap<MetricName, IndexSet<Slot>>,
     wild: HashMap<Pattern, IndexSet<Slot>>,
+    /// Every connection, by its user.
     users: HashMap<UserId, IndexSet<Slot>>,
     /// The wildcard patterns that match a metric, for metrics that have been asked for.
     resolved: HashMap<MetricName, Vec<Pattern>>,
@@ -30,7 +30,6 @@ pub struct Routes {
 
 impl Routes {
     pub fn add(&mut self, slot: Slot, user: &UserId, subscription: &Subscription) {
-        self.everyone.insert(slot);
         self.users.entry(user.clone()).or_default().insert(slot);
         self.subscribe(slot, subscription);
     }
@@ -38,7 +37,6 @@ impl Routes {
     /// `subscription` must be the one that was added.
     pub fn remove(&mut self, slot: Slot, user: &UserId, subscription: &Subscription) {
         self.unsubscribe(slot, subscription);
-        self.everyone.swap_remove(&slot);
         take_out(&mut self.users, user, slot);
     }
 
@@ -89,7 +87,7 @@ impl Routes {
     /// has taken. For a user's own topics the caller must still ask the subscription.
     pub fn visit(&mut self, topic: &Topic, mut visit: impl FnMut(Slot)) {
         match topic {
-            Topic::Alerts => self.everyone.iter().copied().for_each(visit),
+            Topic::Alerts => self.users.values().flatten().copied().for_each(visit),
             Topic::UserMetric(_, user) | Topic::Test(user, _) => {
                 self.users
                     .get(user)
@@ -133,11 +131,6 @@ impl Routes {
             .cloned()
             .collect();
         self.resolved.insert(name.clone(), matching);
-    }
-
-    /// Every connection.
-    pub fn everyone(&self) -> impl Iterator<Item = Slot> + '_ {
-        self.everyone.iter().copied()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can be resumed: a token, a user, a subscription, a position.
 
+use core::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,8 +49,8 @@ pub struct Connection {
     pub key: ConnectionKey,
     /// How far it has got; written by its worker.
     pub progress: Arc<Progress>,
-    pub remote: String,
-    pub user_agent: String,
+    pub remote: IpAddr,
+    pub user_agent: Arc<str>,
     /// Where the stream began; nothing before is resent without being asked for. Zero for one that
     /// began with a snapshot: as long as that was not sent, nothing was.
     pub opened_at: MessageId,
@@ -59,11 +60,20 @@ pub struct Connection {
     pub closing: bool,
 }
 
+/// What the log forgot before its reader came back.
+#[derive(Debug, Clone, Default)]
+pub struct Carried {
+    /// Counted before each of the log's cuts.
+    pub receipt: Receipt,
+    /// Up to where.
+    pub to: MessageId,
+}
+
 #[derive(Debug, Clone)]
 pub struct Session {
     pub token: Uuid,
     pub connection_id: Uuid,
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     pub transport: Transport,
     pub subscription: Subscription,
     /// Alerts count for the session from here on.
@@ -77,10 +87,8 @@ pub struct Session {
     pub ticket: Option<TicketHash>,
     /// Wall clock of the last change between connected and away.
     pub since_ms: u64,
-    /// What the log forgot of what went after the position, counted before each of its cuts up to
-    /// `carried_to`.
-    pub carried: Receipt,
-    pub carried_to: MessageId,
+    /// What the log forgot of what went after the position; boxed because it is rare.
+    pub carried: Option<Box<Carried>>,
     /// Reported as dropped over the session's life.
     pub dropped: PerPriority<u64>,
     /// Messages sent by connections before the present one.
@@ -134,8 +142,7 @@ impl Session {
 
     /// Its client's position is elsewhere than its backlog was counted from.
     pub fn forget_carried(&mut self) {
-        self.carried = Receipt::default();
-        self.carried_to = MessageId::ZERO;
+        self.carried = None;
     }
 
     /// Messages sent over the session's life.

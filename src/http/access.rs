@@ -31,7 +31,7 @@ const KEYS_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Somebody whose credential was found good, and where they are.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     pub remote: IpAddr,
     pub request_id: Arc<str>,
 }
@@ -39,7 +39,7 @@ pub struct Caller {
 impl Caller {
     fn new(req: &HttpRequest, identity: Identity) -> Self {
         Self {
-            identity,
+            identity: identity.into(),
             remote: client::remote(req),
             request_id: client::request_id(req),
         }

@@ -18,6 +18,7 @@ use crate::source::Sources;
 use crate::telemetry::audit::Audit;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::throttle::Throttle;
+use crate::transport::commands::Services;
 
 /// Reasons for refused credentials that are written to the log within a minute.
 const LOGGED_REFUSALS_PER_MINUTE: u64 = 10;
@@ -38,6 +39,8 @@ pub struct State {
     /// For log lines that a stranger can cause.
     pub throttle: Throttle,
     pub sources: Sources,
+    /// What WebSocket connections need.
+    pub services: Arc<Services>,
     pub stage: Stage,
     started: Instant,
 }
@@ -50,14 +53,22 @@ impl State {
         sources: Sources,
         audit: Audit,
     ) -> Self {
+        let counters = Arc::<Counters>::default();
+        let services = Services {
+            hub: hub.clone(),
+            authenticator: authenticator.clone(),
+            audit: audit.clone(),
+            counters: counters.clone(),
+        };
         Self {
             hub,
             authenticator,
+            services: Arc::new(services),
             tickets: Tickets::new(settings.auth.ticket_ttl),
             rates: ArcSwap::from_pointee(Rates::new(&settings.limits)),
             failed_resumes: FailedResumes::new(settings.limits.failed_resumes_per_minute),
             audit,
-            counters: Arc::default(),
+            counters,
             throttle: Throttle::new(LOGGED_REFUSALS_PER_MINUTE),
             sources,
             stage: Stage::default(),

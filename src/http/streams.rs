@@ -21,7 +21,6 @@ use crate::domain::session::TicketHash;
 use crate::hub::{Error, Stream, Wanted, Worker};
 use crate::telemetry::audit::{Action, Event, Outcome};
 use crate::telemetry::counters::Counter;
-use crate::transport::commands::Services;
 use crate::transport::socket::Handle;
 use crate::transport::{sse, ws};
 
@@ -90,20 +89,15 @@ pub async fn websocket(
         transport: Transport::Websocket,
     };
     let (stream, socket) = asking.open(caller, asked, token.as_deref()).await?;
-    let services = Services {
-        hub: state.hub.clone(),
-        authenticator: state.authenticator.clone(),
-        audit: state.audit.clone(),
-        counters: state.counters.clone(),
-        clock: state.hub.clock(),
-        identity: stream.admitted.identity.clone(),
-        connection_id: stream.admitted.connection_id,
-        remote: client::remote(&request).to_string().into(),
-        request_id: client::request_id(&request),
-    };
     let detach = detaches(&state);
     Ok(ws::respond(
-        handshake, payload, stream, socket, services, &settings, detach,
+        handshake,
+        payload,
+        stream,
+        socket,
+        state.services.clone(),
+        &settings,
+        detach,
     ))
 }
 
@@ -265,8 +259,8 @@ impl Asking<'_> {
             transport: self.transport,
             opening,
             last_event_id,
-            remote: client::remote(self.request).to_string(),
-            user_agent: client::user_agent(self.request),
+            remote: client::remote(self.request),
+            user_agent: client::user_agent(self.request).into(),
             request_id: client::request_id(self.request),
         }
     }
@@ -327,14 +321,11 @@ impl Asking<'_> {
     }
 
     fn record_opened(&self, stream: &Stream, resumes: bool) {
-        let identity = &stream.admitted.identity;
-        client::remember_user(self.request, identity.user.clone());
+        let client = &stream.client;
+        client::remember_user(self.request, client.identity.user.clone());
         self.state.audit.record(Event {
-            actor: Some(identity.user.clone()),
-            role: Some(identity.role.clone()),
-            target: Some(stream.admitted.connection_id.to_string()),
             details: Some(json!({ "transport": self.transport })),
-            ..self.event(resumes)
+            ..client.event(action(resumes))
         });
     }
 }

@@ -30,11 +30,11 @@ pub(super) async fn ticket(
     let expires_in = state.tickets.ttl().min(token_lives).as_secs();
     let ticket = state.tickets.issue(
         auth::Identity {
-            user: identity.user,
-            roles: vec![identity.role],
+            user: identity.user.clone(),
+            roles: vec![identity.role.clone()],
             expires_at_ms: identity.expires_at_ms,
             issued_at_ms: identity.issued_at_ms,
-            token_id: identity.token_id,
+            token_id: identity.token_id.clone(),
         },
         now_ms,
     );

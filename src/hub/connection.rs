@@ -107,7 +107,7 @@ impl Connection {
                 let now = self.worker.clock.now();
                 self.wrote(&self.outbox.borrow(), now);
                 self.account(&piece, now);
-                Poll::Ready(Some(piece.bytes))
+                Poll::Ready(Some(piece.bytes.clone()))
             }
             None if self.is_finished() => Poll::Ready(None),
             None => {
@@ -217,7 +217,7 @@ impl Connection {
     }
 
     /// A piece of the driver's own, such as a pong.
-    pub fn push(&self, piece: Outgoing) {
+    pub fn push(&self, piece: impl Into<Rc<Outgoing>>) {
         self.with(|outbox| outbox.push(piece));
     }
 
@@ -277,7 +277,7 @@ impl Connection {
     }
 
     /// The client's position moves along with what was not for it; then a sign of life.
-    pub(super) fn heartbeat(&self, through: MessageId, heartbeat: &Outgoing) {
+    pub(super) fn heartbeat(&self, through: MessageId, heartbeat: &Rc<Outgoing>) {
         self.with(|outbox| {
             if outbox.is_lagging() || outbox.len() > QUIET_QUEUE_MAX {
                 return;
@@ -291,7 +291,7 @@ impl Connection {
     }
 
     /// A frame for a stream that is not busy writing anyway.
-    pub(super) fn nudge(&self, frame: &Outgoing) {
+    pub(super) fn nudge(&self, frame: &Rc<Outgoing>) {
         self.with(|outbox| {
             if outbox.len() <= QUIET_QUEUE_MAX {
                 outbox.push(frame.clone());
@@ -340,6 +340,14 @@ impl Drop for Lingering {
 }
 
 impl Outlet for Rc<Connection> {
+    fn key(&self) -> ConnectionKey {
+        self.key
+    }
+
+    fn transport(&self) -> Transport {
+        self.transport
+    }
+
     fn with<R>(&self, act: impl FnOnce(&mut Outbox) -> R) -> R {
         Connection::with(self, act)
     }

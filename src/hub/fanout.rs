@@ -98,8 +98,6 @@ impl Fanout {
             return;
         };
         let entry = Entry {
-            key,
-            transport: connection.transport,
             outlet: connection,
             user,
             subscription,
@@ -116,10 +114,10 @@ impl Fanout {
 
     fn heartbeat(&self, wall_ms: u64) {
         let fanout = self.worker.fanout.borrow();
-        let sse = notice::heartbeat(Transport::Sse, wall_ms);
-        let websocket = notice::heartbeat(Transport::Websocket, wall_ms);
+        let sse = Rc::new(notice::heartbeat(Transport::Sse, wall_ms));
+        let websocket = Rc::new(notice::heartbeat(Transport::Websocket, wall_ms));
         for entry in fanout.entries() {
-            let frame = match entry.transport {
+            let frame = match entry.outlet.transport {
                 Transport::Sse => &sse,
                 Transport::Websocket => &websocket,
             };
@@ -128,9 +126,9 @@ impl Fanout {
     }
 
     fn ping(&self) {
-        let ping = Outgoing::notice(websocket::ping_frame(b""));
+        let ping = Rc::new(Outgoing::notice(websocket::ping_frame(b"")));
         for entry in self.worker.fanout.borrow().entries() {
-            if entry.transport == Transport::Websocket {
+            if entry.outlet.transport == Transport::Websocket {
                 entry.outlet.nudge(&ping);
             }
         }

@@ -145,7 +145,7 @@ impl HubHandle {
     ///
     /// # Errors
     /// [`Error::NotRenewed`] (the old one stays), or the hub is overloaded.
-    pub async fn refresh(&self, of: Renewed, identity: Identity) -> Result<u64, Error> {
+    pub async fn refresh(&self, of: Renewed, identity: Arc<Identity>) -> Result<u64, Error> {
         let answer = self.ask(Refresh { of, identity }).await?;
         answer.map_err(Error::NotRenewed)
     }

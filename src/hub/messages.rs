@@ -30,7 +30,7 @@ pub struct Admitted {
     pub token: Uuid,
     pub connection_id: Uuid,
     /// Whose session it is, as its token says or, for one resumed by ticket, said.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
 }
 
 /// A connection has ended; everything up to `position` was handed to its socket.
@@ -107,7 +107,7 @@ pub enum Renewed {
 #[rtype(result = "Result<u64, RefreshError>")]
 pub struct Refresh {
     pub of: Renewed,
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
 }
 
 /// Whose streams an operator wants to end.

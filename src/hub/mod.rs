@@ -31,5 +31,5 @@ pub use clock::Clock;
 pub use connection::{Connection, Line, Lingering};
 pub use gather::Framing;
 pub use handle::{Error, HubHandle};
-pub use messages::{Admitted, Chosen, Overview, Renewed};
-pub use worker::{Registration, Stream, Wanted, Worker};
+pub use messages::{Chosen, Overview, Renewed};
+pub use worker::{Client, Registration, Stream, Wanted, Worker};

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::domain::hub::{self, Opening, Refusal};
 use crate::domain::message::{MessageId, Transport};
 use crate::domain::notice::Goodbye;
 use crate::domain::outbox::Limits;
+use crate::domain::session::Identity;
 use crate::telemetry::audit::{Action, Audit, Event};
 
 /// A connection that has just gone may be noticed a moment after its user has come back: a user
@@ -70,15 +72,42 @@ pub struct Wanted {
     pub transport: Transport,
     pub opening: Opening,
     pub last_event_id: Option<MessageId>,
-    pub remote: String,
-    pub user_agent: String,
+    pub remote: IpAddr,
+    pub user_agent: Arc<str>,
     pub request_id: Arc<str>,
+}
+
+/// Who is at the other end of a stream, for the audit trail.
+#[derive(Debug)]
+pub struct Client {
+    /// Whose session it is, as its token says or, for one resumed by ticket, said.
+    pub identity: Arc<Identity>,
+    pub connection_id: Uuid,
+    pub remote: IpAddr,
+    /// Of the request that opened the stream.
+    pub request_id: Arc<str>,
+}
+
+impl Client {
+    /// An event about its stream that went well; fill in the rest with `..client.event(action)`.
+    pub fn event(&self, action: Action) -> Event {
+        Event {
+            actor: Some(self.identity.user.clone()),
+            role: Some(self.identity.role.clone()),
+            target: Some(self.connection_id.to_string()),
+            remote: Some(self.remote.to_string()),
+            request_id: Some(self.request_id.to_string()),
+            ..Event::new(action, Timestamp::now())
+        }
+    }
 }
 
 /// A stream that was granted.
 #[derive(Debug)]
 pub struct Stream {
-    pub admitted: Admitted,
+    /// The session's reconnect token.
+    pub token: Uuid,
+    pub client: Rc<Client>,
     pub connection: Rc<Connection>,
     /// Keep it as long as the stream lives.
     pub registration: Registration,
@@ -134,9 +163,16 @@ impl Worker {
         let connection = Connection::new(key, transport, self.limits, line, state);
         let mut registration = Registration::new(connection.clone(), self.state.clone());
         let admitted = self.admitted(key, &connection, &wanted).await?;
-        registration.admitted = Some((admitted.clone(), wanted));
+        let client = Rc::new(Client {
+            identity: admitted.identity,
+            connection_id: admitted.connection_id,
+            remote: wanted.remote,
+            request_id: wanted.request_id,
+        });
+        registration.client = Some(client.clone());
         Ok(Stream {
-            admitted,
+            token: admitted.token,
+            client,
             connection,
             registration,
         })
@@ -156,7 +192,7 @@ impl Worker {
                 opening: wanted.opening.clone(),
                 last_event_id: wanted.last_event_id,
                 progress: connection.progress(),
-                remote: wanted.remote.clone(),
+                remote: wanted.remote,
                 user_agent: wanted.user_agent.clone(),
                 fresh_token: Uuid::new_v4(),
                 fresh_connection_id: Uuid::new_v4(),
@@ -176,7 +212,8 @@ impl Worker {
 pub struct Registration {
     connection: Rc<Connection>,
     worker: Rc<WorkerState>,
-    admitted: Option<(Admitted, Wanted)>,
+    /// Once it was granted.
+    client: Option<Rc<Client>>,
 }
 
 impl Registration {
@@ -188,7 +225,7 @@ impl Registration {
         Self {
             connection,
             worker,
-            admitted: None,
+            client: None,
         }
     }
 
@@ -208,7 +245,7 @@ impl Registration {
     }
 
     fn record_end(&self) {
-        let Some((admitted, wanted)) = &self.admitted else {
+        let Some(client) = &self.client else {
             return;
         };
         let reason = match self.connection.goodbye() {
@@ -221,13 +258,8 @@ impl Registration {
             Some(Goodbye::Trouble) => "trouble",
         };
         self.worker.audit.record(Event {
-            actor: Some(admitted.identity.user.clone()),
-            role: Some(admitted.identity.role.clone()),
-            target: Some(admitted.connection_id.to_string()),
-            remote: Some(wanted.remote.clone()),
-            request_id: Some(wanted.request_id.to_string()),
-            details: Some(json!({ "transport": wanted.transport, "reason": reason })),
-            ..Event::new(Action::Disconnect, Timestamp::now())
+            details: Some(json!({ "transport": self.connection.transport, "reason": reason })),
+            ..client.event(Action::Disconnect)
         });
     }
 }

@@ -2,47 +2,38 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::auth::Authenticator;
 use crate::domain::hub::{Change, RefreshError};
 use crate::domain::notice::{Fault, Notice};
 use crate::domain::pattern::Pattern;
-use crate::domain::session::Identity;
-use crate::hub::{Clock, Connection, Error, HubHandle, Renewed};
+use crate::hub::{Client, Connection, Error, HubHandle, Renewed};
 use crate::telemetry::audit::{Action, Audit, Event, Outcome};
 use crate::telemetry::counters::Counters;
 use crate::wire::command::Command;
 
-/// What a connection needs to obey, and who its client is.
-#[derive(Clone)]
+/// What it takes to obey; one for all connections.
 pub struct Services {
     pub hub: HubHandle,
     pub authenticator: Authenticator,
     pub audit: Audit,
     pub counters: Arc<Counters>,
-    pub clock: Clock,
-    pub identity: Identity,
-    pub connection_id: Uuid,
-    pub remote: Arc<str>,
-    pub request_id: Arc<str>,
 }
 
 /// Carries `command` out. The client hears of it through the connection: from the Hub when it is
 /// done, from here when it is not. Afterwards it has heard, so that answers come in the order of
 /// the commands.
-pub async fn obey(command: Command, connection: &Connection, services: &Services) {
+pub async fn obey(command: Command, connection: &Connection, client: &Client, services: &Services) {
     let done = match command {
         Command::Ping => return connection.say(Notice::Pong),
         Command::Subscribe(patterns) => {
-            change(Change::Subscribe, patterns, connection, services).await
+            change(Change::Subscribe, patterns, connection, client, services).await
         }
         Command::Unsubscribe(patterns) => {
-            change(Change::Unsubscribe, patterns, connection, services).await
+            change(Change::Unsubscribe, patterns, connection, client, services).await
         }
-        Command::Refresh { token } => refresh(&token, connection, services).await,
+        Command::Refresh { token } => refresh(&token, connection, client, services).await,
     };
     connection.settled().await;
     if let Err(fault) = done {
@@ -54,6 +45,7 @@ async fn change(
     change: Change,
     patterns: Vec<Pattern>,
     connection: &Connection,
+    client: &Client,
     services: &Services,
 ) -> Result<(), Fault> {
     let named: Vec<&str> = patterns.iter().map(Pattern::as_str).collect();
@@ -70,20 +62,25 @@ async fn change(
             Error::Pattern(_) => Fault::TooManyPatterns,
             _ => Fault::Unavailable,
         });
-    services.record(action, outcome(done), Some(details));
+    services.record(client, action, outcome(done), Some(details));
     done
 }
 
 /// Takes a fresh token for the connection. A worse one changes nothing; one that shows that the
 /// user has lost its role ends the stream.
-async fn refresh(jwt: &str, connection: &Connection, services: &Services) -> Result<(), Fault> {
-    let renewal = renew(jwt, connection, services).await;
+async fn refresh(
+    jwt: &str,
+    connection: &Connection,
+    client: &Client,
+    services: &Services,
+) -> Result<(), Fault> {
+    let renewal = renew(jwt, connection, client, services).await;
     let outcome = match renewal {
         // The code that the role would be refused with anywhere else.
         Ok(Renewal::RoleGone) => Outcome::Refused("forbidden"),
         renewal => outcome(renewal.map(drop)),
     };
-    services.record(Action::Refresh, outcome, None);
+    services.record(client, Action::Refresh, outcome, None);
     renewal.map(drop)
 }
 
@@ -95,8 +92,13 @@ enum Renewal {
     RoleGone,
 }
 
-async fn renew(jwt: &str, connection: &Connection, services: &Services) -> Result<Renewal, Fault> {
-    let now_ms = services.clock.now().wall_ms;
+async fn renew(
+    jwt: &str,
+    connection: &Connection,
+    client: &Client,
+    services: &Services,
+) -> Result<Renewal, Fault> {
+    let now_ms = services.hub.clock().now().wall_ms;
     let verified = services.authenticator.verify(jwt, now_ms).await;
     let claimed = verified.map_err(|refusal| {
         log::debug!("a token to renew with was refused: {refusal}");
@@ -105,7 +107,7 @@ async fn renew(jwt: &str, connection: &Connection, services: &Services) -> Resul
             crate::auth::Refusal::Unavailable(_) => Fault::Unavailable,
         }
     })?;
-    if claimed.user != services.identity.user {
+    if claimed.user != client.identity.user {
         return Err(Fault::TokenOfOtherUser);
     }
     let Some(identity) = services.authenticator.as_admin(claimed, now_ms) else {
@@ -114,7 +116,7 @@ async fn renew(jwt: &str, connection: &Connection, services: &Services) -> Resul
     };
     let renewed = services
         .hub
-        .refresh(Renewed::Connection(connection.key), identity);
+        .refresh(Renewed::Connection(connection.key), identity.into());
     match renewed.await {
         Ok(_) => Ok(Renewal::Done),
         Err(Error::NotRenewed(RefreshError::OtherUser)) => Err(Fault::TokenOfOtherUser),
@@ -131,16 +133,11 @@ fn outcome(done: Result<(), Fault>) -> Outcome {
 }
 
 impl Services {
-    fn record(&self, action: Action, outcome: Outcome, details: Option<Value>) {
+    fn record(&self, client: &Client, action: Action, outcome: Outcome, details: Option<Value>) {
         self.audit.record(Event {
-            actor: Some(self.identity.user.clone()),
-            role: Some(self.identity.role.clone()),
-            target: Some(self.connection_id.to_string()),
-            remote: Some(self.remote.to_string()),
-            request_id: Some(self.request_id.to_string()),
             outcome,
             details,
-            ..Event::new(action, Timestamp::now())
+            ..client.event(action)
         });
     }
 }

@@ -1,6 +1,9 @@
 //! Server-sent events: one actor a stream (WHATWG HTML, section 9.2).
 
-use actix::{Actor, Addr};
+use std::future::pending;
+
+use actix::fut::wrap_future;
+use actix::{Actor, AsyncContext};
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web::http::{ConnectionType, Version};
@@ -13,15 +16,14 @@ use crate::hub::{Framing, Registration, Stream};
 /// The life of one SSE stream: the Hub counts it from before this starts until it is dropped.
 struct SseConnection {
     registration: Registration,
-    /// An actor whose address nobody has would end at once.
-    address: Option<Addr<Self>>,
 }
 
 impl Actor for SseConnection {
     type Context = HttpContext<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.address = Some(actix::AsyncContext::address(ctx));
+        // An actor that waits for nothing, and whose address nobody has, would end at once.
+        ctx.spawn(wrap_future(pending()));
         log::debug!("{:?} streams", self.registration);
     }
 
@@ -38,10 +40,9 @@ const OK_KEEP_ALIVE: &str = "OK\r\nconnection: keep-alive";
 /// The response that is the stream, for a request in `version` of HTTP. `detach` is the socket where
 /// that may be taken over.
 pub fn respond(stream: Stream, version: Version, detach: Option<Handle>) -> HttpResponse {
-    let token = stream.admitted.token.to_string();
+    let token = stream.token.to_string();
     let actor = HttpContext::create(SseConnection {
         registration: stream.registration,
-        address: None,
     });
     let detach = detach.filter(|_| version == Version::HTTP_11);
     let detach = detach.map(|socket| Detach {

@@ -1,11 +1,13 @@
 //! WebSocket: one actor a connection (RFC 6455).
 
 use std::cell::Cell;
+use std::future::pending;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::fut::{ActorFutureExt, wrap_future};
-use actix::{Actor, Addr, AsyncContext, StreamHandler};
+use actix::{Actor, AsyncContext, StreamHandler};
 use actix_http::ws::Codec;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, rt};
@@ -21,7 +23,7 @@ use super::socket::Handle;
 use crate::config;
 use crate::domain::notice::{Fault, Goodbye, Notice};
 use crate::domain::outbox::Outgoing;
-use crate::hub::{Connection, Framing, Registration, Stream};
+use crate::hub::{Client, Connection, Framing, Registration, Stream};
 use crate::telemetry::counters::Counter;
 use crate::wire::command;
 use crate::wire::websocket::{Closing, pong_frame};
@@ -36,13 +38,12 @@ struct WsConnection {
     /// The Hub counts it from before this starts until it is dropped.
     registration: Registration,
     connection: Rc<Connection>,
-    services: Rc<Services>,
+    client: Rc<Client>,
+    services: Arc<Services>,
     assembly: Assembly,
     pace: Pace,
     /// Why the frame guard ended the client's stream, once it has.
     verdict: Rc<Cell<Option<Verdict>>>,
-    /// An actor whose address nobody has would end at once.
-    address: Option<Addr<Self>>,
 }
 
 /// Checks that `request` asks for a WebSocket, before anything is done for it.
@@ -61,7 +62,7 @@ pub fn respond(
     payload: Payload,
     stream: Stream,
     socket: Handle,
-    services: Services,
+    services: Arc<Services>,
     settings: &config::WebSocket,
     detach: bool,
 ) -> HttpResponse {
@@ -75,11 +76,11 @@ pub fn respond(
     let actor = WsConnection {
         registration: stream.registration,
         connection: stream.connection.clone(),
-        services: Rc::new(services),
+        client: stream.client,
+        services,
         assembly: Assembly::new(settings.message_bytes_max, settings.fragments_max),
         pace: Pace::new(settings.messages_per_second, settings.message_burst),
         verdict: payload.verdict(),
-        address: None,
     };
     let codec = Codec::new().max_size(settings.message_bytes_max);
     let context = WebsocketContext::with_codec(actor, payload, codec);
@@ -136,9 +137,11 @@ impl WsConnection {
         match command::parse(text) {
             Err(fault) => self.connection.say(Notice::Error(fault)),
             Ok(command) => {
-                let services = self.services.clone();
+                let (client, services) = (self.client.clone(), self.services.clone());
                 let connection = self.connection.clone();
-                let work = async move { commands::obey(command, &connection, &services).await };
+                let work = async move {
+                    commands::obey(command, &connection, &client, &services).await;
+                };
                 ctx.wait(wrap_future(work).map(|(), _: &mut Self, _| ()));
             }
         }
@@ -149,7 +152,8 @@ impl Actor for WsConnection {
     type Context = WebsocketContext<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.address = Some(ctx.address());
+        // An actor that waits for nothing, and whose address nobody has, would end at once.
+        ctx.spawn(wrap_future(pending()));
         // A client may ask for something right behind its handshake; the opening comes first.
         let connection = self.connection.clone();
         let settled = async move { connection.settled().await };

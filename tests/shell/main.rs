@@ -80,7 +80,7 @@ fn a_stream_ends_with_its_token_and_its_session_goes_on_with_another() {
             assert!((100_000..101_000).contains(&(ended - began)), "{ended}");
             assert_eq!(client.came_with("token_expired").len(), 1);
             world.publish("a", 7, Priority::Normal).await;
-            let token = client.admitted.token;
+            let token = client.token;
             let again = world.resume(transport, token, None).await.unwrap();
             seconds(1).await;
             assert_eq!(again.values("a"), [7]);
@@ -94,7 +94,7 @@ fn an_away_session_waits_for_its_time_and_no_longer() {
     run(|| async {
         let world = World::new("[sessions]\ntimeout_ms = 600000\n");
         let client = world.connect(Transport::Sse, LONG).await;
-        let token = client.admitted.token;
+        let token = client.token;
         seconds(1).await;
         client.leave().await;
         world.publish("a", 1, Priority::Normal).await;
@@ -121,7 +121,7 @@ fn a_client_that_reads_nothing_is_hung_up_on_and_loses_nothing() {
         assert_eq!(client.ended(), None);
         seconds(3).await;
         assert_eq!(client.ended().map(|(_, how)| how), Some(End::Cut));
-        let token = client.admitted.token;
+        let token = client.token;
         let again = world.resume(Transport::Sse, token, None).await.unwrap();
         seconds(1).await;
         assert_eq!(again.values("a"), [1]);
@@ -218,7 +218,7 @@ fn a_drain_tells_everybody_a_time_of_its_own_and_lets_nobody_in() {
         assert_eq!(times.len(), 5, "{times:?}");
         assert!(times.iter().all(|line| line.starts_with("retry: ")));
         assert_eq!(world.hub.streams(), 0);
-        let token = clients[0].admitted.token;
+        let token = clients[0].token;
         let refused = world.resume(Transport::Sse, token, None).await.err();
         assert_eq!(refused, Some(Error::Refused(Refusal::Draining)));
     });

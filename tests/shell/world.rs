@@ -16,7 +16,7 @@ use statshub::domain::message::{Draft, Json, MessageId, Priority, Transport, Use
 use statshub::domain::outbox::Limits;
 use statshub::domain::pattern::MetricName;
 use statshub::domain::session::Identity;
-use statshub::hub::{Admitted, Clock, Connection, Error, Hub, HubHandle, Line, Wanted, Worker};
+use statshub::hub::{Clock, Connection, Error, Hub, HubHandle, Line, Wanted, Worker};
 use statshub::telemetry::audit::Audit;
 use tokio::sync::Notify;
 use tokio::time::sleep;
@@ -82,7 +82,7 @@ impl World {
     pub async fn connect(&self, transport: Transport, ttl: Duration) -> Client {
         let identity = self.identity(ttl);
         let opening = Opening::New {
-            identity,
+            identity: identity.into(),
             patterns: Vec::new(),
             ticket: None,
         };
@@ -97,7 +97,7 @@ impl World {
         position: Option<MessageId>,
     ) -> Result<Client, Error> {
         let opening = Opening::Resume {
-            identity: self.identity(Duration::from_secs(1_000_000)),
+            identity: self.identity(Duration::from_secs(1_000_000)).into(),
             token,
             ticket: None,
         };
@@ -124,15 +124,15 @@ impl World {
             transport,
             opening,
             last_event_id,
-            remote: "192.0.2.1".to_owned(),
-            user_agent: String::new(),
+            remote: [192, 0, 2, 1].into(),
+            user_agent: "".into(),
             request_id: "1".into(),
         };
         let cut = Rc::new(Notify::new());
         let line = Box::new(TestLine(cut.clone()));
         let stream = self.worker.connect(wanted, line).await?;
         let client = Client {
-            admitted: stream.admitted,
+            token: stream.token,
             connection: stream.connection.clone(),
             came: Rc::default(),
             reads: Rc::new(Cell::new(true)),
@@ -164,7 +164,7 @@ impl Line for TestLine {
 /// A client, and the driver of its connection. Dropping it leaves the connection open.
 #[derive(Clone)]
 pub struct Client {
-    pub admitted: Admitted,
+    pub token: Uuid,
     pub connection: Rc<Connection>,
     /// What has come: virtual milliseconds since the start, and the text.
     came: Rc<RefCell<Vec<(u64, String)>>>,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use statshub::domain::fanout::{ConnectionKey, Entry, Fanout, Outlet};
-use statshub::domain::message::{Message, MessageId};
+use statshub::domain::message::{Message, MessageId, Transport};
 use statshub::domain::notice::{Notice, Piece};
 use statshub::domain::outbox::{Limits, Outbox, Outgoing, Progress};
 
@@ -16,11 +16,23 @@ use crate::rng::Rng;
 use crate::weather::Weather;
 use crate::world::{Effect, Report, Seen};
 
-pub struct SimOutlet(Rc<RefCell<Outbox>>);
+pub struct SimOutlet {
+    key: ConnectionKey,
+    transport: Transport,
+    outbox: Rc<RefCell<Outbox>>,
+}
 
 impl Outlet for SimOutlet {
+    fn key(&self) -> ConnectionKey {
+        self.key
+    }
+
+    fn transport(&self) -> Transport {
+        self.transport
+    }
+
     fn with<R>(&self, act: impl FnOnce(&mut Outbox) -> R) -> R {
-        act(&mut self.0.borrow_mut())
+        act(&mut self.outbox.borrow_mut())
     }
 
     fn encode(&self, message: &Message) -> Outgoing {
@@ -145,10 +157,12 @@ impl Worker {
                 }
                 socket.attached = true;
                 let entry = Entry {
-                    key: attach.key,
-                    outlet: SimOutlet(socket.outbox.clone()),
+                    outlet: SimOutlet {
+                        key: attach.key,
+                        transport: attach.transport,
+                        outbox: socket.outbox.clone(),
+                    },
                     user: attach.user.clone(),
-                    transport: attach.transport,
                     subscription: attach.subscription.clone(),
                 };
                 let opening: Vec<Outgoing> = attach.opening.iter().map(outgoing).collect();
@@ -227,7 +241,7 @@ impl Worker {
                     .notices
                     .saturating_sub(usize::from(seen == Seen::Notice));
                 oracle.taken(key, seen);
-                socket.wire.push_back((step, piece.bytes));
+                socket.wire.push_back((step, piece.bytes.clone()));
             }
             if outbox.wants_backlog() {
                 reports.push(Report::Drained(key));

@@ -1,11 +1,12 @@
 //! Who may connect, and what a new stream begins with.
 
+use core::net::IpAddr;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::{Effects, HubState};
-use crate::domain::backlog::{Backlog, Receipt};
+use crate::domain::backlog::Backlog;
 use crate::domain::fanout::ConnectionKey;
 use crate::domain::message::{MessageId, PerPriority, Transport};
 use crate::domain::notice::{Established, Goodbye, Notice, Piece};
@@ -24,8 +25,8 @@ pub struct Connect {
     /// The position that the client says it has; `None` when it says nothing usable.
     pub last_event_id: Option<MessageId>,
     pub progress: Arc<Progress>,
-    pub remote: String,
-    pub user_agent: String,
+    pub remote: IpAddr,
+    pub user_agent: Arc<str>,
     pub fresh_token: Uuid,
     pub fresh_connection_id: Uuid,
 }
@@ -35,13 +36,13 @@ pub struct Connect {
 pub enum Opening {
     /// A new session, possibly going on from a position.
     New {
-        identity: Identity,
+        identity: Arc<Identity>,
         patterns: Vec<Pattern>,
         ticket: Option<TicketHash>,
     },
     /// An existing one, by its reconnect token.
     Resume {
-        identity: Identity,
+        identity: Arc<Identity>,
         token: Uuid,
         ticket: Option<TicketHash>,
     },
@@ -165,8 +166,7 @@ impl HubState {
             },
             ticket,
             since_ms: now.wall_ms,
-            carried: Receipt::default(),
-            carried_to: MessageId::ZERO,
+            carried: None,
             dropped: PerPriority::default(),
             sent_before: 0,
         };
@@ -179,7 +179,7 @@ impl HubState {
             .entry(session.user().clone())
             .or_default()
             .insert(token);
-        self.sessions.insert(token, session);
+        self.sessions.insert(token, Box::new(session));
         self.begin_stream(
             token,
             Start {
@@ -267,15 +267,11 @@ impl HubState {
         }
         // What the session carries along was counted from its own position; from any other one the
         // log itself must still reach back.
-        let carried = (Some(position) == session.backlog_position()).then_some(&session.carried);
-        let carried_to = carried.map_or(MessageId::ZERO, |_| session.carried_to);
-        let mut backlog = self
-            .history
-            .backlog(&session.reader(), position, carried_to)?;
-        carried
-            .into_iter()
-            .for_each(|receipt| backlog.receipt.add(receipt));
-        Some(backlog)
+        if Some(position) == session.backlog_position() {
+            return self.backlog(session, position);
+        }
+        self.history
+            .backlog(&session.reader(), position, MessageId::ZERO)
     }
 
     /// `resuming`: the session that is to be resumed, whose own live connection makes room.

@@ -1,5 +1,6 @@
 //! How streams end, and how sessions are kept, renewed and forgotten.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -132,15 +133,11 @@ impl HubState {
         else {
             return;
         };
-        let Some(mut backlog) =
-            self.history
-                .backlog(&session.reader(), *position, session.carried_to)
-        else {
+        let Some(backlog) = self.backlog(session, *position) else {
             // The log forgot what this client still waits for: it shall come again and be told so.
             self.close(token, Goodbye::Trouble, effects);
             return;
         };
-        backlog.receipt.add(&session.carried);
         let (key, transport) = (session.connection.key, session.transport);
         let mut pieces = Vec::with_capacity(backlog.messages.len() + 1);
         if backlog.receipt.dropped.total() > 0 {
@@ -195,7 +192,7 @@ impl HubState {
     pub fn clean_up(&mut self, now: Now) -> MessageId {
         let idle = self.limits.metric_idle_timeout.as_millis() as u64;
         let by_time = MessageId::new(now.wall_ms.saturating_sub(idle), 0).unwrap_or_default();
-        let oldest = self.sessions.values().map(Session::position).min();
+        let oldest = self.every_session().map(Session::position).min();
         let before = oldest.map_or(by_time, |oldest| oldest.min(by_time));
         self.history.forget_idle(before);
         before
@@ -209,7 +206,7 @@ impl HubState {
     pub fn refresh(
         &mut self,
         token: Uuid,
-        identity: Identity,
+        identity: Arc<Identity>,
         effects: &mut impl Effects,
     ) -> Result<u64, RefreshError> {
         let session = self
@@ -247,8 +244,7 @@ impl HubState {
         effects: &mut impl Effects,
     ) -> Vec<Ended> {
         let mut tokens: Vec<Uuid> = self
-            .sessions
-            .values()
+            .every_session()
             .filter(|session| chosen(session))
             .map(|s| s.token)
             .collect();
@@ -276,8 +272,7 @@ impl HubState {
     pub fn drain(&mut self, spread: (Duration, Duration), effects: &mut impl Effects) {
         self.draining = true;
         let mut live: Vec<Uuid> = self
-            .sessions
-            .values()
+            .every_session()
             .filter(|s| s.is_live())
             .map(|s| s.token)
             .collect();

@@ -33,6 +33,7 @@ pub use lifecycle::{Ended, RefreshError};
 pub use statistics::{Delivery, SessionFilter, SessionView, Statistics, TransportStatistics};
 pub use subscribing::Change;
 
+use super::backlog::Backlog;
 use super::fanout::ConnectionKey;
 use super::history::{self, History};
 use super::message::{Message, MessageId, PerPriority, Transport, UserId};
@@ -79,7 +80,8 @@ pub trait Effects {
 pub struct HubState {
     limits: Limits,
     history: History,
-    sessions: HashMap<Uuid, Session>,
+    /// Boxed: a table is up to twice as large as what is in it.
+    sessions: HashMap<Uuid, Box<Session>>,
     by_connection: HashMap<ConnectionKey, Uuid>,
     by_user: HashMap<UserId, IndexSet<Uuid>>,
     by_ticket: HashMap<TicketHash, Uuid>,
@@ -140,12 +142,16 @@ impl HubState {
 
     /// The session of a reconnect token.
     pub fn session(&self, token: &Uuid) -> Option<&Session> {
-        self.sessions.get(token)
+        self.sessions.get(token).map(Box::as_ref)
     }
 
     /// The session of a live connection.
     pub fn session_of(&self, connection: ConnectionKey) -> Option<&Session> {
-        self.sessions.get(self.by_connection.get(&connection)?)
+        self.session(self.by_connection.get(&connection)?)
+    }
+
+    fn every_session(&self) -> impl Iterator<Item = &Session> {
+        self.sessions.values().map(Box::as_ref)
     }
 
     fn sessions_of(&self, user: &UserId) -> impl Iterator<Item = &Session> {
@@ -153,7 +159,21 @@ impl HubState {
             .get(user)
             .into_iter()
             .flatten()
-            .filter_map(|token| self.sessions.get(token))
+            .filter_map(|token| self.session(token))
+    }
+
+    /// What waits for a session at its own position, and a receipt of the rest; `None` where the log
+    /// no longer knows.
+    fn backlog(&self, session: &Session, position: MessageId) -> Option<Backlog> {
+        let carried = session.carried.as_deref();
+        let carried_to = carried.map_or(MessageId::ZERO, |carried| carried.to);
+        let mut backlog = self
+            .history
+            .backlog(&session.reader(), position, carried_to)?;
+        if let Some(carried) = carried {
+            backlog.receipt.add(&carried.receipt);
+        }
+        Some(backlog)
     }
 
     fn live_of(&self, user: &UserId) -> usize {
@@ -165,13 +185,11 @@ impl HubState {
     /// Whether the indexes agree with the sessions: for tests and debug assertions.
     pub fn is_consistent(&self) -> bool {
         let live = self
-            .sessions
-            .values()
+            .every_session()
             .filter(|session| session.is_live())
             .count();
         let connected = self
-            .sessions
-            .values()
+            .every_session()
             .filter(|session| session.is_connected())
             .count();
         let users: usize = self.by_user.values().map(IndexSet::len).sum();

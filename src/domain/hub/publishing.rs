@@ -51,12 +51,14 @@ impl HubState {
             let Some(position) = session.backlog_position().filter(|at| *at < to) else {
                 continue;
             };
+            let carried_to = session.carried.as_ref().map_or(MessageId::ZERO, |c| c.to);
             let gone = self
                 .history
-                .count_gone(&session.reader(), position, session.carried_to, to);
+                .count_gone(&session.reader(), position, carried_to, to);
             if let Some(gone) = gone {
-                session.carried.add(&gone);
-                session.carried_to = session.carried_to.max(to);
+                let carried = session.carried.get_or_insert_default();
+                carried.receipt.add(&gone);
+                carried.to = carried.to.max(to);
             }
         }
     }
@@ -69,7 +71,7 @@ impl HubState {
             Topic::UserMetric(_, user) | Topic::Test(user, _) => {
                 self.sessions_of(user).filter(for_it).count()
             }
-            Topic::Metric(_) | Topic::Alerts => self.sessions.values().filter(for_it).count(),
+            Topic::Metric(_) | Topic::Alerts => self.every_session().filter(for_it).count(),
         }
     }
 }

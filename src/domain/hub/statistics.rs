@@ -79,7 +79,7 @@ impl HubState {
             tally: self.tally.clone(),
             ..Statistics::default()
         };
-        for session in self.sessions.values() {
+        for session in self.every_session() {
             self.count(session, &mut statistics);
         }
         let fill = statistics.buffered as f64 / self.limits.history.backlog_messages_max as f64;
@@ -117,14 +117,10 @@ impl HubState {
 
     /// What waits for a session, and what it would be told is dropped.
     fn backlog_of(&self, session: &Session) -> (PerPriority<u64>, PerPriority<u64>) {
-        let computed = session.backlog_position().and_then(|position| {
-            self.history
-                .backlog(&session.reader(), position, session.carried_to)
-        });
-        let Some(mut backlog) = computed else {
+        let position = session.backlog_position();
+        let Some(backlog) = position.and_then(|position| self.backlog(session, position)) else {
             return Default::default();
         };
-        backlog.receipt.add(&session.carried);
         (backlog.by_priority(), backlog.receipt.dropped)
     }
 
@@ -137,8 +133,7 @@ impl HubState {
         limit: usize,
     ) -> (Vec<SessionView>, usize) {
         let mut chosen: Vec<&Session> = self
-            .sessions
-            .values()
+            .every_session()
             .filter(|session| filter.admits(session))
             .collect();
         chosen.sort_unstable_by_key(|session| (session.since_ms, session.connection_id));

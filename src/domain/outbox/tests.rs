@@ -13,6 +13,10 @@ fn piece(n: u64) -> Outgoing {
     }
 }
 
+fn shared(n: u64) -> Rc<Outgoing> {
+    piece(n).into()
+}
+
 fn live(messages_max: usize, bytes_max: usize) -> Outbox {
     let mut outbox = Outbox::new(
         Limits {
@@ -34,16 +38,16 @@ fn nothing_live_is_taken_before_the_opening() {
         },
         Arc::default(),
     );
-    assert_eq!(outbox.push_live(id(1), || piece(1)), Pushed::Skipped);
+    assert_eq!(outbox.push_live(id(1), || shared(1)), Pushed::Skipped);
     outbox.catch_up([], id(1));
     assert_eq!(
-        outbox.push_live(id(1), || piece(1)),
+        outbox.push_live(id(1), || shared(1)),
         Pushed::Skipped,
         "it is in the snapshot"
     );
-    assert_eq!(outbox.push_live(id(2), || piece(2)), Pushed::Queued);
+    assert_eq!(outbox.push_live(id(2), || shared(2)), Pushed::Queued);
     assert_eq!(
-        outbox.push_live(id(2), || piece(2)),
+        outbox.push_live(id(2), || shared(2)),
         Pushed::Skipped,
         "overlapping patterns"
     );
@@ -52,20 +56,20 @@ fn nothing_live_is_taken_before_the_opening() {
 #[test]
 fn a_full_queue_says_so_once_and_asks_for_the_backlog_once_empty() {
     for mut outbox in [live(2, 1000), live(1000, 20)] {
-        assert_eq!(outbox.push_live(id(1), || piece(1)), Pushed::Queued);
-        assert_eq!(outbox.push_live(id(2), || piece(2)), Pushed::Queued);
+        assert_eq!(outbox.push_live(id(1), || shared(1)), Pushed::Queued);
+        assert_eq!(outbox.push_live(id(2), || shared(2)), Pushed::Queued);
         assert_eq!(
-            outbox.push_live(id(3), || piece(3)),
+            outbox.push_live(id(3), || shared(3)),
             Pushed::Overflow(id(2))
         );
-        assert_eq!(outbox.push_live(id(4), || piece(4)), Pushed::Skipped);
+        assert_eq!(outbox.push_live(id(4), || shared(4)), Pushed::Skipped);
         outbox.take();
         assert!(!outbox.wants_backlog());
         outbox.take();
         assert!(outbox.wants_backlog());
         assert!(!outbox.wants_backlog());
         outbox.catch_up([piece(4)], id(4));
-        assert_eq!(outbox.push_live(id(5), || piece(5)), Pushed::Queued);
+        assert_eq!(outbox.push_live(id(5), || shared(5)), Pushed::Queued);
     }
 }
 
@@ -77,8 +81,8 @@ fn the_position_is_what_was_handed_to_the_socket() {
         id(9),
         "nothing waits: all that passed was not for it"
     );
-    outbox.push_live(id(10), || piece(10));
-    outbox.push_live(id(11), || piece(11));
+    outbox.push_live(id(10), || shared(10));
+    outbox.push_live(id(11), || shared(11));
     outbox.take();
     assert_eq!(outbox.sent_through(id(20)), id(10));
     outbox.take();
@@ -97,7 +101,7 @@ fn a_position_passes_what_was_not_for_the_client_and_nothing_that_waits() {
         "notices move nothing"
     );
     outbox.take();
-    outbox.push_live(id(5), || piece(5));
+    outbox.push_live(id(5), || shared(5));
     outbox.pass(id(6));
     assert_eq!(outbox.progress().sent_through(), id(4), "5 waits");
     outbox.take();
@@ -107,8 +111,8 @@ fn a_position_passes_what_was_not_for_the_client_and_nothing_that_waits() {
         id(5),
         "it never goes back"
     );
-    outbox.push_live(id(7), || piece(7));
-    outbox.push_live(id(8), || piece(8));
+    outbox.push_live(id(7), || shared(7));
+    outbox.push_live(id(8), || shared(8));
     outbox.take();
     outbox.pass(id(9));
     assert_eq!(outbox.progress().sent_through(), id(7), "it is lagging");
@@ -128,9 +132,9 @@ fn moved(outbox: &mut Outbox, to: &[u64]) -> Vec<u64> {
 #[test]
 fn the_cursor_moves_once_past_what_was_not_for_the_client() {
     let mut outbox = live(8, 1000);
-    outbox.push_live(id(3), || piece(3));
+    outbox.push_live(id(3), || shared(3));
     assert_eq!(moved(&mut outbox, &[2, 3, 4, 4, 6, 5, 6]), [4, 6]);
-    outbox.push_live(id(7), || piece(7));
+    outbox.push_live(id(7), || shared(7));
     assert_eq!(moved(&mut outbox, &[7]), [0; 0]);
     outbox.finish();
     assert_eq!(moved(&mut outbox, &[8]), [0; 0]);
@@ -162,26 +166,26 @@ fn the_cursor_also_passes_what_went_by_before_a_backlog_was_sent() {
 #[test]
 fn the_cursor_of_a_lagging_client_stands() {
     let mut outbox = live(1, 1000);
-    outbox.push_live(id(1), || piece(1));
-    outbox.push_live(id(2), || piece(2));
+    outbox.push_live(id(1), || shared(1));
+    outbox.push_live(id(2), || shared(2));
     assert_eq!(moved(&mut outbox, &[2]), [0; 0]);
 }
 
 #[test]
 fn what_passes_an_outbox_that_takes_nothing_more_was_not_sent() {
     let mut outbox = live(8, 1000);
-    outbox.push_live(id(1), || piece(1));
+    outbox.push_live(id(1), || shared(1));
     outbox.take();
     outbox.finish();
-    assert_eq!(outbox.push_live(id(2), || piece(2)), Pushed::Skipped);
+    assert_eq!(outbox.push_live(id(2), || shared(2)), Pushed::Skipped);
     assert_eq!(outbox.sent_through(id(2)), id(1), "2 was skipped");
 }
 
 #[test]
 fn what_was_thrown_away_was_not_sent() {
     let mut outbox = live(8, 1000);
-    outbox.push_live(id(1), || piece(1));
-    outbox.push_live(id(2), || piece(2));
+    outbox.push_live(id(1), || shared(1));
+    outbox.push_live(id(2), || shared(2));
     outbox.take();
     outbox.abandon();
     assert_eq!(outbox.sent_through(id(2)), id(1));
@@ -190,9 +194,9 @@ fn what_was_thrown_away_was_not_sent() {
 #[test]
 fn a_finished_outbox_sends_what_waits_and_takes_nothing_more() {
     let mut outbox = live(8, 1000);
-    outbox.push_live(id(1), || piece(1));
+    outbox.push_live(id(1), || shared(1));
     outbox.finish();
-    assert_eq!(outbox.push_live(id(2), || piece(2)), Pushed::Skipped);
+    assert_eq!(outbox.push_live(id(2), || shared(2)), Pushed::Skipped);
     outbox.push(Outgoing::notice(Bytes::new()));
     assert!(outbox.take().is_some());
     assert!(outbox.take().is_none());

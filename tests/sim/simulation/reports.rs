@@ -93,7 +93,8 @@ impl Simulation {
             }
             Some(_) => Ok(expires_at_ms),
         };
-        let (result, effects) = self.ask(|hub, _, effects| hub.refresh(token, identity, effects));
+        let (result, effects) =
+            self.ask(|hub, _, effects| hub.refresh(token, identity.into(), effects));
         assert_eq!(result, expected);
         self.oracle.visit(match result {
             Ok(_) => "refreshed",
@@ -118,7 +119,7 @@ impl Simulation {
         let mut user = request.user;
         let opening = match request.ask.clone() {
             Ask::New { patterns, ticket } => Opening::New {
-                identity: identity(user, request.expires_at_ms),
+                identity: identity(user, request.expires_at_ms).into(),
                 patterns: names::patterns(&patterns),
                 ticket,
             },
@@ -132,7 +133,7 @@ impl Simulation {
                         .expect("a user");
                 }
                 Opening::Resume {
-                    identity: identity(user, request.expires_at_ms),
+                    identity: identity(user, request.expires_at_ms).into(),
                     token,
                     ticket,
                 }
@@ -145,8 +146,8 @@ impl Simulation {
             opening,
             last_event_id: self.plant.last_event_id(&request, &self.messages),
             progress,
-            remote: String::new(),
-            user_agent: String::new(),
+            remote: [127, 0, 0, 1].into(),
+            user_agent: Arc::from(""),
             fresh_token: request.fresh_token,
             fresh_connection_id: request.fresh_connection_id,
         };

@@ -93,7 +93,7 @@ fn each_refusal_has_its_reason_and_changes_nothing() {
     scene.open(1, "ann", &[]);
     scene.open(2, "ann", &[]);
     let with_ticket = Opening::New {
-        identity: identity("bob"),
+        identity: identity("bob").into(),
         patterns: vec![],
         ticket: Some(ticket(9)),
     };

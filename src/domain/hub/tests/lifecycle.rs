@@ -25,7 +25,7 @@ fn a_refresh_needs_the_same_user_and_lasts_at_least_as_long() {
         assert_eq!(
             scene
                 .hub
-                .refresh(token(number), identity, &mut scene.recorder),
+                .refresh(token(number), identity.into(), &mut scene.recorder),
             expected
         );
         let told = expected.map_or(vec![], |expires| {

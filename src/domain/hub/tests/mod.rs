@@ -210,7 +210,7 @@ impl Scene {
             opening,
             last_event_id: last_event_id.map(id),
             progress,
-            remote: "203.0.113.7".into(),
+            remote: [203, 0, 113, 7].into(),
             user_agent: "test".into(),
             fresh_token: token(number),
             fresh_connection_id: token(number + 1000),
@@ -260,7 +260,7 @@ impl Scene {
 
 fn new(name: &str, metrics: &[&str]) -> Opening {
     Opening::New {
-        identity: identity(name),
+        identity: identity(name).into(),
         patterns: patterns(metrics),
         ticket: None,
     }
@@ -268,7 +268,7 @@ fn new(name: &str, metrics: &[&str]) -> Opening {
 
 fn resume(name: &str, number: u64) -> Opening {
     Opening::Resume {
-        identity: identity(name),
+        identity: identity(name).into(),
         token: token(number),
         ticket: None,
     }
