@@ -5,6 +5,7 @@
 //! empty it asks the hub for what it missed. Metrics are state, so a lagging dashboard wants the
 //! newest, and the hub's backlog gives it just that.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct Limits {
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     pub bytes: Bytes,
+    /// The same as one chunk of an HTTP body, made when the first connection wants it.
+    pub chunk: OnceCell<Bytes>,
     /// Up to where the client has everything once it has this; `None` for notices.
     pub position: Option<MessageId>,
     /// By which id the client itself knows how far it is once it has this: the one in it, or at the
@@ -46,6 +49,7 @@ impl Outgoing {
     pub fn notice(bytes: Bytes) -> Self {
         Self {
             bytes,
+            chunk: OnceCell::new(),
             position: None,
             id: None,
             is_message: false,
@@ -87,6 +91,12 @@ impl Progress {
     fn set_sent_through(&self, position: MessageId) {
         self.sent_through
             .store(position.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Only the connection itself counts, so it need not be one step.
+    fn count(&self, piece: &Outgoing) {
+        let sent = self.sent() + u64::from(piece.is_message);
+        self.sent.store(sent, Ordering::Relaxed);
     }
 
     /// Messages handed to the socket.
@@ -211,9 +221,7 @@ impl Outbox {
         if let Some(position) = piece.position {
             self.progress.advance(position);
         }
-        self.progress
-            .sent
-            .fetch_add(u64::from(piece.is_message), Ordering::Relaxed);
+        self.progress.count(&piece);
         if self.queue.is_empty() && self.queue.capacity() > SPARE_CAPACITY {
             self.queue.shrink_to(SPARE_CAPACITY);
         }

@@ -231,7 +231,7 @@ impl Asking<'_> {
         let answer = match opening {
             Some(opening) => {
                 let wanted = self.wanted(opening, last_event_id);
-                self.worker.connect(wanted, Box::new(socket.clone())).await
+                self.worker.connect(wanted, socket.line()).await
             }
             // What cannot be a reconnect token is as unknown as what could.
             None => Err(Error::Refused(Refusal::UnknownToken)),

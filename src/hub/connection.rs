@@ -6,8 +6,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::hint::black_box;
 use std::io::{self, IoSlice};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -15,7 +17,8 @@ use actix::WeakAddr;
 use bytes::Bytes;
 
 use super::fanout::Settle;
-use super::gather::{Framing, Gathered};
+use super::gather;
+use super::meter::Pass;
 use super::worker::WorkerState;
 use crate::config;
 use crate::domain::fanout::{ConnectionKey, Outlet};
@@ -23,7 +26,7 @@ use crate::domain::message::{Message, MessageId, Transport};
 use crate::domain::notice::{Goodbye, Notice};
 use crate::domain::outbox::{Limits, Outbox, Outgoing};
 use crate::domain::time::Now;
-use crate::wire::notice;
+use crate::wire::{chunk, notice};
 
 /// How long a stream that has been told to end may take to say its last words.
 const CLOSING_GRACE: Duration = Duration::from_millis(1500);
@@ -34,6 +37,9 @@ const QUIET_QUEUE_MAX: usize = 64;
 pub trait Line {
     /// Ends the connection in both directions at once.
     fn hang_up(&self);
+
+    /// Reads what a write is going to need, so that it is there.
+    fn touch(&self) {}
 
     /// Hands as much as it takes to the socket, without waiting; returns how many bytes that was.
     ///
@@ -49,16 +55,18 @@ pub struct Connection {
     outbox: RefCell<Outbox>,
     /// The driver, while it waits for something to do.
     driver: RefCell<Option<Waker>>,
-    line: Box<dyn Line>,
-    /// The write under way, for a connection that the fan-out writes to.
-    direct: RefCell<Option<Gathered>>,
+    line: Arc<dyn Line>,
+    /// The fan-out writes to the line itself.
+    is_direct: Cell<bool>,
+    /// How much of the first piece that waits the line has taken, where the fan-out writes.
+    written: Cell<usize>,
     worker: Rc<WorkerState>,
     me: Weak<Self>,
     /// It stands in its worker's list of those that have something to write.
     is_due: Cell<bool>,
     wrote_at: Cell<Duration>,
-    /// Since when what waits has been waiting without any of it being taken.
-    stuck_since: Cell<Duration>,
+    /// Since when what waits could have been taken and none of it was.
+    stuck_since: Cell<Option<Duration>>,
     heard_at: Cell<Duration>,
     ending: Cell<Option<Ending>>,
 }
@@ -76,7 +84,7 @@ impl Connection {
         key: ConnectionKey,
         transport: Transport,
         limits: Limits,
-        line: Box<dyn Line>,
+        line: Arc<dyn Line>,
         worker: Rc<WorkerState>,
     ) -> Rc<Self> {
         let now = worker.clock.mono();
@@ -86,12 +94,13 @@ impl Connection {
             outbox: RefCell::new(Outbox::new(limits, Default::default())),
             driver: RefCell::default(),
             line,
-            direct: RefCell::default(),
+            is_direct: Cell::default(),
+            written: Cell::default(),
             worker,
             me: me.clone(),
             is_due: Cell::default(),
             wrote_at: Cell::new(now),
-            stuck_since: Cell::new(now),
+            stuck_since: Cell::default(),
             heard_at: Cell::new(now),
             ending: Cell::default(),
         })
@@ -104,9 +113,9 @@ impl Connection {
         self.ask_for_backlog();
         match taken {
             Some(piece) => {
-                let now = self.worker.clock.now();
-                self.wrote(&self.outbox.borrow(), now);
-                self.account(&piece, now);
+                let mut pass = self.worker.pass();
+                self.wrote(&self.outbox.borrow(), pass.now);
+                pass.handed_over(&piece);
                 Poll::Ready(Some(piece.bytes.clone()))
             }
             None if self.is_finished() => Poll::Ready(None),
@@ -119,8 +128,8 @@ impl Connection {
 
     /// From now on the fan-out writes to the line, and the driver is needed only where the line
     /// takes no more.
-    pub fn write_directly(&self, framing: Framing) {
-        self.direct.replace(Some(Gathered::new(framing)));
+    pub fn write_directly(&self) {
+        self.is_direct.set(true);
     }
 
     /// Hands what waits to the line, several pieces in one write where they have gathered. True
@@ -129,7 +138,7 @@ impl Connection {
     /// # Errors
     /// The line is broken.
     pub fn write_out(&self) -> io::Result<bool> {
-        self.write_out_at(self.worker.clock.now())
+        self.write_out_in(&mut self.worker.pass())
     }
 
     pub fn has_waiting(&self) -> bool {
@@ -147,11 +156,21 @@ impl Connection {
         Lingering(self.worker.clone())
     }
 
+    /// Reads what [`Connection::flush`] is going to need, so that it is there.
+    pub(super) fn touch(&self) {
+        let outbox = self.outbox.borrow();
+        let next = outbox.waiting().next().map(|piece| piece.bytes.len());
+        black_box((next, outbox.progress().sent(), self.stuck_since.get()));
+        self.line.touch();
+    }
+
     /// What the fan-out does once it has put everything in.
-    pub(super) fn flush(&self, now: Now) {
+    pub(super) fn flush(&self, pass: &mut Pass<'_>) {
         self.is_due.set(false);
-        let is_direct = self.direct.borrow().is_some();
-        let all_is_written = is_direct && matches!(self.write_out_at(now), Ok(true));
+        let all_is_written = self.is_direct.get() && matches!(self.write_out_in(pass), Ok(true));
+        if !all_is_written && self.stuck_since.get().is_none() {
+            self.stuck_since.set(Some(pass.now.mono));
+        }
         if (!all_is_written || self.is_finished())
             && let Some(driver) = self.driver.take()
         {
@@ -159,28 +178,26 @@ impl Connection {
         }
     }
 
-    fn write_out_at(&self, now: Now) -> io::Result<bool> {
-        let mut direct = self.direct.borrow_mut();
-        let Some(gathered) = direct.as_mut() else {
-            return Ok(false);
-        };
+    fn write_out_in(&self, pass: &mut Pass<'_>) -> io::Result<bool> {
         let mut outbox = self.outbox.borrow_mut();
         while !outbox.is_empty() {
-            let pieces = gathered.pieces(outbox.waiting());
+            let pieces = outbox.len().min(gather::PIECES_MAX);
             let sent_before = outbox.announce(pieces);
-            let written = gathered.write(outbox.waiting(), |slices| self.line.write(slices));
-            let complete = *written.as_ref().unwrap_or(&0);
+            let framed = outbox.waiting().map(|piece| self.framed(piece));
+            let done = gather::write(framed, self.written.get(), |slices| self.line.write(slices));
+            let (complete, of_next) = *done.as_ref().unwrap_or(&(0, self.written.get()));
             if complete < pieces {
                 outbox.withdraw(sent_before);
             }
-            match written {
-                Ok(_) => self.wrote(&outbox, now),
+            self.written.set(of_next);
+            match done {
+                Ok(_) => self.wrote(&outbox, pass.now),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
             for piece in std::iter::from_fn(|| outbox.take()).take(complete) {
-                self.account(&piece, now);
+                pass.handed_over(&piece);
             }
         }
         drop(outbox);
@@ -188,7 +205,16 @@ impl Connection {
         Ok(true)
     }
 
-    fn ask_for_backlog(&self) {
+    /// A piece as it goes over the line: over SSE each is a chunk of the response's body.
+    fn framed<'a>(&self, piece: &'a Outgoing) -> &'a [u8] {
+        match self.transport {
+            Transport::Sse => piece.chunk.get_or_init(|| chunk::of(&piece.bytes)),
+            Transport::Websocket => &piece.bytes,
+        }
+    }
+
+    /// Asks for the backlog where that is due.
+    pub(super) fn ask_for_backlog(&self) {
         if self.outbox.borrow_mut().wants_backlog() {
             self.worker.drained(self.key);
         }
@@ -198,17 +224,7 @@ impl Connection {
     fn wrote(&self, outbox: &Outbox, now: Now) {
         outbox.progress().wrote_at(now.wall_ms);
         self.wrote_at.set(now.mono);
-        self.stuck_since.set(now.mono);
-    }
-
-    fn account(&self, piece: &Outgoing, now: Now) {
-        if piece.is_message {
-            self.worker.meter.delivered();
-        }
-        if let Some(published_at) = piece.published_at {
-            let latency = now.mono.saturating_sub(published_at);
-            self.worker.meter.latency.record(latency);
-        }
+        self.stuck_since.set(None);
     }
 
     /// Its client has sent something.
@@ -299,11 +315,6 @@ impl Connection {
         });
     }
 
-    /// Asks for the backlog if that is due and was missed.
-    pub(super) fn catch_up(&self) {
-        self.ask_for_backlog();
-    }
-
     /// Ends what is stuck or silent, and says something where nothing was said for long.
     pub(super) fn look_after(&self, now: Duration, settings: &config::Settings) {
         let since = |then: Duration| now.saturating_sub(then);
@@ -312,7 +323,8 @@ impl Connection {
             .ending
             .get()
             .is_some_and(|ending| since(ending.told_at) >= CLOSING_GRACE);
-        let stuck = waits && since(self.stuck_since.get()) >= settings.outgoing.stall_timeout;
+        let stuck_since = self.stuck_since.get().filter(|_| waits);
+        let stuck = stuck_since.is_some_and(|then| since(then) >= settings.outgoing.stall_timeout);
         let silent = self.transport == Transport::Websocket
             && since(self.heard_at.get()) >= 2 * settings.websocket.ping_interval;
         if overdue || stuck || silent {
@@ -360,11 +372,7 @@ impl Outlet for Rc<Connection> {
 impl Connection {
     fn with<R>(&self, act: impl FnOnce(&mut Outbox) -> R) -> R {
         let mut outbox = self.outbox.borrow_mut();
-        let was_empty = outbox.is_empty();
         let result = act(&mut outbox);
-        if was_empty && !outbox.is_empty() {
-            self.stuck_since.set(self.worker.clock.mono());
-        }
         let is_due = !outbox.is_empty() || outbox.is_finished();
         drop(outbox);
         if is_due

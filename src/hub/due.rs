@@ -17,6 +17,10 @@ use super::worker::WorkerState;
 
 /// Connections written to without a pause: about two milliseconds' worth.
 const SLICE: usize = 256;
+/// Connections that are looked at before the first of them is written to: what the processor has to
+/// fetch from memory for them it fetches at once, which it cannot across a system call. With ten
+/// thousand connections hardly anything of theirs is in its caches.
+const GROUP: usize = 16;
 /// By how much the start of each pass moves on, so that nobody is always last. A prime, for the
 /// starts to be spread over any number of connections.
 const ROTATION: usize = 7919;
@@ -65,13 +69,19 @@ impl Due {
 
 /// Writes what is due, for as long as the worker lives.
 pub(super) async fn write(worker: Rc<WorkerState>) {
+    let mut group = Vec::<Rc<Connection>>::with_capacity(GROUP);
     loop {
         worker.due.came.notified().await;
         worker.due.rotate();
         while !worker.due.is_empty() {
-            let now = worker.clock.now();
-            let slice = std::iter::from_fn(|| worker.due.next()).take(SLICE);
-            slice.for_each(|connection| connection.flush(now));
+            let mut pass = worker.pass();
+            for _ in 0..SLICE / GROUP {
+                group.extend(std::iter::from_fn(|| worker.due.next()).take(GROUP));
+                group.iter().for_each(|connection| connection.touch());
+                let group = group.drain(..);
+                group.for_each(|connection| connection.flush(&mut pass));
+            }
+            drop(pass);
             yield_now().await;
         }
     }

@@ -207,7 +207,8 @@ impl Handler<ToWorker> for Fanout {
             ToWorker::Ping => self.ping(),
             ToWorker::Flush => {
                 let fanout = self.worker.fanout.borrow();
-                fanout.entries().for_each(|entry| entry.outlet.catch_up());
+                let connections = fanout.entries().map(|entry| &entry.outlet);
+                connections.for_each(|connection| connection.ask_for_backlog());
             }
             ToWorker::LookAfter(settings) => self.look_after(&settings),
         }

@@ -29,7 +29,6 @@ pub use abort::abort_on_panic;
 pub use actor::Hub;
 pub use clock::Clock;
 pub use connection::{Connection, Line, Lingering};
-pub use gather::Framing;
 pub use handle::{Error, HubHandle};
 pub use messages::{Chosen, Overview, Renewed};
 pub use worker::{Client, Registration, Stream, Wanted, Worker};

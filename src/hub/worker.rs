@@ -19,7 +19,7 @@ use super::due::{self, Due};
 use super::fanout::Fanout;
 use super::handle::{Error, HubHandle};
 use super::messages::{Admitted, Disconnected, Drained, Lagging};
-use super::meter::Meter;
+use super::meter::{Meter, Pass};
 use crate::domain::fanout::{self, ConnectionKey};
 use crate::domain::hub::{self, Opening, Refusal};
 use crate::domain::message::{MessageId, Transport};
@@ -48,6 +48,11 @@ pub(super) struct WorkerState {
 }
 
 impl WorkerState {
+    /// What is written from now until it is dropped, in one go.
+    pub fn pass(&self) -> Pass<'_> {
+        Pass::new(&self.meter, self.clock.now())
+    }
+
     pub fn drained(&self, key: ConnectionKey) {
         self.hub.tell(Drained(key));
     }
@@ -152,7 +157,7 @@ impl Worker {
     ///
     /// # Errors
     /// The Hub's refusal, or that it cannot answer.
-    pub async fn connect(&self, wanted: Wanted, line: Box<dyn Line>) -> Result<Stream, Error> {
+    pub async fn connect(&self, wanted: Wanted, line: Arc<dyn Line>) -> Result<Stream, Error> {
         let number = self.next.replace(self.next.get() + 1);
         let key = ConnectionKey {
             worker: self.number,

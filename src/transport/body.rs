@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::detached::{self, Actor};
 use super::incoming::{Drained, Incoming};
 use super::socket::Handle;
-use crate::hub::{Connection, Framing};
+use crate::hub::Connection;
 
 /// How often the dispatcher is asked for what it has read already. A client that keeps it busy
 /// right after the request stays with it.
@@ -33,7 +33,6 @@ pub struct StreamBody {
 /// A socket that is to be taken over.
 pub struct Detach {
     pub socket: Handle,
-    pub framing: Framing,
     /// What the client sends, where that counts.
     pub incoming: Option<Incoming>,
 }
@@ -105,17 +104,13 @@ impl StreamBody {
         let Some(actor) = self.actor.take() else {
             return false;
         };
-        let Detach {
-            socket,
-            framing,
-            incoming,
-        } = detach;
+        let Detach { socket, incoming } = detach;
         match socket.take_over() {
             Ok(()) => {
                 if let Some(incoming) = incoming {
                     incoming.switch(socket.clone());
                 }
-                detached::start(actor, self.connection.clone(), socket, framing);
+                detached::start(actor, self.connection.clone(), socket);
             }
             // There is no way back, so the connection ends and its client comes again.
             Err(error) => log::warn!("a connection is lost: {error}"),

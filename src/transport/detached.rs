@@ -18,16 +18,16 @@ use bytes::Bytes;
 use futures::Stream;
 
 use super::socket::{Handle, InUse};
+use crate::domain::message::Transport;
 use crate::domain::outbox::Outgoing;
-use crate::hub::{Connection, Framing, Line};
+use crate::hub::Connection;
+use crate::wire::chunk;
 
 /// How long the client may take to end its side after the last bytes. A socket that is closed while
 /// something unread lies in it sends a reset, which may overtake those bytes.
 const LINGER: Duration = Duration::from_secs(1);
 /// What an SSE client, which has nothing to say any more, may send all the same.
 const UNASKED_BYTES_MAX: usize = 64 * 1024;
-/// The end of a chunked body (RFC 9112, section 7.1).
-const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// A connection actor: what it yields it wants to be sent.
 pub type Actor = Pin<Box<dyn Stream<Item = Result<Bytes>>>>;
@@ -38,7 +38,6 @@ pub struct Driver {
     actor: Option<Actor>,
     connection: Rc<Connection>,
     socket: Handle,
-    framing: Framing,
     unasked: usize,
     /// The request goes on, although its answer is no more actix's.
     _in_use: InUse,
@@ -53,14 +52,13 @@ enum End {
 }
 
 /// Takes the stream over. From now on nobody else may write to the socket.
-pub fn start(actor: Actor, connection: Rc<Connection>, socket: Handle, framing: Framing) {
-    connection.write_directly(framing);
+pub fn start(actor: Actor, connection: Rc<Connection>, socket: Handle) {
+    connection.write_directly();
     let in_use = socket.in_use();
     let mut driver = Driver {
         actor: Some(actor),
         connection,
         socket,
-        framing,
         unasked: 0,
         _in_use: in_use,
     };
@@ -73,7 +71,7 @@ pub fn start(actor: Actor, connection: Rc<Connection>, socket: Handle, framing: 
 impl Driver {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.poll_actor(cx);
-        if self.framing == Framing::Chunked && self.poll_read(cx).is_ready() {
+        if self.connection.transport == Transport::Sse && self.poll_read(cx).is_ready() {
             return Poll::Ready(End::Broken);
         }
         match ready!(self.poll_write(cx)) {
@@ -129,17 +127,17 @@ impl Driver {
             actor,
             connection,
             socket,
-            framing,
             ..
         } = self;
         match end {
             End::Broken => socket.hang_up(),
             End::Clean => {
                 let lingering = connection.linger();
+                let transport = connection.transport;
                 // Its place is free at once, however long the client takes to go.
                 drop(actor);
                 spawn(async move {
-                    let said = timeout(LINGER, say_goodbye(&socket, framing)).await;
+                    let said = timeout(LINGER, say_goodbye(&socket, transport)).await;
                     log::trace!("the end of a stream: {said:?}");
                     drop(lingering);
                 });
@@ -149,9 +147,9 @@ impl Driver {
 }
 
 /// Ends the hub's side and waits for the client to end its own.
-async fn say_goodbye(socket: &Handle, framing: Framing) -> io::Result<()> {
-    if framing == Framing::Chunked {
-        write_all(socket, LAST_CHUNK).await?;
+async fn say_goodbye(socket: &Handle, transport: Transport) -> io::Result<()> {
+    if transport == Transport::Sse {
+        write_all(socket, chunk::LAST).await?;
     }
     socket.finish_writing();
     while std::future::poll_fn(|cx| socket.poll_read(cx))
@@ -164,7 +162,7 @@ async fn say_goodbye(socket: &Handle, framing: Framing) -> io::Result<()> {
 async fn write_all(socket: &Handle, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         std::future::poll_fn(|cx| socket.poll_free(cx)).await?;
-        match socket.write(&[IoSlice::new(bytes)]) {
+        match socket.line().write(&[IoSlice::new(bytes)]) {
             Ok(written) => bytes = &bytes[written..],
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),

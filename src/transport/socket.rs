@@ -4,9 +4,11 @@
 //! message to the connection of a client that has stopped reading never arrives. Shutting its
 //! socket down does.
 
+use std::hint::black_box;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
@@ -16,6 +18,7 @@ use actix_web::rt::net::TcpStream;
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{SockRef, Socket, TcpKeepalive};
+use tokio::io::Interest;
 
 use crate::config::Outgoing;
 use crate::hub::Line;
@@ -134,13 +137,18 @@ impl Handle {
     /// Ends the connection in both directions at once. A task that waits to write to it, or to
     /// read from it, wakes. Doing it again does nothing.
     pub fn hang_up(&self) {
-        self.shut_down(Shutdown::Both);
+        self.0.shut_down(Shutdown::Both);
+    }
+
+    /// What the fan-out writes to.
+    pub fn line(&self) -> Arc<dyn Line> {
+        self.0.clone()
     }
 
     /// Says that nothing more will be written; what has been is still delivered. A peer that waits
     /// for the hub to end a WebSocket goes then, and nobody has to wait for a time limit.
     pub fn finish_writing(&self) {
-        self.shut_down(Shutdown::Write);
+        self.0.shut_down(Shutdown::Write);
     }
 
     /// Whether the peer has ended its side or the connection is broken. Costs one system call and
@@ -148,7 +156,7 @@ impl Handle {
     /// end is hidden behind that.
     pub fn peer_is_gone(&self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
-        match self.with(|socket| socket.peek(&mut byte)) {
+        match self.0.with(|socket| socket.peek(&mut byte)) {
             Some(Ok(count)) => count == 0,
             Some(Err(error)) => !matches!(
                 error.kind(),
@@ -165,7 +173,7 @@ impl Handle {
             let ready = poll(&mut polled, Some(&Timespec::default()));
             ready.is_ok_and(|ready| ready > 0) && polled[0].revents().contains(PollFlags::OUT)
         };
-        self.with(is_free).unwrap_or(false)
+        self.0.with(is_free).unwrap_or(false)
     }
 
     /// Makes it a socket of its own, which can be waited for. Nobody else may read from it or write
@@ -174,7 +182,7 @@ impl Handle {
     /// # Errors
     /// It cannot be waited for, or was taken over before; it is closed then.
     pub fn take_over(&self) -> io::Result<()> {
-        let spare = self.spare().take().ok_or(io::ErrorKind::NotConnected)?;
+        let spare = self.0.spare().take().ok_or(io::ErrorKind::NotConnected)?;
         let own = TcpStream::from_std(spare.into())?;
         self.0
             .own
@@ -184,12 +192,12 @@ impl Handle {
 
     /// One that was taken over: ready when it may take something. Wakes the task that asked last.
     pub fn poll_free(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.own()?.poll_write_ready(cx)
+        self.0.own()?.poll_write_ready(cx)
     }
 
     /// One that was taken over: what has come from the peer, `None` at its end.
     pub fn poll_read(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
-        let own = self.own()?;
+        let own = self.0.own()?;
         let mut buffer = [0; READ_BYTES_MAX];
         loop {
             ready!(own.poll_read_ready(cx))?;
@@ -205,19 +213,21 @@ impl Handle {
             }
         }
     }
+}
 
+impl Held {
     fn own(&self) -> io::Result<&TcpStream> {
-        let own = self.0.own.get();
+        let own = self.own.get();
         own.ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     fn spare(&self) -> MutexGuard<'_, Option<Socket>> {
-        let spare = self.0.spare.lock();
+        let spare = self.spare.lock();
         spare.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with<R>(&self, act: impl FnOnce(&Socket) -> R) -> Option<R> {
-        match self.0.own.get() {
+        match self.own.get() {
             Some(own) => Some(act(&SockRef::from(own))),
             None => self.spare().as_ref().map(act),
         }
@@ -231,17 +241,32 @@ impl Handle {
     }
 }
 
-impl Line for Handle {
+impl Line for Held {
     fn hang_up(&self) {
-        Self::hang_up(self);
+        self.shut_down(Shutdown::Both);
+    }
+
+    fn touch(&self) {
+        black_box(self.own.get().map(AsRawFd::as_raw_fd));
     }
 
     fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        match pieces {
+        let own = self.own()?;
+        let socket = SockRef::from(own);
+        let written = match pieces {
             // `send` costs the kernel less than `sendmsg`.
-            [piece] => self.own()?.try_write(piece),
-            pieces => self.own()?.try_write_vectored(pieces),
+            [piece] => socket.send(piece),
+            pieces => socket.send_vectored(pieces),
+        };
+        // The runtime's own record of what the socket is ready for lies elsewhere in memory, and is
+        // of interest only now.
+        if let Err(error) = &written
+            && error.kind() == io::ErrorKind::WouldBlock
+        {
+            let full = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+            let _ = own.try_io(Interest::WRITABLE, full);
         }
+        written
     }
 }
 

@@ -11,7 +11,7 @@ use actix_web_actors::HttpContext;
 
 use super::body::{Detach, StreamBody};
 use super::socket::Handle;
-use crate::hub::{Framing, Registration, Stream};
+use crate::hub::{Registration, Stream};
 
 /// The life of one SSE stream: the Hub counts it from before this starts until it is dropped.
 struct SseConnection {
@@ -47,7 +47,6 @@ pub fn respond(stream: Stream, version: Version, detach: Option<Handle>) -> Http
     let detach = detach.filter(|_| version == Version::HTTP_11);
     let detach = detach.map(|socket| Detach {
         socket,
-        framing: Framing::Chunked,
         incoming: None,
     });
     let mut answer = HttpResponse::Ok();

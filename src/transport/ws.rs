@@ -23,7 +23,7 @@ use super::socket::Handle;
 use crate::config;
 use crate::domain::notice::{Fault, Goodbye, Notice};
 use crate::domain::outbox::Outgoing;
-use crate::hub::{Client, Connection, Framing, Registration, Stream};
+use crate::hub::{Client, Connection, Registration, Stream};
 use crate::telemetry::counters::Counter;
 use crate::wire::command;
 use crate::wire::websocket::{Closing, pong_frame};
@@ -69,7 +69,6 @@ pub fn respond(
     let incoming = Incoming::new(payload);
     let detach = detach.then(|| Detach {
         socket: socket.clone(),
-        framing: Framing::None,
         incoming: Some(incoming.clone()),
     });
     let payload = FrameGuard::new(incoming, settings.message_bytes_max);

@@ -1,9 +1,10 @@
-//! Bytes to domain and back: JSON once, SSE framing, what a WebSocket client may say.
+//! Bytes to domain and back: JSON once, SSE framing and its chunks, what a WebSocket client may say.
 //!
 //! Knows both sides' forms and decides nothing. May use the domain; never reads a clock, never does
 //! I/O. The one random thing it makes is the `messageId` of a notice, which the wire contract wants
 //! random.
 
+pub mod chunk;
 pub mod command;
 pub mod json;
 pub mod message;

@@ -128,8 +128,8 @@ impl World {
             user_agent: "".into(),
             request_id: "1".into(),
         };
-        let cut = Rc::new(Notify::new());
-        let line = Box::new(TestLine(cut.clone()));
+        let cut = Arc::new(Notify::new());
+        let line = Arc::new(TestLine(cut.clone()));
         let stream = self.worker.connect(wanted, line).await?;
         let client = Client {
             token: stream.token,
@@ -149,7 +149,7 @@ impl World {
     }
 }
 
-struct TestLine(Rc<Notify>);
+struct TestLine(Arc<Notify>);
 
 impl Line for TestLine {
     fn hang_up(&self) {
@@ -185,7 +185,7 @@ pub enum End {
 }
 
 impl Client {
-    async fn drive(self, clock: Clock, cut: Rc<Notify>) {
+    async fn drive(self, clock: Clock, cut: Arc<Notify>) {
         let elapsed = || clock.now().wall_ms - EPOCH_MS;
         loop {
             let next = poll_fn(|cx| match self.reads.get() {
