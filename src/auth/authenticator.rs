@@ -46,8 +46,9 @@ struct InForce {
     /// The only algorithms taken; a token's `alg` has no say.
     algorithms: Vec<Algorithm>,
     rules: Rules,
-    permitted_roles: Vec<String>,
-    publisher_roles: Vec<String>,
+    /// Shared with the sessions that they let in.
+    permitted_roles: Vec<Arc<str>>,
+    publisher_roles: Vec<Arc<str>>,
 }
 
 struct Keys {
@@ -104,7 +105,10 @@ impl Authenticator {
     /// What `identity` may do by the roles in force now. Roles match exactly, never in part.
     pub fn access(&self, identity: &Identity) -> Access {
         let in_force = self.0.load();
-        let any_of = |roles: &[String]| identity.roles.iter().any(|role| roles.contains(role));
+        let any_of = |roles: &[Arc<str>]| {
+            let mut given = identity.roles.iter();
+            given.any(|role| roles.iter().any(|known| **known == **role))
+        };
         if any_of(&in_force.permitted_roles) {
             Access::Admin
         } else if any_of(&in_force.publisher_roles) {
@@ -135,13 +139,11 @@ impl Authenticator {
     fn as_holder(
         &self,
         identity: Identity,
-        admitted: &[String],
+        admitted: &[Arc<str>],
         now_ms: u64,
     ) -> Option<session::Identity> {
-        let role = identity
-            .roles
-            .into_iter()
-            .find(|role| admitted.contains(role))?;
+        let known = |role: &String| admitted.iter().find(|known| ***known == **role);
+        let role = identity.roles.iter().find_map(known)?.clone();
         let expires_at_ms = if identity.expires_at_ms <= now_ms {
             let leeway_ms = self.0.load().rules.leeway_ms;
             identity.expires_at_ms.saturating_add(leeway_ms)
@@ -190,8 +192,8 @@ impl InForce {
             keys: load(&auth.keys, old_remote)?,
             algorithms: algorithms(&auth.keys),
             rules: Rules::from(auth),
-            permitted_roles: auth.permitted_roles.clone(),
-            publisher_roles: auth.publisher_roles.clone(),
+            permitted_roles: shared(&auth.permitted_roles),
+            publisher_roles: shared(&auth.publisher_roles),
         })
     }
 }
@@ -204,6 +206,10 @@ fn algorithms(keys: &AuthKeys) -> Vec<Algorithm> {
             algorithms.clone()
         }
     }
+}
+
+fn shared(roles: &[String]) -> Vec<Arc<str>> {
+    roles.iter().map(|role| role.as_str().into()).collect()
 }
 
 fn load(keys: &AuthKeys, old: Option<&Remote>) -> anyhow::Result<Keys> {

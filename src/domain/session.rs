@@ -17,7 +17,7 @@ use super::pattern::Subscription;
 pub struct Identity {
     pub user: UserId,
     /// The role that let it in, for the audit trail.
-    pub role: String,
+    pub role: Arc<str>,
     /// Until when the stream may live, in milliseconds since the Unix epoch.
     pub expires_at_ms: u64,
     pub issued_at_ms: Option<u64>,

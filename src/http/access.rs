@@ -53,7 +53,7 @@ impl Caller {
     pub fn event(&self, action: Action) -> Event {
         Event {
             actor: Some(self.identity.user.clone()),
-            role: Some(self.identity.role.clone()),
+            role: Some(self.identity.role.to_string()),
             remote: Some(self.remote.to_string()),
             request_id: Some(self.request_id.to_string()),
             ..Event::new(action, Timestamp::now())
@@ -253,7 +253,7 @@ fn refuse_credential(
 /// recorded.
 pub fn forbidden(req: &HttpRequest, state: &State, caller: &Caller, text: &'static str) -> Problem {
     let problem = Problem::forbidden(text);
-    let who = (caller.user().clone(), caller.identity.role.clone());
+    let who = (caller.user().clone(), caller.identity.role.to_string());
     record_denied(req, state, Some(who), &problem);
     problem
 }

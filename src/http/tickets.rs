@@ -31,7 +31,7 @@ pub(super) async fn ticket(
     let ticket = state.tickets.issue(
         auth::Identity {
             user: identity.user.clone(),
-            roles: vec![identity.role.clone()],
+            roles: vec![identity.role.to_string()],
             expires_at_ms: identity.expires_at_ms,
             issued_at_ms: identity.issued_at_ms,
             token_id: identity.token_id.clone(),

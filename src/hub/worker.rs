@@ -98,7 +98,7 @@ impl Client {
     pub fn event(&self, action: Action) -> Event {
         Event {
             actor: Some(self.identity.user.clone()),
-            role: Some(self.identity.role.clone()),
+            role: Some(self.identity.role.to_string()),
             target: Some(self.connection_id.to_string()),
             remote: Some(self.remote.to_string()),
             request_id: Some(self.request_id.to_string()),

@@ -106,11 +106,11 @@ impl StreamBody {
         };
         let Detach { socket, incoming } = detach;
         match socket.take_over() {
-            Ok(()) => {
+            Ok(watch) => {
                 if let Some(incoming) = incoming {
                     incoming.switch(socket.clone());
                 }
-                detached::start(actor, self.connection.clone(), socket);
+                detached::start(actor, self.connection.clone(), socket, watch);
             }
             // There is no way back, so the connection ends and its client comes again.
             Err(error) => log::warn!("a connection is lost: {error}"),

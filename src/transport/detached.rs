@@ -5,9 +5,12 @@
 //! fan-out writes to the socket itself, and what is left of a connection is this task, which sleeps
 //! unless the client says something or reads too slowly.
 
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,8 +18,11 @@ use actix_rt::spawn;
 use actix_rt::time::timeout;
 use actix_web::Result;
 use bytes::Bytes;
-use futures::Stream;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, Stream, StreamExt};
+use tokio::sync::Notify;
 
+use super::reactor::Watch;
 use super::socket::{Handle, InUse};
 use crate::domain::message::Transport;
 use crate::domain::outbox::Outgoing;
@@ -33,11 +39,12 @@ const UNASKED_BYTES_MAX: usize = 64 * 1024;
 pub type Actor = Pin<Box<dyn Stream<Item = Result<Bytes>>>>;
 
 /// Looks after one detached connection.
-pub struct Driver {
+struct Driver {
     /// The connection is registered for as long as the actor lives.
     actor: Option<Actor>,
     connection: Rc<Connection>,
     socket: Handle,
+    watch: Option<Watch>,
     unasked: usize,
     /// The request goes on, although its answer is no more actix's.
     _in_use: InUse,
@@ -52,26 +59,36 @@ enum End {
 }
 
 /// Takes the stream over. From now on nobody else may write to the socket.
-pub fn start(actor: Actor, connection: Rc<Connection>, socket: Handle) {
+pub fn start(actor: Actor, connection: Rc<Connection>, socket: Handle, watch: Watch) {
     connection.write_directly();
     let in_use = socket.in_use();
-    let mut driver = Driver {
+    Crew::of_this_thread().add(Driver {
         actor: Some(actor),
         connection,
         socket,
+        watch: Some(watch),
         unasked: 0,
         _in_use: in_use,
-    };
-    spawn(async move {
-        let end = std::future::poll_fn(|cx| driver.poll(cx)).await;
-        driver.end(end);
     });
 }
 
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(watch) = &self.watch {
+            watch.wake(cx.waker());
+        }
+        let end = ready!(self.poll_end(cx));
+        self.end(end);
+        Poll::Ready(())
+    }
+}
+
 impl Driver {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.poll_actor(cx);
-        if self.connection.transport == Transport::Sse && self.poll_read(cx).is_ready() {
+        if self.connection.transport == Transport::Sse && self.poll_read().is_ready() {
             return Poll::Ready(End::Broken);
         }
         match ready!(self.poll_write(cx)) {
@@ -99,9 +116,9 @@ impl Driver {
     }
 
     /// Ready when an SSE client has gone, or talks on and on.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_read(&mut self) -> Poll<()> {
         while self.unasked <= UNASKED_BYTES_MAX {
-            match ready!(self.socket.poll_read(cx)) {
+            match ready!(self.socket.poll_read()) {
                 Ok(Some(bytes)) => self.unasked += bytes.len(),
                 Ok(None) | Err(_) => break,
             }
@@ -113,8 +130,9 @@ impl Driver {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.connection.wake_driver(cx);
         while self.connection.has_waiting() {
-            ready!(self.socket.poll_free(cx))?;
-            self.connection.write_out()?;
+            if !self.connection.write_out()? {
+                return Poll::Pending;
+            }
         }
         match self.connection.is_finished() {
             true => Poll::Ready(Ok(())),
@@ -122,22 +140,20 @@ impl Driver {
         }
     }
 
-    fn end(self, end: End) {
-        let Self {
-            actor,
-            connection,
-            socket,
-            ..
-        } = self;
+    fn end(&mut self, end: End) {
         match end {
-            End::Broken => socket.hang_up(),
+            End::Broken => self.socket.hang_up(),
             End::Clean => {
-                let lingering = connection.linger();
-                let transport = connection.transport;
+                let lingering = self.connection.linger();
+                let goodbye = say_goodbye(
+                    self.socket.clone(),
+                    self.watch.take(),
+                    self.connection.transport,
+                );
                 // Its place is free at once, however long the client takes to go.
-                drop(actor);
+                self.actor = None;
                 spawn(async move {
-                    let said = timeout(LINGER, say_goodbye(&socket, transport)).await;
+                    let said = timeout(LINGER, goodbye).await;
                     log::trace!("the end of a stream: {said:?}");
                     drop(lingering);
                 });
@@ -147,26 +163,72 @@ impl Driver {
 }
 
 /// Ends the hub's side and waits for the client to end its own.
-async fn say_goodbye(socket: &Handle, transport: Transport) -> io::Result<()> {
-    if transport == Transport::Sse {
-        write_all(socket, chunk::LAST).await?;
-    }
+async fn say_goodbye(socket: Handle, watch: Option<Watch>, transport: Transport) -> io::Result<()> {
+    let wake = |cx: &Context<'_>| watch.iter().for_each(|watch| watch.wake(cx.waker()));
+    let mut last = match transport {
+        Transport::Sse => chunk::LAST,
+        Transport::Websocket => &[],
+    };
+    poll_fn(|cx| {
+        wake(cx);
+        while !last.is_empty() {
+            match socket.line().write(&[IoSlice::new(last)]) {
+                Ok(written) => last = &last[written..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    })
+    .await?;
     socket.finish_writing();
-    while std::future::poll_fn(|cx| socket.poll_read(cx))
-        .await?
-        .is_some()
-    {}
-    Ok(())
+    poll_fn(|cx| {
+        wake(cx);
+        while ready!(socket.poll_read())?.is_some() {}
+        Poll::Ready(Ok(()))
+    })
+    .await
 }
 
-async fn write_all(socket: &Handle, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        std::future::poll_fn(|cx| socket.poll_free(cx)).await?;
-        match socket.line().write(&[IoSlice::new(bytes)]) {
-            Ok(written) => bytes = &bytes[written..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+thread_local! {
+    /// Lives as long as the task that polls it, which ends with the thread's runtime.
+    static CREW: RefCell<Weak<Crew>> = const { RefCell::new(Weak::new()) };
+}
+
+/// The drivers of a thread, in one task: a task of the runtime for each would take twice the memory.
+#[derive(Default)]
+struct Crew {
+    new: RefCell<Vec<Driver>>,
+    came: Notify,
+}
+
+impl Crew {
+    fn of_this_thread() -> Rc<Self> {
+        CREW.with_borrow_mut(|known| {
+            known.upgrade().unwrap_or_else(|| {
+                let crew = Rc::<Self>::default();
+                spawn(crew.clone().work());
+                *known = Rc::downgrade(&crew);
+                crew
+            })
+        })
+    }
+
+    fn add(&self, driver: Driver) {
+        self.new.borrow_mut().push(driver);
+        self.came.notify_one();
+    }
+
+    async fn work(self: Rc<Self>) {
+        let mut drivers = FuturesUnordered::new();
+        loop {
+            // One that panics is lost with its connection, and no other is.
+            let new = self.new.take().into_iter();
+            drivers.extend(new.map(|driver| AssertUnwindSafe(driver).catch_unwind()));
+            tokio::select! {
+                () = self.came.notified() => {}
+                Some(_) = drivers.next() => {}
+            }
         }
     }
-    Ok(())
 }

@@ -4,7 +4,7 @@
 //! holds no timer and no policy, because actix polls it only while its client reads. What is sent
 //! never passes its mailbox. A stream begins as a response `body`, which takes what waits straight
 //! from the connection's queue; where it can, it hands the socket over to a driver of our own
-//! (`detached`), and the fan-out writes there itself. `socket` is the hold on a connection that works
+//! (`detached`, waiting with the `reactor`), and the fan-out writes there itself. `socket` is the hold on a connection that works
 //! even when its client has stopped reading, `sockets` all of them. What a WebSocket client sends goes
 //! through `handshake`, comes by `incoming`, and then through `frame_guard`, `pace` and `assembly`.
 //!
@@ -19,6 +19,7 @@ mod frame_guard;
 mod handshake;
 mod incoming;
 mod pace;
+mod reactor;
 pub mod socket;
 pub mod sockets;
 pub mod sse;

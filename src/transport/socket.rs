@@ -5,21 +5,21 @@
 //! socket down does.
 
 use std::hint::black_box;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use actix_web::rt::net::TcpStream;
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{SockRef, Socket, TcpKeepalive};
-use tokio::io::Interest;
 
+use super::reactor::Watch;
 use crate::config::Outgoing;
 use crate::hub::Line;
 
@@ -43,7 +43,7 @@ pub(super) struct Held {
     /// Until it is taken over.
     spare: Mutex<Option<Socket>>,
     /// From then on.
-    own: OnceLock<TcpStream>,
+    own: OnceLock<mio::net::TcpStream>,
     requests: Mutex<Requests>,
     open: Arc<AtomicUsize>,
 }
@@ -176,38 +176,34 @@ impl Handle {
         self.0.with(is_free).unwrap_or(false)
     }
 
-    /// Makes it a socket of its own, which can be waited for. Nobody else may read from it or write
-    /// to it any more.
+    /// Makes it a socket of its own, and waits for it. Nobody else may read from it or write to it any
+    /// more.
     ///
     /// # Errors
     /// It cannot be waited for, or was taken over before; it is closed then.
-    pub fn take_over(&self) -> io::Result<()> {
+    pub fn take_over(&self) -> io::Result<Watch> {
         let spare = self.0.spare().take().ok_or(io::ErrorKind::NotConnected)?;
-        let own = TcpStream::from_std(spare.into())?;
-        self.0
-            .own
-            .set(own)
-            .map_err(|_| io::ErrorKind::AlreadyExists.into())
+        let mut own = mio::net::TcpStream::from_std(spare.into());
+        let watch = Watch::new(&mut own)?;
+        let set = self.0.own.set(own);
+        set.map_err(|_| io::ErrorKind::AlreadyExists)?;
+        Ok(watch)
     }
 
-    /// One that was taken over: ready when it may take something. Wakes the task that asked last.
-    pub fn poll_free(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.own()?.poll_write_ready(cx)
-    }
-
-    /// One that was taken over: what has come from the peer, `None` at its end.
-    pub fn poll_read(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
-        let own = self.0.own()?;
+    /// One that was taken over: what has come from the peer, `None` at its end. Pending where nothing
+    /// has; whoever waits for it with the [`Watch`] is woken then.
+    pub fn poll_read(&self) -> Poll<io::Result<Option<Bytes>>> {
+        let mut own = self.0.own()?;
         let mut buffer = [0; READ_BYTES_MAX];
         loop {
-            ready!(own.poll_read_ready(cx))?;
-            match own.try_read(&mut buffer) {
+            match own.read(&mut buffer) {
                 Ok(0) => return Poll::Ready(Ok(None)),
                 Ok(count) => {
                     return Poll::Ready(Ok(Some(Bytes::copy_from_slice(&buffer[..count]))));
                 }
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => return Poll::Pending,
+                    io::ErrorKind::Interrupted => {}
                     _ => return Poll::Ready(Err(error)),
                 },
             }
@@ -216,7 +212,7 @@ impl Handle {
 }
 
 impl Held {
-    fn own(&self) -> io::Result<&TcpStream> {
+    fn own(&self) -> io::Result<&mio::net::TcpStream> {
         let own = self.own.get();
         own.ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
@@ -253,20 +249,11 @@ impl Line for Held {
     fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let own = self.own()?;
         let socket = SockRef::from(own);
-        let written = match pieces {
+        match pieces {
             // `send` costs the kernel less than `sendmsg`.
             [piece] => socket.send(piece),
             pieces => socket.send_vectored(pieces),
-        };
-        // The runtime's own record of what the socket is ready for lies elsewhere in memory, and is
-        // of interest only now.
-        if let Err(error) = &written
-            && error.kind() == io::ErrorKind::WouldBlock
-        {
-            let full = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-            let _ = own.try_io(Interest::WRITABLE, full);
         }
-        written
     }
 }
 

@@ -107,7 +107,7 @@ impl World {
     fn identity(&self, ttl: Duration) -> Identity {
         Identity {
             user: UserId::parse("ann").expect("a user"),
-            role: "platform_admin".to_owned(),
+            role: "platform_admin".into(),
             expires_at_ms: self.clock.now().wall_ms + ttl.as_millis() as u64,
             issued_at_ms: None,
             token_id: None,
