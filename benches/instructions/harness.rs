@@ -1,0 +1,120 @@
+//! The real hub with one worker, and sockets that only count bytes.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Actor;
+use statshub::config::{AuthKeys, Settings};
+use statshub::domain::hub::Opening;
+use statshub::domain::message::{Draft, Json, Transport, UserId};
+use statshub::domain::outbox::Limits;
+use statshub::domain::pattern::{MetricName, Pattern};
+use statshub::domain::session::Identity;
+use statshub::hub::{Clock, Framing, Hub, HubHandle, Line, Stream, Wanted, Worker};
+use statshub::telemetry::audit::Audit;
+
+/// Some day in 2033, in milliseconds since the Unix epoch.
+const EPOCH_MS: u64 = 2_000_000_000_000;
+/// Data of a message, as `statshub bench` publishes it.
+const DATA_BYTES: usize = 512;
+/// So few that every message but a metric's first evicts one, as it is once a ring is full.
+const BACKLOG_MESSAGES_MAX: usize = 1;
+
+pub struct Harness {
+    hub: HubHandle,
+    worker: Worker,
+    data: String,
+    streams: Vec<Stream>,
+    /// Handed to all sockets together.
+    bytes: Rc<Cell<u64>>,
+}
+
+impl Harness {
+    /// # Panics
+    /// Outside an actix system.
+    pub fn start() -> Self {
+        let mut settings = Settings::with_keys(AuthKeys::Secret(String::new()));
+        settings.sessions.backlog_messages_max = BACKLOG_MESSAGES_MAX;
+        let settings = Arc::new(settings);
+        let clock = Clock::virtual_from(Duration::from_millis(EPOCH_MS));
+        let limits = Limits {
+            messages_max: settings.outgoing.queue_messages_max,
+            bytes_max: settings.outgoing.queue_bytes_max,
+        };
+        let hub = Hub::new(settings.clone(), clock).start();
+        let hub = HubHandle::new(hub, &settings, clock);
+        Self {
+            worker: Worker::start(hub.clone(), limits, Audit::disabled()),
+            hub,
+            data: format!("\"{}\"", "x".repeat(DATA_BYTES - 2)),
+            streams: Vec::new(),
+            bytes: Rc::default(),
+        }
+    }
+
+    /// One more stream, of a user of its own.
+    pub async fn connect(&mut self, transport: Transport, patterns: Vec<Pattern>) {
+        let number = self.streams.len();
+        let user = UserId::parse(&format!("user-{number}")).expect("a user");
+        let identity = Identity {
+            user,
+            role: "platform_admin".to_owned(),
+            expires_at_ms: u64::MAX,
+            issued_at_ms: None,
+            token_id: None,
+        };
+        let wanted = Wanted {
+            transport,
+            opening: Opening::New {
+                identity,
+                patterns,
+                ticket: None,
+            },
+            last_event_id: None,
+            remote: "192.0.2.1".to_owned(),
+            user_agent: String::new(),
+            request_id: "1".into(),
+        };
+        let line = Box::new(CountingLine(self.bytes.clone()));
+        let stream = self.worker.connect(wanted, line).await.expect("a stream");
+        stream.connection.write_directly(match transport {
+            Transport::Sse => Framing::Chunked,
+            Transport::Websocket => Framing::None,
+        });
+        self.streams.push(stream);
+    }
+
+    pub async fn publish(&self, metric: &MetricName) {
+        let draft = Draft {
+            metric: metric.clone(),
+            data: Json::trusted(self.data.clone()),
+            priority: None,
+            user: None,
+            retain: None,
+        };
+        self.hub.publish(vec![draft]).await.expect("room for one");
+    }
+
+    /// Messages handed to sockets so far.
+    pub async fn delivered(&self) -> u64 {
+        let overview = self.hub.overview().await.expect("an answer");
+        assert!(self.bytes.get() >= overview.delivered * DATA_BYTES as u64);
+        overview.delivered
+    }
+}
+
+/// Takes all it is handed, at once.
+struct CountingLine(Rc<Cell<u64>>);
+
+impl Line for CountingLine {
+    fn hang_up(&self) {}
+
+    fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bytes = pieces.iter().map(|piece| piece.len()).sum();
+        self.0.set(self.0.get() + bytes as u64);
+        Ok(bytes)
+    }
+}
