@@ -114,7 +114,7 @@ impl Fixture {
     fn new_session(&mut self) -> Connect {
         let number = self.connections + 1;
         self.request(Opening::New {
-            identity: identity(number),
+            identity: identity(number).into(),
             patterns: vec![pattern(metric(0).as_str())],
             ticket: None,
         })
@@ -137,8 +137,8 @@ impl Fixture {
             opening,
             last_event_id: None,
             progress: Arc::default(),
-            remote: "192.0.2.1".to_owned(),
-            user_agent: String::new(),
+            remote: [192, 0, 2, 1].into(),
+            user_agent: "".into(),
             fresh_token: Uuid::from_u128(self.connections.into()),
             fresh_connection_id: Uuid::from_u128(self.connections.into()),
         }
@@ -157,7 +157,7 @@ fn key(number: u64) -> ConnectionKey {
 fn identity(number: u64) -> Identity {
     Identity {
         user: UserId::parse(&format!("user-{number}")).expect("a user"),
-        role: "platform_admin".to_owned(),
+        role: "platform_admin".into(),
         expires_at_ms: u64::MAX,
         issued_at_ms: None,
         token_id: None,
