@@ -1,9 +1,8 @@
 //! The real hub with one worker, and sockets that only count bytes.
 
-use std::cell::Cell;
 use std::io::{self, IoSlice};
-use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix::Actor;
@@ -13,7 +12,7 @@ use statshub::domain::message::{Draft, Json, Transport, UserId};
 use statshub::domain::outbox::Limits;
 use statshub::domain::pattern::{MetricName, Pattern};
 use statshub::domain::session::Identity;
-use statshub::hub::{Clock, Framing, Hub, HubHandle, Line, Stream, Wanted, Worker};
+use statshub::hub::{Clock, Hub, HubHandle, Line, Stream, Wanted, Worker};
 use statshub::telemetry::audit::Audit;
 
 /// Some day in 2033, in milliseconds since the Unix epoch.
@@ -29,7 +28,7 @@ pub struct Harness {
     data: String,
     streams: Vec<Stream>,
     /// Handed to all sockets together.
-    bytes: Rc<Cell<u64>>,
+    bytes: Arc<AtomicU64>,
 }
 
 impl Harness {
@@ -51,7 +50,7 @@ impl Harness {
             hub,
             data: format!("\"{}\"", "x".repeat(DATA_BYTES - 2)),
             streams: Vec::new(),
-            bytes: Rc::default(),
+            bytes: Arc::default(),
         }
     }
 
@@ -61,7 +60,7 @@ impl Harness {
         let user = UserId::parse(&format!("user-{number}")).expect("a user");
         let identity = Identity {
             user,
-            role: "platform_admin".to_owned(),
+            role: "platform_admin".into(),
             expires_at_ms: u64::MAX,
             issued_at_ms: None,
             token_id: None,
@@ -69,21 +68,18 @@ impl Harness {
         let wanted = Wanted {
             transport,
             opening: Opening::New {
-                identity,
+                identity: identity.into(),
                 patterns,
                 ticket: None,
             },
             last_event_id: None,
-            remote: "192.0.2.1".to_owned(),
-            user_agent: String::new(),
+            remote: [192, 0, 2, 1].into(),
+            user_agent: "".into(),
             request_id: "1".into(),
         };
-        let line = Box::new(CountingLine(self.bytes.clone()));
+        let line = Arc::new(CountingLine(self.bytes.clone()));
         let stream = self.worker.connect(wanted, line).await.expect("a stream");
-        stream.connection.write_directly(match transport {
-            Transport::Sse => Framing::Chunked,
-            Transport::Websocket => Framing::None,
-        });
+        stream.connection.write_directly();
         self.streams.push(stream);
     }
 
@@ -101,20 +97,20 @@ impl Harness {
     /// Messages handed to sockets so far.
     pub async fn delivered(&self) -> u64 {
         let overview = self.hub.overview().await.expect("an answer");
-        assert!(self.bytes.get() >= overview.delivered * DATA_BYTES as u64);
+        assert!(self.bytes.load(Ordering::Relaxed) >= overview.delivered * DATA_BYTES as u64);
         overview.delivered
     }
 }
 
 /// Takes all it is handed, at once.
-struct CountingLine(Rc<Cell<u64>>);
+struct CountingLine(Arc<AtomicU64>);
 
 impl Line for CountingLine {
     fn hang_up(&self) {}
 
     fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let bytes = pieces.iter().map(|piece| piece.len()).sum();
-        self.0.set(self.0.get() + bytes as u64);
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
         Ok(bytes)
     }
 }

@@ -276,7 +276,7 @@ impl History {
     /// The newest message of each metric that `reader` may see, by name.
     pub fn latest(&self, reader: &Reader<'_>) -> BTreeMap<MetricName, Arc<Message>> {
         let mut values: BTreeMap<MetricName, Arc<Message>> = BTreeMap::new();
-        for (topic, log) in &self.topics {
+        for (topic, log) in self.changed_since(reader, MessageId::ZERO) {
             let (Some(name), Some(message)) = (topic.metric(), &log.latest) else {
                 continue;
             };
