@@ -47,7 +47,7 @@ def arguments():
     parser.add_argument("--runs", type=count, default=5, help="rounds; their median is taken (default 5)")
     parser.add_argument("--seconds", type=count, default=5, help="length of each measurement (5)")
     parser.add_argument("--connections", type=count, default=1000, help="for deliveries and latency (1000)")
-    parser.add_argument("--many", type=count, default=10000, help="for memory and reconnecting (10000)")
+    parser.add_argument("--many", type=count, default=10000, help="for memory, reconnecting and deliveries to all (10000)")
     parser.add_argument("--rate", type=count, default=10, help="publishes a second for latency (10)")
     parser.add_argument("--only", metavar="SERVERS", help="some of them, by comma: limit,statshub,nchan")
     parser.add_argument("--transport", choices=list(report.TRANSPORTS), help="one of them only")
@@ -107,7 +107,7 @@ def takes_part(chosen, server, transport):
 def one_round(stages, server, transport, remarks):
     """Everything once. What fails is remarked, and the rest goes on."""
     raw = {}
-    for part in (stages.deliveries, stages.connecting, stages.reconnecting):
+    for part in (stages.deliveries, stages.deliveries_to_all, stages.connecting, stages.reconnecting):
         try:
             for stage, result in part(server, transport):
                 raw[stage] = result
