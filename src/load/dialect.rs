@@ -22,6 +22,10 @@ pub struct Resume<'a> {
 /// The request that opens the stream of the connection with this number.
 pub fn opening(plan: &Plan, index: usize, resume: Option<Resume<'_>>) -> Vec<u8> {
     let path = match resume {
+        None if plan.metrics.are_many() => {
+            let subscription = plan.metrics.subscription(index);
+            plan.stream.path_with("metrics", &subscription)
+        }
         None => plan.stream.path.clone(),
         Some(resume) => resuming(plan, resume),
     };
@@ -43,10 +47,21 @@ fn resuming(plan: &Plan, resume: Resume<'_>) -> String {
     format!("{path}&lastEventId={}", resume.last_event_id)
 }
 
-/// The request that publishes, its stamp still to be put in, and where in it that stands.
-pub fn publication(plan: &Plan, to: &Endpoint, payload: &Payload, nth: usize) -> (Vec<u8>, usize) {
+/// A request that publishes, and where in it stands what differs from message to message.
+#[derive(Debug)]
+pub struct Publication {
+    pub request: Vec<u8>,
+    /// Where the name of the metric is, in the dialect that has it.
+    pub name_at: Option<usize>,
+    /// Still to be put in.
+    pub stamp_at: usize,
+}
+
+/// The request that publishes over the connection with this number, a message of the first metric.
+pub fn publication(plan: &Plan, to: &Endpoint, payload: &Payload, nth: usize) -> Publication {
+    const NAMED: &str = r#"{"metric":""#;
     let (before, after) = match plan.dialect {
-        Dialect::Statshub => (format!(r#"{{"metric":"{}","data":"#, plan.metric), "}"),
+        Dialect::Statshub => (format!(r#"{NAMED}{}","data":"#, plan.metrics.name(0)), "}"),
         Dialect::Plain | Dialect::SocketIo | Dialect::Pusher => Default::default(),
     };
     let payload_bytes = payload.unstamped();
@@ -57,9 +72,12 @@ pub fn publication(plan: &Plan, to: &Endpoint, payload: &Payload, nth: usize) ->
         "POST {path} HTTP/1.1\r\nHost: {host}\r\n{authorization}\
          Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{before}"
     );
-    let stamp_at = head.len() + payload.stamp_at();
-    let request = [head.as_bytes(), &payload_bytes, after.as_bytes()].concat();
-    (request, stamp_at)
+    let name_at = head.len() - before.len() + NAMED.len();
+    Publication {
+        request: [head.as_bytes(), &payload_bytes, after.as_bytes()].concat(),
+        name_at: (plan.dialect == Dialect::Statshub).then_some(name_at),
+        stamp_at: head.len() + payload.stamp_at(),
+    }
 }
 
 /// What a connection says to get messages, after the upgrade; nothing in most dialects.
@@ -68,7 +86,7 @@ pub fn joining(plan: &Plan) -> Vec<u8> {
         Dialect::Statshub | Dialect::Plain => Vec::new(),
         Dialect::SocketIo => engine_io::JOIN.to_owned(),
         Dialect::Pusher => {
-            let data = serde_json::json!({"channel": plan.metric});
+            let data = serde_json::json!({"channel": plan.metrics.name(0)});
             let subscribe = serde_json::json!({"event": "pusher:subscribe", "data": data});
             subscribe.to_string().into_bytes()
         }
@@ -118,6 +136,7 @@ pub mod pusher {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::metrics::Metrics;
     use crate::load::plan::{Mode, Pace};
     use std::time::Duration;
     use url::Url;
@@ -138,7 +157,7 @@ mod tests {
             duration: Duration::ZERO,
             warm_up: Duration::ZERO,
             bytes: 100,
-            metric: "bench".into(),
+            metrics: Metrics::new("bench", 1),
             stream: at("/stream?metrics=bench"),
             resume: Some(at("/reconnect")),
             publish: None,
@@ -154,6 +173,16 @@ mod tests {
         assert!(text.starts_with("GET /stream?metrics=bench HTTP/1.1\r\nHost: 127.0.0.1:3001\r\n"));
         assert!(text.contains("\r\nAuthorization: Bearer a\r\n"));
         assert!(text.ends_with("\r\n\r\n"));
+    }
+
+    #[test]
+    fn of_many_metrics_each_connection_asks_for_its_own() {
+        let mut plan = plan(Dialect::Statshub, Transport::Sse);
+        plan.stream.path = "/stream".into();
+        plan.metrics = Metrics::new("bench", 20);
+        let text = String::from_utf8(opening(&plan, 2, None)).unwrap();
+        let expected = "GET /stream?metrics=bench.8.08,bench.9.09,bench.0.10,bench.1.11,bench.2.* ";
+        assert!(text.starts_with(expected), "{text}");
     }
 
     #[test]
@@ -181,13 +210,16 @@ mod tests {
         for dialect in [Dialect::Statshub, Dialect::Plain] {
             let plan = plan(dialect, Transport::Sse);
             let payload = Payload::new(1, plan.bytes);
-            let (request, stamp_at) = publication(&plan, &plan.stream, &payload, 0);
-            let text = String::from_utf8(request).unwrap();
+            let made = publication(&plan, &plan.stream, &payload, 0);
+            let stamp_at = made.stamp_at;
+            let text = String::from_utf8(made.request).unwrap();
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(head.ends_with(&format!("Content-Length: {}", body.len())));
             let json: serde_json::Value = serde_json::from_str(body).unwrap();
             assert_eq!(json["metric"] == "bench", dialect == Dialect::Statshub);
             assert!(text[..stamp_at].ends_with("~bench:00000001:"));
+            let name = made.name_at.map(|at| text[at..].starts_with("bench\""));
+            assert_eq!(name, (dialect == Dialect::Statshub).then_some(true));
         }
     }
 

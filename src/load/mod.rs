@@ -9,7 +9,7 @@
 //! what was seen.
 //!
 //! `run` is the story and `mode` its chapters; `readers` are the connections (`reader` one of them),
-//! `publisher` what is sent, `tally` the books. `payload`, `head`, `chunked` and `frames` read bytes.
+//! `publisher` what is sent, `metrics` who gets what of it, `tally` the books. `payload`, `head`, `chunked` and `frames` read bytes.
 
 mod chunked;
 mod clock;
@@ -19,6 +19,7 @@ mod frames;
 mod framing;
 mod head;
 mod latency;
+mod metrics;
 mod mode;
 mod pace;
 mod payload;
@@ -34,6 +35,7 @@ mod tally;
 
 pub use endpoint::Endpoint;
 pub use latency::Quantiles;
+pub use metrics::Metrics;
 pub use payload::BYTES_MIN as PAYLOAD_BYTES_MIN;
 pub use plan::{Dialect, Mode, Pace, Plan, Transport};
 pub use report::{Progress, Report};

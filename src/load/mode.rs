@@ -71,8 +71,7 @@ impl Run<'_> {
         report.published = tally.published();
         report.delivered = tally.delivered;
         report.deliveries_per_second = per_second(tally.delivered, report.seconds);
-        let wanted = report.published * self.plan.reading() as u64;
-        report.missing = wanted.saturating_sub(tally.delivered);
+        report.missing = tally.missing();
         report.duplicates = tally.duplicates;
         report.out_of_order = tally.out_of_order;
         report.lost = self.readers.lost;

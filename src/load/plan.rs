@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::endpoint::Endpoint;
+use super::metrics::Metrics;
 
 /// One measurement.
 #[derive(Debug)]
@@ -25,8 +26,9 @@ pub struct Plan {
     pub warm_up: Duration,
     /// Size of a message's data in bytes.
     pub bytes: usize,
-    /// Name of the metric that is published, as it stands in JSON.
-    pub metric: String,
+    /// What is published, in turn; names as they stand in JSON.
+    pub metrics: Metrics,
+    /// Of many metrics each connection adds its own to the query.
     pub stream: Endpoint,
     /// Where a session is resumed over SSE.
     pub resume: Option<Endpoint>,
@@ -83,8 +85,8 @@ pub enum Pace {
 }
 
 impl Plan {
-    /// Connections that each message must reach.
-    pub fn reading(&self) -> usize {
-        self.connections.saturating_sub(self.stalled)
+    /// For each metric, the connections that its messages must reach. Those that stall are the first.
+    pub fn readers(&self) -> Vec<u32> {
+        self.metrics.readers(self.stalled, self.connections)
     }
 }

@@ -8,9 +8,10 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use super::clock::Clock;
-use super::dialect;
+use super::dialect::{self, Publication};
 use super::endpoint::Endpoint;
 use super::head::Answer;
+use super::metrics::Metrics;
 use super::payload::{Payload, Stamp};
 use super::plan::{Pace, Plan};
 use super::reader::is_too_early;
@@ -40,8 +41,7 @@ pub struct Publisher<'p> {
 #[derive(Debug)]
 struct Lane {
     stream: Option<TcpStream>,
-    request: Vec<u8>,
-    stamp_at: usize,
+    publication: Publication,
     written: usize,
     answer: Vec<u8>,
     /// The message that it is busy with.
@@ -144,11 +144,12 @@ impl<'p> Publisher<'p> {
             self.connect_lane(nth, registry)?;
         }
         self.lanes[nth].written = 0;
-        match self.lanes[nth].write(clock) {
+        let metrics = &self.plan.metrics;
+        match self.lanes[nth].write(clock, metrics) {
             Err(_) if self.lanes[nth].may_be_stale() => {
                 self.lanes[nth].repeated = true;
                 self.connect_lane(nth, registry)?;
-                self.lanes[nth].write(clock).context("publishing")
+                self.lanes[nth].write(clock, metrics).context("publishing")
             }
             result => result.context("publishing"),
         }
@@ -170,7 +171,8 @@ impl<'p> Publisher<'p> {
             return Ok(None);
         };
         let closing = event.is_read_closed() || event.is_error();
-        let ended = match lane.write(clock).and_then(|()| lane.read(closing)) {
+        let written = lane.write(clock, &self.plan.metrics);
+        let ended = match written.and_then(|()| lane.read(closing)) {
             Ok(ended) => ended,
             Err(_) if lane.may_be_stale() => true,
             Err(error) => return Err(socket::explain(error).context("publishing")),
@@ -212,12 +214,11 @@ impl<'p> Publisher<'p> {
 
 impl Lane {
     fn new(plan: &Plan, to: &Endpoint, payload: &Payload, nth: usize) -> Self {
-        let (request, stamp_at) = dialect::publication(plan, to, payload, nth);
+        let publication = dialect::publication(plan, to, payload, nth);
         Self {
             stream: None,
-            written: request.len(),
-            request,
-            stamp_at,
+            written: publication.request.len(),
+            publication,
             answer: Vec::new(),
             number: None,
             repeated: false,
@@ -235,17 +236,26 @@ impl Lane {
     }
 
     /// Writes what is left of the request, if there is one.
-    fn write(&mut self, clock: &Clock) -> io::Result<()> {
+    fn write(&mut self, clock: &Clock, metrics: &Metrics) -> io::Result<()> {
         let (Some(stream), Some(number)) = (&mut self.stream, self.number) else {
             return Ok(());
         };
-        while self.written < self.request.len() {
+        let Publication {
+            request,
+            name_at,
+            stamp_at,
+        } = &mut self.publication;
+        while self.written < request.len() {
             if self.written == 0 {
+                if let Some(at) = *name_at {
+                    let name = metrics.name(metrics.of_message(number));
+                    request[at..at + name.len()].copy_from_slice(name.as_bytes());
+                }
                 let sent_at = clock.now();
                 let stamp = Stamp { number, sent_at };
-                Payload::stamp(&mut self.request[self.stamp_at..], stamp);
+                Payload::stamp(&mut request[*stamp_at..], stamp);
             }
-            match stream.write(&self.request[self.written..]) {
+            match stream.write(&request[self.written..]) {
                 Ok(length) => self.written += length,
                 Err(error) if is_too_early(&error) => return Ok(()),
                 Err(error) => return Err(error),

@@ -161,7 +161,9 @@ impl<'p> Readers<'p> {
                 self.lost += 1;
                 self.trouble = Some(end);
                 self.all[index].hang_up();
-                tools.tally.forsake(&self.all[index].received);
+                let metrics = &self.plan.metrics;
+                let had = |nth| metrics.reach(index, nth);
+                tools.tally.forsake(&self.all[index].received, had);
                 Ok(())
             }
             Err(end) => self.not_opened(index, end, tools.rules.clock.now()),

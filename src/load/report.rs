@@ -35,6 +35,8 @@ pub struct Report {
     pub connections: usize,
     /// Of these, the connections that did not read.
     pub stalled: usize,
+    /// Metrics that were published in turn.
+    pub metrics: usize,
     /// Bytes of data in a message.
     pub size: usize,
     /// Messages a second that were asked for; `None` where it was messages in flight.
@@ -98,6 +100,7 @@ impl Report {
             transport: plan.transport,
             connections: plan.connections,
             stalled: plan.stalled,
+            metrics: plan.metrics.count(),
             size: plan.bytes,
             rate: rate.filter(|_| publishes),
             in_flight: in_flight.filter(|_| publishes),

@@ -70,8 +70,6 @@ impl<'p> Run<'p> {
         let sources = Sources::new(run);
         let payload = Payload::new(run, plan.bytes);
         let publisher = Publisher::new(plan, &payload, sources, plan.connections);
-        let mut tally = Tally::default();
-        tally.set_readers(plan.reading());
         let rules = Rules {
             dialect: plan.dialect,
             transport: plan.transport,
@@ -86,7 +84,7 @@ impl<'p> Run<'p> {
             events: Events::with_capacity(EVENTS),
             tools: Tools {
                 rules,
-                tally,
+                tally: Tally::new(plan.readers()),
                 buffer: vec![0; READ_BYTES],
             },
             readers: Readers::new(plan, sources),

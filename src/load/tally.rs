@@ -11,8 +11,10 @@ use super::received::{Arrival, Received};
 /// What is published and not yet with every reader, and what has been counted.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Connections that each message is for.
-    readers: u32,
+    /// Connections that the messages of each metric were for at first, and that are left of these.
+    /// Messages are of the metrics in turn.
+    wanted: Vec<u32>,
+    readers: Vec<u32>,
     /// The oldest message in flight; those before it are done with.
     oldest: u32,
     flights: VecDeque<Flight>,
@@ -21,6 +23,8 @@ pub struct Tally {
     /// Messages before this one belong to the warm-up and are in none of the counts.
     counted_from: u32,
     withdrawn: u32,
+    /// Deliveries that there must be of the messages that count.
+    due: u64,
     pub delivered: u64,
     pub duplicates: u64,
     pub out_of_order: u64,
@@ -42,9 +46,13 @@ struct Flight {
 }
 
 impl Tally {
-    /// From now on each message is for so many connections.
-    pub fn set_readers(&mut self, readers: usize) {
-        self.readers = u32::try_from(readers).unwrap_or(u32::MAX);
+    /// `readers` are the connections that get the messages of each metric, one metric at least.
+    pub fn new(readers: Vec<u32>) -> Self {
+        Self {
+            wanted: readers.clone(),
+            readers,
+            ..Self::default()
+        }
     }
 
     /// Takes the number of the next message, which is about to be written.
@@ -53,10 +61,13 @@ impl Tally {
         let number = self.next();
         let answered_below = self.unanswered.iter().min().copied();
         self.unanswered.push(number);
+        self.due += self.wanted_by(number);
         self.flights.push_back(Flight {
-            left: self.readers,
+            left: self.readers[self.metric(number)],
             answered_below: answered_below.unwrap_or(number),
         });
+        // Nobody may be there for it.
+        self.retire();
         number
     }
 
@@ -68,7 +79,10 @@ impl Tally {
     /// The server has refused the message, so nobody waits for it.
     pub fn withdraw(&mut self, number: u32) {
         self.answered(number);
-        self.withdrawn += u32::from(number >= self.counted_from);
+        if number >= self.counted_from {
+            self.withdrawn += 1;
+            self.due -= self.wanted_by(number);
+        }
         if let Some(flight) = self.flight(number) {
             flight.left = 0;
         }
@@ -109,11 +123,15 @@ impl Tally {
         }
     }
 
-    /// A connection has ended for good: nothing that it has not received waits for it any more.
-    pub fn forsake(&mut self, received: &Received) {
-        self.readers = self.readers.saturating_sub(1);
+    /// A connection has ended for good that `had` these metrics: nothing that it has not received
+    /// waits for it any more.
+    pub fn forsake(&mut self, received: &Received, had: impl Fn(usize) -> bool) {
+        for (nth, readers) in self.readers.iter_mut().enumerate() {
+            *readers = readers.saturating_sub(u32::from(had(nth)));
+        }
+        let metrics = self.readers.len();
         for (number, flight) in (self.oldest..).zip(&mut self.flights) {
-            if !received.has(number) {
+            if had(number as usize % metrics) && !received.has(number) {
                 flight.left = flight.left.saturating_sub(1);
             }
         }
@@ -133,6 +151,7 @@ impl Tally {
     pub fn count_from_here(&mut self) {
         self.counted_from = self.next();
         self.withdrawn = 0;
+        self.due = 0;
         self.delivered = 0;
         self.latency = Latency::default();
     }
@@ -155,6 +174,19 @@ impl Tally {
     /// Messages published that count.
     pub fn published(&self) -> u64 {
         u64::from(self.next() - self.counted_from - self.withdrawn)
+    }
+
+    /// Deliveries of these that have not come.
+    pub fn missing(&self) -> u64 {
+        self.due.saturating_sub(self.delivered)
+    }
+
+    fn metric(&self, number: u32) -> usize {
+        number as usize % self.readers.len()
+    }
+
+    fn wanted_by(&self, number: u32) -> u64 {
+        u64::from(self.wanted[self.metric(number)])
     }
 
     fn next(&self) -> u32 {
@@ -181,8 +213,7 @@ mod tests {
     use super::*;
 
     fn tally(readers: usize) -> (Tally, Vec<Received>) {
-        let mut tally = Tally::default();
-        tally.set_readers(readers);
+        let tally = Tally::new(vec![readers as u32]);
         (tally, vec![Received::default(); readers])
     }
 
@@ -242,11 +273,32 @@ mod tests {
         }
         tally.arrive(&mut received[1], stamp(0), 1);
         assert_eq!(tally.in_flight(), 2);
-        tally.forsake(&received[1]);
+        tally.forsake(&received[1], |_| true);
         assert_eq!(tally.in_flight(), 0);
         tally.depart(0);
         tally.arrive(&mut received[0], stamp(3), 1);
         assert_eq!(tally.in_flight(), 0);
+    }
+
+    #[test]
+    fn each_message_waits_for_those_that_have_its_metric() {
+        let mut tally = Tally::new(vec![2, 0, 1]);
+        let mut received = [Received::default(); 2];
+        tally.depart(0);
+        tally.arrive(&mut received[0], stamp(0), 1);
+        assert_eq!((tally.in_flight(), tally.missing()), (1, 1));
+        tally.arrive(&mut received[1], stamp(0), 1);
+        tally.depart(0);
+        assert_eq!((tally.in_flight(), tally.missing()), (0, 0));
+        tally.depart(0);
+        tally.depart(0);
+        // The first has the first metric only.
+        tally.forsake(&received[0], |nth| nth == 0);
+        assert_eq!((tally.in_flight(), tally.missing()), (2, 3));
+        tally.arrive(&mut received[1], stamp(2), 1);
+        tally.arrive(&mut received[1], stamp(3), 1);
+        assert_eq!((tally.in_flight(), tally.missing()), (0, 1));
+        assert_eq!(tally.published(), 4);
     }
 
     #[test]

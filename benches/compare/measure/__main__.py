@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import report
+import scaling
+import scaling_report
 from load import Generator
 from processes import Failed, busy_share, raise_open_files
 from servers import WORK, servers
@@ -25,7 +27,7 @@ def main():
         raise Failed("two cores are needed: one for the server, one for the load")
     server_core, load_core = cores[0], cores[-1]
     everything = servers(chosen.binaries)
-    remarks = [within_open_files(chosen), quiet(), *left_out(everything)]
+    remarks = [within_open_files(chosen), quiet(), *([] if chosen.scaling else left_out(everything))]
     # This program too stays away from the servers' core.
     os.sched_setaffinity(0, {load_core})
     stages = Stages(
@@ -38,7 +40,11 @@ def main():
     )
     # A server that must be stopped is stopped also when this is.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    print(measure(chosen, stages, everything, remarks))
+    if chosen.scaling:
+        of_both = scaling.Scaling(stages, *everything[:2], both_cores=f"{server_core},{load_core}")
+        print(scale(chosen, of_both, remarks))
+    else:
+        print(measure(chosen, stages, everything, remarks))
     say(f"written to {chosen.out}.md and {chosen.out}.json")
 
 
@@ -47,16 +53,18 @@ def arguments():
     parser.add_argument("--runs", type=count, default=5, help="rounds; their median is taken (default 5)")
     parser.add_argument("--seconds", type=count, default=5, help="length of each measurement (5)")
     parser.add_argument("--connections", type=count, default=1000, help="for deliveries and latency (1000)")
-    parser.add_argument("--many", type=count, default=10000, help="for memory and reconnecting (10000)")
+    parser.add_argument("--many", type=count, default=10000, help="for memory, reconnecting and deliveries to all (10000)")
     parser.add_argument("--rate", type=count, default=10, help="publishes a second for latency (10)")
     parser.add_argument("--only", metavar="SERVERS", help="some of them, by comma: limit,statshub,nchan")
     parser.add_argument("--transport", choices=list(report.TRANSPORTS), help="one of them only")
+    parser.add_argument("--scaling", action="store_true", help="how cost grows, statshub and the bare loop only")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that all works")
-    parser.add_argument("--out", type=Path, default=WORK / "result", help="where to, without .md and .json")
+    parser.add_argument("--out", type=Path, help="where to, without .md and .json")
     parser.add_argument("--binaries", type=lambda text: Path(text).resolve(), required=True, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.runs, chosen.seconds, chosen.connections, chosen.many = 1, 2, 200, 1000
+    chosen.out = chosen.out or WORK / ("scaling" if chosen.scaling else "result")
     return chosen
 
 
@@ -91,7 +99,20 @@ def measure(chosen, stages, everything, remarks):
             subject["rounds"].append(one_round(stages, server, transport, remarks))
             if server is not bare_loop:
                 noise.setdefault(transport, []).append(stages.noise(bare_loop, transport))
-        table = write(chosen, conclude(chosen, subjects, noise, remarks))
+        finished = conclude(chosen, subjects, noise, remarks)
+        table = write(chosen, finished, report.markdown(finished))
+    return table
+
+
+def scale(chosen, of_both, remarks):
+    """As `measure`, with what a server costs as its work grows."""
+    transports = [each for each in report.TRANSPORTS if chosen.transport in (None, each)]
+    rounds = []
+    for turn in range(chosen.runs):
+        say(f"round {turn + 1} of {chosen.runs}")
+        rounds.append(of_both.one_round(turn, transports, remarks, say))
+        finished = {**about(chosen, remarks), **scaling_report.summarise(rounds, transports), "rounds": rounds}
+        table = write(chosen, finished, scaling_report.markdown(finished))
     return table
 
 
@@ -107,7 +128,7 @@ def takes_part(chosen, server, transport):
 def one_round(stages, server, transport, remarks):
     """Everything once. What fails is remarked, and the rest goes on."""
     raw = {}
-    for part in (stages.deliveries, stages.connecting, stages.reconnecting):
+    for part in (stages.deliveries, stages.deliveries_to_all, stages.connecting, stages.reconnecting):
         try:
             for stage, result in part(server, transport):
                 raw[stage] = result
@@ -132,16 +153,21 @@ def conclude(chosen, subjects, noise, remarks):
     ]
     report.add_ratios(finished)
     return {
-        "machine": machine(),
-        "settings": {name: getattr(chosen, name) for name in ("runs", "seconds", "connections", "many", "rate")},
+        **about(chosen, remarks),
         "noise": {transport: report.noise(results) for transport, results in noise.items()},
-        "remarks": [remark for remark in remarks if remark],
         "subjects": finished,
     }
 
 
-def write(chosen, finished):
-    table = report.markdown(finished)
+def about(chosen, remarks):
+    return {
+        "machine": machine(),
+        "settings": {name: getattr(chosen, name) for name in ("runs", "seconds", "connections", "many", "rate")},
+        "remarks": [remark for remark in remarks if remark],
+    }
+
+
+def write(chosen, finished, table):
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.with_suffix(".json").write_text(json.dumps(finished, indent=1) + "\n")
     chosen.out.with_suffix(".md").write_text(table)

@@ -30,8 +30,14 @@ MEASURES = [
     Measure("memory", "memory of an idle connection, KB", lambda raw: raw["connect"]["bytesPerConnection"] / 1e3),
     Measure("one", "deliveries, thousand/s, 1 in flight", lambda raw: raw["one"]["deliveriesPerSecond"] / 1e3),
     Measure("eight", "deliveries, thousand/s, 8 in flight", lambda raw: raw["eight"]["deliveriesPerSecond"] / 1e3),
+    Measure(
+        "all",
+        "deliveries, thousand/s, 1 in flight, all connections",
+        lambda raw: raw["all"]["deliveriesPerSecond"] / 1e3,
+    ),
     Measure("cpuOne", "CPU of a delivery, µs, 1 in flight", cpu_per_delivery("one")),
     Measure("cpuEight", "CPU of a delivery, µs, 8 in flight", cpu_per_delivery("eight")),
+    Measure("cpuAll", "CPU of a delivery, µs, 1 in flight, all connections", cpu_per_delivery("all")),
     Measure("cpuRate", "CPU of a delivery, µs, fixed rate", cpu_per_delivery("rate")),
     Measure("p50", "latency p50, ms, fixed rate", latency("p50")),
     Measure("p99", "latency p99, ms, fixed rate", latency("p99")),
@@ -40,7 +46,7 @@ MEASURES = [
     Measure(
         "generator",
         "load generator's share of its core, %, at most",
-        lambda raw: max(raw[stage]["clientCpuShare"] for stage in ("one", "eight", "rate")) * 100,
+        lambda raw: max(raw[stage]["clientCpuShare"] for stage in ("one", "eight", "rate", "all") if stage in raw) * 100,
         compared=False,
     ),
 ]
@@ -125,7 +131,7 @@ def describe(settings):
     runs, seconds = settings["runs"], settings["seconds"]
     return (
         f"{settings['connections']:,} connections for deliveries and latency, {settings['many']:,} for "
-        f"connecting, memory and reconnecting; fixed rate {settings['rate']} publishes a second; "
+        f"connecting, memory, reconnecting and deliveries to all connections; fixed rate {settings['rate']} publishes a second; "
         f"{runs} {'round' if runs == 1 else 'rounds'}, {seconds} s a measurement"
     )
 

@@ -10,6 +10,8 @@ from servers import WORK
 
 # Publishing before it counts: long enough for Node's compiler to have seen the code that is measured.
 WARM_SECONDS = 2
+# Opened and dropped before memory is read first: what a server sets aside once is no connection's.
+FIRST_LOT = 500
 # How long connections have been idle when memory is read.
 IDLE_SECONDS = 5
 # Of data in each message.
@@ -28,13 +30,20 @@ class Stages:
     def deliveries(self, server, transport):
         """As fast as it can with one and with eight publishes in flight, then at a rate that all can hold."""
         with self.start(server) as process:
-            yield "one", self.fan_out(process, server, transport, "--in-flight", 1)
-            yield "eight", self.fan_out(process, server, transport, "--in-flight", 8)
-            yield "rate", self.fan_out(process, server, transport, "--rate", self.rate)
+            yield "one", self.fan_out(process, server, transport, self.connections, "--in-flight", 1)
+            yield "eight", self.fan_out(process, server, transport, self.connections, "--in-flight", 8)
+            yield "rate", self.fan_out(process, server, transport, self.connections, "--rate", self.rate)
+
+    def deliveries_to_all(self, server, transport):
+        """With one publish in flight to as many connections as there are for connecting."""
+        with self.start(server) as process:
+            yield "all", self.fan_out(process, server, transport, self.many, "--in-flight", 1)
 
     def connecting(self, server, transport):
         """How fast many connections open, and what memory each takes while it is idle."""
+        connect = [*server.transports[transport], "--mode", "connect", "--connections"]
         with self.start(server) as process:
+            self.generator.run(transport, [*connect, min(FIRST_LOT, self.many)], process, 1)
             before, after = process.rss_bytes(), 0
 
             def when_connected():
@@ -42,7 +51,7 @@ class Stages:
                 time.sleep(IDLE_SECONDS)
                 after = process.rss_bytes()
 
-            told = [*server.transports[transport], "--mode", "connect", "--connections", self.many]
+            told = [*connect, self.many]
             result = self.generator.run(transport, told, process, IDLE_SECONDS + 2, when_connected)
             result["bytesPerConnection"] = (after - before) / self.many
             yield "connect", result
@@ -56,11 +65,11 @@ class Stages:
     def noise(self, server, transport):
         """The first of the deliveries alone: on the bare loop, what the machine itself varies by."""
         with self.start(server) as process:
-            return self.fan_out(process, server, transport, "--in-flight", 1)
+            return self.fan_out(process, server, transport, self.connections, "--in-flight", 1)
 
-    def fan_out(self, process, server, transport, *pace):
-        flags = ["--mode", "fan-out", "--connections", self.connections, "--size", MESSAGE_BYTES]
-        flags += ["--warm-up", f"{WARM_SECONDS}s", *pace]
+    def fan_out(self, process, server, transport, connections, *more):
+        flags = ["--mode", "fan-out", "--connections", connections, "--size", MESSAGE_BYTES]
+        flags += ["--warm-up", f"{WARM_SECONDS}s", *more]
         told = [*server.transports[transport], *flags]
         return self.generator.run(transport, told, process, self.seconds)
 

@@ -38,6 +38,9 @@ pub struct Bench {
     /// Metric that is published; several at once each need their own
     #[arg(long, default_value = "bench", value_parser = MetricName::parse, value_name = "NAME")]
     pub metric: MetricName,
+    /// Publishes over so many metrics in turn, METRIC.GROUP.NUMBER in ten groups; each connection has four by name and a group by pattern
+    #[arg(long, default_value_t = 1, value_parser = whole(1, 1_000_000), value_name = "N")]
+    pub metrics: usize,
     /// What to measure
     #[arg(long, value_enum, default_value = "fan-out")]
     pub mode: ModeName,

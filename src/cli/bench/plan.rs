@@ -9,7 +9,8 @@ use super::flags::{Bench, DialectName, ModeName, TransportName};
 use crate::cli::remote::{self, API};
 use crate::cli::{Environment, configured, token, whereabouts};
 use crate::domain::message::UserId;
-use crate::load::{Dialect, Endpoint, Pace, Plan, Transport};
+use crate::domain::pattern::MetricName;
+use crate::load::{Dialect, Endpoint, Metrics, Pace, Plan, Transport};
 
 /// Users that publish, in turn: what one of them may do in a second is limited at the hub.
 const PUBLISHERS: usize = 8;
@@ -22,6 +23,7 @@ const TOKEN_TTL: Duration = Duration::from_secs(3600);
 /// Flags that do not go together, no token, or a host that nobody knows.
 pub fn plan(wanted: &Bench, environment: &Environment) -> anyhow::Result<Plan> {
     let (dialect, transport) = language(wanted)?;
+    let metrics = metrics(wanted, dialect)?;
     let place = Place::new(wanted, environment, dialect)?;
     let (subscribers, publishers) = match dialect {
         Dialect::Statshub => tokens(wanted, environment)?,
@@ -41,7 +43,7 @@ pub fn plan(wanted: &Bench, environment: &Environment) -> anyhow::Result<Plan> {
         duration: wanted.duration,
         warm_up: wanted.warm_up,
         bytes: wanted.size,
-        metric: wanted.metric.as_str().to_owned(),
+        metrics,
         stream: place.stream(transport)?,
         resume: place.resume()?,
         publish: place.publish()?,
@@ -69,6 +71,25 @@ fn language(wanted: &Bench) -> anyhow::Result<(Dialect, Transport)> {
         }
         (named, only) => Ok((dialect, only.or(named).unwrap_or(Transport::Sse))),
     }
+}
+
+/// What is published. Many metrics only where subscriptions can be told apart by them.
+fn metrics(wanted: &Bench, dialect: Dialect) -> anyhow::Result<Metrics> {
+    let metrics = Metrics::new(wanted.metric.as_str(), wanted.metrics);
+    if !metrics.are_many() {
+        return Ok(metrics);
+    }
+    if dialect != Dialect::Statshub {
+        bail!("--metrics goes with --dialect statshub only: others have one channel for all")
+    }
+    if wanted.mode != ModeName::FanOut {
+        bail!("--metrics goes with --mode fan-out only")
+    }
+    if wanted.stream_url.is_some() {
+        bail!("--metrics says what each connection subscribes to: leave --stream-url out")
+    }
+    MetricName::parse(&metrics.name(0)).context("--metric cannot be made longer for --metrics")?;
+    Ok(metrics)
 }
 
 /// Where things are.
@@ -101,7 +122,10 @@ impl<'a> Place<'a> {
                 .base
                 .join(self.websocket_path.trim_start_matches('/'))?,
         };
-        url.set_query(Some(&format!("metrics={}", self.wanted.metric.as_str())));
+        // Of many, each connection asks for its own.
+        if self.wanted.metrics == 1 {
+            url.set_query(Some(&format!("metrics={}", self.wanted.metric.as_str())));
+        }
         Endpoint::of(&url)
     }
 

@@ -139,9 +139,17 @@ fn title(report: &Report) -> String {
         Transport::WebSocket => "WebSocket",
     };
     let size = report.size;
+    let metrics = match report.metrics {
+        1 => String::new(),
+        count => format!(" over {} metrics", grouped(count as u64)),
+    };
     let what = match (report.mode, report.rate, report.in_flight) {
-        (Mode::FanOut, Some(rate), _) => format!(", {rate} messages a second of {size} bytes"),
-        (Mode::FanOut, _, Some(count)) => format!(", messages of {size} bytes, {count} in flight"),
+        (Mode::FanOut, Some(rate), _) => {
+            format!(", {rate} messages a second of {size} bytes{metrics}")
+        }
+        (Mode::FanOut, _, Some(count)) => {
+            format!(", messages of {size} bytes{metrics}, {count} in flight")
+        }
         (Mode::Reconnect, ..) => ", dropped at once and back at once".into(),
         _ => String::new(),
     };

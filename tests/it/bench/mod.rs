@@ -73,6 +73,32 @@ async fn every_message_reaches_every_connection() {
     hub.stop().await;
 }
 
+/// A message of one of 50 metrics is for the two connections whose pattern takes its group, and for one
+/// or two that have it by name.
+#[tokio::test]
+async fn of_many_metrics_each_message_reaches_those_that_have_it() {
+    let hub = Hub::start().await;
+    for (transport, pace) in [
+        ("sse", "--in-flight 8"),
+        ("ws", "--in-flight 1"),
+        ("ws", "--rate 200 --stall 10"),
+    ] {
+        let flags = format!("--connections 20 --metrics 50 --transport {transport} {pace}");
+        let result = bench(&hub, &format!("{flags} --duration 500ms --warm-up 100ms")).await;
+        for fault in ["missing", "duplicates", "outOfOrder", "lost", "refused"] {
+            assert_eq!(result[fault], 0, "{fault}: {result}");
+        }
+        assert_eq!(result["metrics"], 50);
+        let count = |name: &str| result[name].as_u64().expect("a count");
+        let (published, delivered) = (count("published"), count("delivered"));
+        assert!(published > 50, "{result}");
+        let stalls = count("stalled") > 0;
+        assert!(delivered > 2 * published || stalls, "{result}");
+        assert!(delivered < 4 * published, "{result}");
+    }
+    hub.stop().await;
+}
+
 #[tokio::test]
 async fn several_can_measure_one_hub_at_once() {
     let hub = Hub::start().await;
@@ -192,5 +218,17 @@ async fn what_cannot_be_measured_says_what_to_do() {
         "--publish-url",
     )
     .await;
+    let many = ["--metrics", "9"];
+    let elsewhere = ["--dialect", "sse", "--stream-url", &url];
+    check(&[many, ["--mode", "connect"]].concat(), 1, "fan-out only").await;
+    check(&[&many[..], &elsewhere].concat(), 1, "statshub only").await;
+    check(
+        &[&many[..], &elsewhere[2..]].concat(),
+        1,
+        "--stream-url out",
+    )
+    .await;
+    let long = "m".repeat(128);
+    check(&[many, ["--metric", &long]].concat(), 1, "128 characters").await;
     hub.stop().await;
 }
