@@ -52,12 +52,10 @@ class Scaling:
 
     def pairs(self):
         many, connections = self.stages.many, self.stages.connections
-        # As many as get a message of one of the metrics: four have its name, a tenth its group.
-        alike = max(1, many // 10 + many * 4 // METRICS)
-        eight, rate = ("--in-flight", 8), ("--rate", self.stages.rate)
+        one, rate = ("--in-flight", 1), ("--rate", self.stages.rate)
         yield [
-            ("one metric", self.fan_out(self.hub, "sse", alike, *eight)),
-            ("many metrics", self.fan_out(self.hub, "sse", many, *eight, "--metrics", METRICS)),
+            ("one metric", self.fan_out(self.hub, "sse", many, *one)),
+            ("many metrics", self.fan_out(self.hub, "sse", many, *one, "--metrics", METRICS)),
         ]
         yield [
             ("none stalled", self.fan_out(self.hub, "sse", connections, *rate)),
