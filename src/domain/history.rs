@@ -261,9 +261,7 @@ impl History {
         );
         match reader.topics() {
             Some(topics) => {
-                let known = topics
-                    .into_iter()
-                    .filter_map(|topic| self.topics.get_key_value(&topic));
+                let known = self.named(topics);
                 Box::new(known.filter(move |(_, log)| log.newest > position))
             }
             None => {
@@ -273,10 +271,19 @@ impl History {
         }
     }
 
+    fn named(&self, topics: Vec<Topic>) -> impl Iterator<Item = (&Topic, &TopicLog)> {
+        let known = |topic| self.topics.get_key_value(&topic);
+        topics.into_iter().filter_map(known)
+    }
+
     /// The newest message of each metric that `reader` may see, by name.
     pub fn latest(&self, reader: &Reader<'_>) -> BTreeMap<MetricName, Arc<Message>> {
         let mut values: BTreeMap<MetricName, Arc<Message>> = BTreeMap::new();
-        for (topic, log) in self.changed_since(reader, MessageId::ZERO) {
+        let known: Box<dyn Iterator<Item = _>> = match reader.topics() {
+            Some(topics) => Box::new(self.named(topics)),
+            None => Box::new(self.topics.iter()),
+        };
+        for (topic, log) in known {
             let (Some(name), Some(message)) = (topic.metric(), &log.latest) else {
                 continue;
             };

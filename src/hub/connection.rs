@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::hint::black_box;
-use std::io::{self, IoSlice};
+use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -18,8 +18,9 @@ use bytes::Bytes;
 
 use super::fanout::Settle;
 use super::gather;
+use super::line::Line;
 use super::meter::Pass;
-use super::worker::WorkerState;
+use super::worker::{Lingering, WorkerState};
 use crate::config;
 use crate::domain::fanout::{ConnectionKey, Outlet};
 use crate::domain::message::{Message, MessageId, Transport};
@@ -33,21 +34,6 @@ const CLOSING_GRACE: Duration = Duration::from_millis(1500);
 /// A stream with more than this waiting is not quiet and needs no sign of life.
 const QUIET_QUEUE_MAX: usize = 64;
 
-/// The hold on a connection that works also when its client has stopped reading.
-pub trait Line {
-    /// Ends the connection in both directions at once.
-    fn hang_up(&self);
-
-    /// Reads what a write is going to need, so that it is there.
-    fn touch(&self) {}
-
-    /// Hands as much as it takes to the socket, without waiting; returns how many bytes that was.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] where it takes nothing at the moment; the others are final.
-    fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
-}
-
 /// One live stream.
 pub struct Connection {
     pub key: ConnectionKey,
@@ -58,6 +44,8 @@ pub struct Connection {
     line: Arc<dyn Line>,
     /// The fan-out writes to the line itself.
     is_direct: Cell<bool>,
+    /// The line took no more. Its driver tries again when it does, and until then nobody need try.
+    is_blocked: Cell<bool>,
     /// How much of the first piece that waits the line has taken, where the fan-out writes.
     written: Cell<usize>,
     worker: Rc<WorkerState>,
@@ -95,6 +83,7 @@ impl Connection {
             driver: RefCell::default(),
             line,
             is_direct: Cell::default(),
+            is_blocked: Cell::default(),
             written: Cell::default(),
             worker,
             me: me.clone(),
@@ -115,6 +104,7 @@ impl Connection {
             Some(piece) => {
                 let mut pass = self.worker.pass();
                 self.wrote(&self.outbox.borrow(), pass.now);
+                self.waits(pass.now);
                 pass.handed_over(&piece);
                 Poll::Ready(Some(piece.bytes.clone()))
             }
@@ -138,6 +128,7 @@ impl Connection {
     /// # Errors
     /// The line is broken.
     pub fn write_out(&self) -> io::Result<bool> {
+        self.is_blocked.set(false);
         self.write_out_in(&mut self.worker.pass())
     }
 
@@ -145,15 +136,15 @@ impl Connection {
         !self.outbox.borrow().is_empty()
     }
 
-    /// Wakes the task of `cx` when the line was full, and when the stream has ended.
+    /// Wakes the task of `cx` when there is something for it to do: to write, where it does that, or to
+    /// see a stream out that has ended or broken.
     pub fn wake_driver(&self, cx: &Context<'_>) {
         self.driver.replace(Some(cx.waker().clone()));
     }
 
     /// Counts as a stream until the guard is dropped, for an end that takes some time.
     pub fn linger(&self) -> Lingering {
-        self.worker.meter.opened();
-        Lingering(self.worker.clone())
+        Lingering::new(self.worker.clone())
     }
 
     /// Reads what [`Connection::flush`] is going to need, so that it is there.
@@ -167,13 +158,16 @@ impl Connection {
     /// What the fan-out does once it has put everything in.
     pub(super) fn flush(&self, pass: &mut Pass<'_>) {
         self.is_due.set(false);
-        let all_is_written = self.is_direct.get() && matches!(self.write_out_in(pass), Ok(true));
-        if !all_is_written && self.stuck_since.get().is_none() {
-            self.stuck_since.set(Some(pass.now.mono));
+        if self.is_blocked.get() {
+            return;
         }
-        if (!all_is_written || self.is_finished())
-            && let Some(driver) = self.driver.take()
-        {
+        let needs_driver = if self.is_direct.get() {
+            self.write_out_in(pass).is_err() || self.is_finished()
+        } else {
+            self.waits(pass.now);
+            true
+        };
+        if needs_driver && let Some(driver) = self.driver.take() {
             driver.wake();
         }
     }
@@ -192,7 +186,12 @@ impl Connection {
             self.written.set(of_next);
             match done {
                 Ok(_) => self.wrote(&outbox, pass.now),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    drop(outbox);
+                    self.is_blocked.set(true);
+                    self.waits(pass.now);
+                    return Ok(false);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -217,6 +216,13 @@ impl Connection {
     pub(super) fn ask_for_backlog(&self) {
         if self.outbox.borrow_mut().wants_backlog() {
             self.worker.drained(self.key);
+        }
+    }
+
+    /// It is up to the line now to take what is there.
+    fn waits(&self, now: Now) {
+        if self.has_waiting() && self.stuck_since.get().is_none() {
+            self.stuck_since.set(Some(now.mono));
         }
     }
 
@@ -339,15 +345,6 @@ impl Connection {
         {
             self.push(notice::comment());
         }
-    }
-}
-
-/// Counts as a stream.
-pub struct Lingering(Rc<WorkerState>);
-
-impl Drop for Lingering {
-    fn drop(&mut self) {
-        self.0.meter.closed();
     }
 }
 

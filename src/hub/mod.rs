@@ -4,7 +4,7 @@
 //! the clock, asks the domain and carries out what the domain says (`effects`). Each worker thread of
 //! the HTTP server has a `fanout` actor with that worker's connections; the Hub tells it everything in
 //! one order, so nothing can fall between a snapshot and the first live message. `connection` is one
-//! live stream as the fan-out sees it, `due` which of them have something to write, and `gather` how
+//! live stream as the fan-out sees it, on a `line` to its client, `due` which of them have something to write, and `gather` how
 //! that becomes one write. `worker` is how a stream comes to be, `handle` how everybody else asks the
 //! Hub something.
 //!
@@ -20,6 +20,7 @@ mod effects;
 mod fanout;
 mod gather;
 mod handle;
+mod line;
 mod messages;
 mod meter;
 mod requests;
@@ -28,7 +29,8 @@ mod worker;
 pub use abort::abort_on_panic;
 pub use actor::Hub;
 pub use clock::Clock;
-pub use connection::{Connection, Line, Lingering};
+pub use connection::Connection;
 pub use handle::{Error, HubHandle};
+pub use line::Line;
 pub use messages::{Chosen, Overview, Renewed};
-pub use worker::{Client, Registration, Stream, Wanted, Worker};
+pub use worker::{Client, Lingering, Registration, Stream, Wanted, Worker};

@@ -14,10 +14,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::clock::Clock;
-use super::connection::{Connection, Line};
+use super::connection::Connection;
 use super::due::{self, Due};
 use super::fanout::Fanout;
 use super::handle::{Error, HubHandle};
+use super::line::Line;
 use super::messages::{Admitted, Disconnected, Drained, Lagging};
 use super::meter::{Meter, Pass};
 use crate::domain::fanout::{self, ConnectionKey};
@@ -284,5 +285,21 @@ impl Drop for Registration {
         self.worker.hub.tell(Disconnected { key, position });
         self.worker.meter.closed();
         self.record_end();
+    }
+}
+
+/// Counts as a stream, of which nothing else is left.
+pub struct Lingering(Rc<WorkerState>);
+
+impl Lingering {
+    pub(super) fn new(worker: Rc<WorkerState>) -> Self {
+        worker.meter.opened();
+        Self(worker)
+    }
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        self.0.meter.closed();
     }
 }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::detached::{self, Actor};
 use super::incoming::{Drained, Incoming};
+use super::reactor;
 use super::socket::Handle;
 use crate::hub::Connection;
 
@@ -126,7 +127,7 @@ impl Detaching {
             // The dispatcher has at most `server::WRITE_BUFFER_BYTES` to write, head included, and
             // writes that right after this. A socket that is free takes so much at once.
             self.head_is_out = true;
-            return match self.detach.socket.is_free() {
+            return match reactor::start().is_ok() && self.detach.socket.is_free() {
                 true => Poll::Pending,
                 false => Poll::Ready(false),
             };

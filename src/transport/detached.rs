@@ -2,8 +2,8 @@
 //!
 //! actix keeps some 13 KB for every connection that it serves, and takes a detour of two copies and
 //! a task switch for every message. Once the head of the answer is out neither is needed: the
-//! fan-out writes to the socket itself, and what is left of a connection is this task, which sleeps
-//! unless the client says something or reads too slowly.
+//! fan-out writes to the socket itself, and what is left of a connection is its driver, one of many in
+//! the task of the thread, which sleeps unless the client says something or reads too slowly.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -21,6 +21,7 @@ use bytes::Bytes;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::sync::Notify;
+use tokio::task::coop::poll_proceed;
 
 use super::reactor::Watch;
 use super::socket::{Handle, InUse};
@@ -76,6 +77,8 @@ impl Future for Driver {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // However many have something to do at once, the rest of the thread gets its turn.
+        ready!(poll_proceed(cx)).made_progress();
         if let Some(watch) = &self.watch {
             watch.wake(cx.waker());
         }
@@ -88,7 +91,7 @@ impl Future for Driver {
 impl Driver {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.poll_actor(cx);
-        if self.connection.transport == Transport::Sse && self.poll_read().is_ready() {
+        if self.connection.transport == Transport::Sse && self.poll_read(cx).is_ready() {
             return Poll::Ready(End::Broken);
         }
         match ready!(self.poll_write(cx)) {
@@ -116,9 +119,9 @@ impl Driver {
     }
 
     /// Ready when an SSE client has gone, or talks on and on.
-    fn poll_read(&mut self) -> Poll<()> {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.unasked <= UNASKED_BYTES_MAX {
-            match ready!(self.socket.poll_read()) {
+            match ready!(self.socket.poll_read(cx)) {
                 Ok(Some(bytes)) => self.unasked += bytes.len(),
                 Ok(None) | Err(_) => break,
             }
@@ -142,7 +145,10 @@ impl Driver {
 
     fn end(&mut self, end: End) {
         match end {
-            End::Broken => self.socket.hang_up(),
+            End::Broken => {
+                self.socket.hang_up();
+                self.actor = None;
+            }
             End::Clean => {
                 let lingering = self.connection.linger();
                 let goodbye = say_goodbye(
@@ -184,7 +190,7 @@ async fn say_goodbye(socket: Handle, watch: Option<Watch>, transport: Transport)
     socket.finish_writing();
     poll_fn(|cx| {
         wake(cx);
-        while ready!(socket.poll_read())?.is_some() {}
+        while ready!(socket.poll_read(cx))?.is_some() {}
         Poll::Ready(Ok(()))
     })
     .await

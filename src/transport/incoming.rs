@@ -88,7 +88,7 @@ impl Stream for Incoming {
         match &mut state.from {
             From::Dispatcher(payload) => Pin::new(payload).poll_next(cx),
             From::Socket(socket) => {
-                let came = socket.poll_read().map(Result::transpose);
+                let came = socket.poll_read(cx).map(Result::transpose);
                 came.map(|came| came.map(|came| came.map_err(PayloadError::Io)))
             }
             From::Ended => Poll::Ready(None),

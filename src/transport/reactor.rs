@@ -17,6 +17,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll as Epoll, Registry, Token};
 use slab::Slab;
 use tokio::io::unix::AsyncFd;
+use tokio::task::yield_now;
 
 /// Events taken in at once.
 const EVENTS_MAX: usize = 256;
@@ -24,6 +25,14 @@ const EVENTS_MAX: usize = 256;
 thread_local! {
     /// Lives as long as the task that waits, which ends with the thread's runtime.
     static REACTOR: RefCell<Weak<Reactor>> = const { RefCell::new(Weak::new()) };
+}
+
+/// Makes the thread's epoll, so that there is one when the first socket comes.
+///
+/// # Errors
+/// The system has no more room for that.
+pub fn start() -> io::Result<()> {
+    Reactor::of_this_thread().map(drop)
 }
 
 /// The thread's epoll, and whom to wake.
@@ -101,31 +110,36 @@ impl Reactor {
             // Without it no client that reads slowly would ever be written to again.
             if let Err(error) = waiting.await {
                 log::error!("cannot wait for sockets any more: {error}");
+                log::logger().flush();
                 std::process::abort();
             }
         });
         Ok(reactor)
     }
 
+    /// Returns how many events there were.
+    fn wake(&self, events: &Events) -> usize {
+        let wakers = self.wakers.borrow();
+        let woken = events.iter().map(|event| wakers.get(event.token().0));
+        woken
+            .inspect(|waker| waker.iter().for_each(|waker| waker.wake_by_ref()))
+            .count()
+    }
+
     async fn wait(self: Rc<Self>, mut epoll: Epoll) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_MAX);
         loop {
             let mut ready = self.registry.readable().await?;
-            if let Err(error) = epoll.poll(&mut events, Some(Duration::ZERO))
-                && error.kind() != io::ErrorKind::Interrupted
-            {
-                return Err(error);
+            match epoll.poll(&mut events, Some(Duration::ZERO)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                polled => polled?,
             }
-            let wakers = self.wakers.borrow();
-            let mut count = 0;
-            for event in &events {
-                count += 1;
-                if let Some(waker) = wakers.get(event.token().0) {
-                    waker.wake_by_ref();
-                }
-            }
-            if count == 0 {
+            let count = self.wake(&events);
+            if count < EVENTS_MAX {
                 ready.clear_ready();
+            } else {
+                // Those that have been woken get to work before the next ones.
+                yield_now().await;
             }
         }
     }

@@ -11,13 +11,14 @@ use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use actix_web::rt::net::TcpStream;
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{SockRef, Socket, TcpKeepalive};
+use tokio::task::coop::poll_proceed;
 
 use super::reactor::Watch;
 use crate::config::Outgoing;
@@ -191,14 +192,17 @@ impl Handle {
     }
 
     /// One that was taken over: what has come from the peer, `None` at its end. Pending where nothing
-    /// has; whoever waits for it with the [`Watch`] is woken then.
-    pub fn poll_read(&self) -> Poll<io::Result<Option<Bytes>>> {
+    /// has; then it is the [`Watch`] that wakes, and `cx` only where others are to have their turn.
+    pub fn poll_read(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
         let mut own = self.0.own()?;
+        // A client that sends faster than it is read must not keep the thread for itself.
+        let budget = ready!(poll_proceed(cx));
         let mut buffer = [0; READ_BYTES_MAX];
         loop {
             match own.read(&mut buffer) {
                 Ok(0) => return Poll::Ready(Ok(None)),
                 Ok(count) => {
+                    budget.made_progress();
                     return Poll::Ready(Ok(Some(Bytes::copy_from_slice(&buffer[..count]))));
                 }
                 Err(error) => match error.kind() {
