@@ -182,7 +182,7 @@ impl Handle {
     ///
     /// # Errors
     /// It cannot be waited for, or was taken over before; it is closed then.
-    pub fn take_over(&self) -> io::Result<Watch> {
+    pub(super) fn take_over(&self) -> io::Result<Watch> {
         let spare = self.0.spare().take().ok_or(io::ErrorKind::NotConnected)?;
         let mut own = mio::net::TcpStream::from_std(spare.into());
         let watch = Watch::new(&mut own)?;
@@ -193,7 +193,7 @@ impl Handle {
 
     /// One that was taken over: what has come from the peer, `None` at its end. Pending where nothing
     /// has; then it is the [`Watch`] that wakes, and `cx` only where others are to have their turn.
-    pub fn poll_read(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+    pub(super) fn poll_read(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
         let mut own = self.0.own()?;
         // A client that sends faster than it is read must not keep the thread for itself.
         let budget = ready!(poll_proceed(cx));
