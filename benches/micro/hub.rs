@@ -151,7 +151,7 @@ impl Fixture {
 }
 
 fn key(number: u64) -> ConnectionKey {
-    ConnectionKey { worker: 0, number }
+    ConnectionKey::new(0, number)
 }
 
 fn identity(number: u64) -> Identity {

@@ -4,6 +4,7 @@
 //! nothing can fall between a snapshot and the first live message, and no lock is needed.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::rc::Rc;
 
 use super::message::{Message, MessageId, Transport, UserId};
@@ -12,11 +13,36 @@ use super::pattern::Subscription;
 use super::routing::{Routes, Slot, admits_own};
 
 /// Names a connection, the same in the hub and on its worker. Never used twice in a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionKey {
+///
+/// Packed into 64 bits, 16 for the worker and 48 for the number, because tables of all connections are
+/// made of them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionKey(u64);
+
+impl ConnectionKey {
+    const NUMBER_BITS: u32 = 48;
+    const NUMBER_MAX: u64 = (1 << Self::NUMBER_BITS) - 1;
+
+    /// The connection of this number, up to 2^48, on a worker.
+    pub fn new(worker: u16, number: u64) -> Self {
+        debug_assert!(number <= Self::NUMBER_MAX, "a number too many");
+        Self(u64::from(worker) << Self::NUMBER_BITS | number & Self::NUMBER_MAX)
+    }
+
     /// The worker that the connection lives on.
-    pub worker: u16,
-    pub number: u64,
+    pub fn worker(self) -> u16 {
+        (self.0 >> Self::NUMBER_BITS) as u16
+    }
+
+    pub fn number(self) -> u64 {
+        self.0 & Self::NUMBER_MAX
+    }
+}
+
+impl fmt::Debug for ConnectionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConnectionKey({}-{})", self.worker(), self.number())
+    }
 }
 
 /// What the fan-out needs of a connection.
@@ -201,7 +227,7 @@ mod tests {
     }
 
     fn key(number: u64) -> ConnectionKey {
-        ConnectionKey { worker: 0, number }
+        ConnectionKey::new(0, number)
     }
 
     impl Worker {
@@ -232,7 +258,7 @@ mod tests {
             let mut lagging = Vec::new();
             self.fanout
                 .deliver(&message(n, topic, Priority::Normal), |key, position| {
-                    lagging.push((key.number, position.millis()))
+                    lagging.push((key.number(), position.millis()))
                 });
             lagging
         }

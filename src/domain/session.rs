@@ -83,8 +83,8 @@ pub struct Session {
     pub state: State,
     /// The live stream; after it has gone, what the last one looked like.
     pub connection: Connection,
-    /// The ticket that opened it and may resume it.
-    pub ticket: Option<TicketHash>,
+    /// The ticket that opened it and may resume it; boxed because most come by token.
+    pub ticket: Option<Box<TicketHash>>,
     /// Wall clock of the last change between connected and away.
     pub since_ms: u64,
     /// What the log forgot of what went after the position; boxed because it is rare.

@@ -32,7 +32,7 @@ pub struct Outlets<'a> {
 
 impl Outlets<'_> {
     fn tell(&self, connection: ConnectionKey, what: ToWorker) {
-        if let Some(worker) = self.workers.get(&connection.worker) {
+        if let Some(worker) = self.workers.get(&connection.worker()) {
             worker.fanout.do_send(what);
         }
     }

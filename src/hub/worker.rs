@@ -160,10 +160,7 @@ impl Worker {
     /// The Hub's refusal, or that it cannot answer.
     pub async fn connect(&self, wanted: Wanted, line: Arc<dyn Line>) -> Result<Stream, Error> {
         let number = self.next.replace(self.next.get() + 1);
-        let key = ConnectionKey {
-            worker: self.number,
-            number,
-        };
+        let key = ConnectionKey::new(self.number, number);
         let transport = wanted.transport;
         let state = self.state.clone();
         let connection = Connection::new(key, transport, self.limits, line, state);

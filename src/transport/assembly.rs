@@ -26,7 +26,8 @@ pub enum Assembled {
 pub struct Assembly {
     bytes_max: usize,
     fragments_max: usize,
-    begun: Option<Begun>,
+    /// Boxed because hardly any client sends fragments.
+    begun: Option<Box<Begun>>,
 }
 
 #[derive(Debug)]
@@ -69,7 +70,7 @@ impl Assembly {
     /// One frame of a fragmented message. After `Refused` what had been gathered is gone.
     pub fn fragment(&mut self, item: Item) -> Assembled {
         match (item, self.begun.take()) {
-            (Item::FirstText(bytes), None) => self.gather(Begun::nothing(), &bytes),
+            (Item::FirstText(bytes), None) => self.gather(Box::new(Begun::nothing()), &bytes),
             (Item::FirstBinary(_), None) => Assembled::Refused(Closing::NOT_TEXT),
             (Item::Continue(bytes), Some(begun)) => self.gather(begun, &bytes),
             (Item::Last(bytes), Some(begun)) => match self.gather(begun, &bytes) {
@@ -85,14 +86,14 @@ impl Assembly {
     pub fn ignore(&mut self, item: &Item) {
         self.begun = match item {
             Item::Last(_) => None,
-            _ => Some(Begun {
+            _ => Some(Box::new(Begun {
                 ignored: true,
                 ..Begun::nothing()
-            }),
+            })),
         };
     }
 
-    fn gather(&mut self, mut begun: Begun, bytes: &Bytes) -> Assembled {
+    fn gather(&mut self, mut begun: Box<Begun>, bytes: &Bytes) -> Assembled {
         if begun.ignored {
             self.begun = Some(begun);
             return Assembled::Pending;
@@ -115,7 +116,7 @@ impl Assembly {
             text,
             ignored: false,
             ..
-        }) = self.begun.take()
+        }) = self.begun.take().map(|begun| *begun)
         else {
             return Assembled::Pending;
         };

@@ -24,24 +24,21 @@ pub enum Verdict {
 pub struct Pace {
     /// Time that earns one frame.
     interval: Duration,
-    /// How far `full_at` may lie ahead for a frame to be admitted.
-    tolerance: Duration,
+    /// Frames that may come at once.
+    burst: u32,
     full_at: Option<Instant>,
     ignored: u32,
-    ignored_max: u32,
 }
 
 impl Pace {
     /// `per_second` frames on average, `burst` at once. Zero counts as one in both: a client that
     /// may say nothing at all is refused elsewhere.
     pub fn new(per_second: u32, burst: u32) -> Self {
-        let interval = Duration::from_secs(1) / per_second.max(1);
         Self {
-            interval,
-            tolerance: interval * (burst.max(1) - 1),
+            interval: Duration::from_secs(1) / per_second.max(1),
+            burst: burst.max(1),
             full_at: None,
             ignored: 0,
-            ignored_max: burst.max(1),
         }
     }
 
@@ -51,12 +48,12 @@ impl Pace {
             self.ignored = 0;
             now
         });
-        if full_at - now <= self.tolerance {
+        if full_at - now <= self.interval * (self.burst - 1) {
             self.full_at = Some(full_at + self.interval);
             return Verdict::Admit;
         }
         self.ignored += 1;
-        if self.ignored > self.ignored_max {
+        if self.ignored > self.burst {
             Verdict::Close
         } else {
             Verdict::Ignore {

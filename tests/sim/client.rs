@@ -93,7 +93,7 @@ impl Simulation {
                 } else if self.rng.per_mille(rates.resubscribe) {
                     let (change, patterns) = self.some_change();
                     self.report(
-                        usize::from(key.worker),
+                        usize::from(key.worker()),
                         Report::Change(key, change, patterns),
                     );
                 } else if self.rng.per_mille(rates.refresh) {
@@ -115,7 +115,7 @@ impl Simulation {
         };
         let expires = self.some_expiry();
         self.report(
-            usize::from(key.worker),
+            usize::from(key.worker()),
             Report::Refresh(token, user, expires),
         );
     }
@@ -131,7 +131,9 @@ impl Simulation {
     }
 
     fn socket(&mut self, key: ConnectionKey) -> Option<&mut Socket> {
-        self.workers[usize::from(key.worker)].sockets.get_mut(&key)
+        self.workers[usize::from(key.worker())]
+            .sockets
+            .get_mut(&key)
     }
 
     fn change_pace(&mut self, key: ConnectionKey) {
@@ -234,10 +236,10 @@ impl Simulation {
             fresh_connection_id,
         };
         let socket = Socket::new(index, self.weather.queue, Pace::Fast, self.step);
-        self.workers[usize::from(key.worker)]
+        self.workers[usize::from(key.worker())]
             .sockets
             .insert(key, socket);
-        self.report(usize::from(key.worker), Report::Connect(request));
+        self.report(usize::from(key.worker()), Report::Connect(request));
     }
 
     fn some_ticket(&mut self) -> TicketHash {
@@ -264,7 +266,7 @@ impl Simulation {
 
     /// The hub has answered a request.
     pub fn answered(&mut self, request: &Request, result: Result<Uuid, Refusal>) {
-        let worker = &mut self.workers[usize::from(request.key.worker)];
+        let worker = &mut self.workers[usize::from(request.key.worker())];
         let index = worker.sockets[&request.key].client;
         if result.is_err() {
             worker.sockets.remove(&request.key);
@@ -354,7 +356,7 @@ impl Simulation {
     }
 
     fn see(&mut self, index: usize, key: ConnectionKey, seen: Seen) {
-        self.note(key.number);
+        self.note(key.number());
         let client = &mut self.clients[index];
         assert!(client.opened || matches!(seen, Seen::Established | Seen::Goodbye));
         match seen {

@@ -33,11 +33,11 @@ impl Effect {
     pub fn worker(&self) -> Option<u16> {
         match self {
             Self::Deliver(_) => None,
-            Self::Attach(attach) => Some(attach.key.worker),
+            Self::Attach(attach) => Some(attach.key.worker()),
             Self::Send(key, _)
             | Self::CatchUp(key, ..)
             | Self::Resubscribe(key, _)
-            | Self::Close(key, _) => Some(key.worker),
+            | Self::Close(key, _) => Some(key.worker()),
         }
     }
 }

@@ -164,7 +164,7 @@ impl HubState {
                 known: connect.last_event_id,
                 closing: false,
             },
-            ticket,
+            ticket: ticket.map(Box::new),
             since_ms: now.wall_ms,
             carried: None,
             dropped: PerPriority::default(),
@@ -243,8 +243,8 @@ impl HubState {
         if let Some(hash) = ticket {
             session
                 .ticket
-                .replace(hash)
-                .map(|old| self.by_ticket.remove(&old));
+                .replace(Box::new(hash))
+                .map(|old| self.by_ticket.remove(&*old));
         }
         self.begin_stream(
             token,
@@ -325,7 +325,8 @@ impl HubState {
             .insert((session.identity.expires_at_ms, token));
         session
             .ticket
-            .map(|hash| self.by_ticket.insert(hash, token));
+            .as_deref()
+            .map(|hash| self.by_ticket.insert(*hash, token));
 
         let backlog = start.resumed.clone().unwrap_or_default();
         session.dropped.add(&backlog.receipt.dropped);

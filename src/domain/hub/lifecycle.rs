@@ -100,7 +100,9 @@ impl HubState {
                 self.lagging.remove(&token);
             }
         }
-        session.ticket.map(|hash| self.by_ticket.remove(&hash));
+        if let Some(hash) = session.ticket.as_deref() {
+            self.by_ticket.remove(hash);
+        }
         if let Some(tokens) = self.by_user.get_mut(session.user()) {
             tokens.swap_remove(&token);
             if tokens.is_empty() {

@@ -133,10 +133,7 @@ impl Simulation {
 
     pub fn key(&mut self) -> ConnectionKey {
         self.next_key += 1;
-        ConnectionKey {
-            worker: self.rng.below(WORKERS) as u16,
-            number: self.next_key,
-        }
+        ConnectionKey::new(self.rng.below(WORKERS) as u16, self.next_key)
     }
 
     fn step(&mut self) {

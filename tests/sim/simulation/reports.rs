@@ -114,7 +114,7 @@ impl Simulation {
     }
 
     fn connect(&mut self, request: Request) {
-        let socket = &self.workers[usize::from(request.key.worker)].sockets[&request.key];
+        let socket = &self.workers[usize::from(request.key.worker())].sockets[&request.key];
         let progress = socket.progress.clone();
         let mut user = request.user;
         let opening = match request.ask.clone() {

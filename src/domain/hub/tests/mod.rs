@@ -89,12 +89,12 @@ impl Effects for Recorder {
         if let Some(Piece::Notice(Notice::Established(established))) = opening.first() {
             self.opening = Some((**established).clone());
         }
-        let key = session.connection.key.number;
+        let key = session.connection.key.number();
         self.did
             .push(Did::Attach(key, said(&opening), through.millis()));
     }
     fn send(&mut self, to: ConnectionKey, _: Transport, pieces: Vec<Piece>) {
-        self.did.push(Did::Send(to.number, said(&pieces)));
+        self.did.push(Did::Send(to.number(), said(&pieces)));
     }
     fn catch_up(
         &mut self,
@@ -104,16 +104,16 @@ impl Effects for Recorder {
         through: MessageId,
     ) {
         self.did
-            .push(Did::CatchUp(to.number, said(&pieces), through.millis()));
+            .push(Did::CatchUp(to.number(), said(&pieces), through.millis()));
     }
     fn resubscribe(&mut self, connection: ConnectionKey, subscription: Subscription) {
         self.did.push(Did::Resubscribe(
-            connection.number,
+            connection.number(),
             texts(&subscription.patterns()),
         ));
     }
     fn close(&mut self, connection: ConnectionKey, _: Transport, goodbye: Goodbye) {
-        self.did.push(Did::Close(connection.number, goodbye));
+        self.did.push(Did::Close(connection.number(), goodbye));
     }
 }
 
@@ -153,7 +153,7 @@ fn identity(name: &str) -> Identity {
 }
 
 fn key(number: u64) -> ConnectionKey {
-    ConnectionKey { worker: 0, number }
+    ConnectionKey::new(0, number)
 }
 
 fn token(number: u64) -> Uuid {
