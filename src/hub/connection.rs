@@ -44,8 +44,6 @@ pub struct Connection {
     line: Arc<dyn Line>,
     /// The fan-out writes to the line itself.
     is_direct: Cell<bool>,
-    /// The line took no more. Its driver tries again when it does, and until then nobody need try.
-    is_blocked: Cell<bool>,
     /// How much of the first piece that waits the line has taken, where the fan-out writes.
     written: Cell<usize>,
     worker: Rc<WorkerState>,
@@ -83,7 +81,6 @@ impl Connection {
             driver: RefCell::default(),
             line,
             is_direct: Cell::default(),
-            is_blocked: Cell::default(),
             written: Cell::default(),
             worker,
             me: me.clone(),
@@ -128,7 +125,6 @@ impl Connection {
     /// # Errors
     /// The line is broken.
     pub fn write_out(&self) -> io::Result<bool> {
-        self.is_blocked.set(false);
         self.write_out_in(&mut self.worker.pass())
     }
 
@@ -158,11 +154,8 @@ impl Connection {
     /// What the fan-out does once it has put everything in.
     pub(super) fn flush(&self, pass: &mut Pass<'_>) {
         self.is_due.set(false);
-        if self.is_blocked.get() {
-            return;
-        }
         let needs_driver = if self.is_direct.get() {
-            self.write_out_in(pass).is_err() || self.is_finished()
+            !matches!(self.write_out_in(pass), Ok(true)) || self.is_finished()
         } else {
             self.waits(pass.now);
             true
@@ -188,7 +181,6 @@ impl Connection {
                 Ok(_) => self.wrote(&outbox, pass.now),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     drop(outbox);
-                    self.is_blocked.set(true);
                     self.waits(pass.now);
                     return Ok(false);
                 }
