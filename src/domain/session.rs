@@ -140,6 +140,12 @@ impl Session {
         }
     }
 
+    /// Up to where what the log forgot has been counted.
+    pub fn carried_to(&self) -> MessageId {
+        let carried = self.carried.as_ref();
+        carried.map_or(MessageId::ZERO, |carried| carried.to)
+    }
+
     /// Its client's position is elsewhere than its backlog was counted from.
     pub fn forget_carried(&mut self) {
         self.carried = None;

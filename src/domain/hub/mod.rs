@@ -165,12 +165,10 @@ impl HubState {
     /// What waits for a session at its own position, and a receipt of the rest; `None` where the log
     /// no longer knows.
     fn backlog(&self, session: &Session, position: MessageId) -> Option<Backlog> {
-        let carried = session.carried.as_deref();
-        let carried_to = carried.map_or(MessageId::ZERO, |carried| carried.to);
-        let mut backlog = self
-            .history
-            .backlog(&session.reader(), position, carried_to)?;
-        if let Some(carried) = carried {
+        let mut backlog =
+            self.history
+                .backlog(&session.reader(), position, session.carried_to())?;
+        if let Some(carried) = &session.carried {
             backlog.receipt.add(&carried.receipt);
         }
         Some(backlog)

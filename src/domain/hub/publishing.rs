@@ -51,10 +51,9 @@ impl HubState {
             let Some(position) = session.backlog_position().filter(|at| *at < to) else {
                 continue;
             };
-            let carried_to = session.carried.as_ref().map_or(MessageId::ZERO, |c| c.to);
-            let gone = self
-                .history
-                .count_gone(&session.reader(), position, carried_to, to);
+            let gone =
+                self.history
+                    .count_gone(&session.reader(), position, session.carried_to(), to);
             if let Some(gone) = gone {
                 let carried = session.carried.get_or_insert_default();
                 carried.receipt.add(&gone);
