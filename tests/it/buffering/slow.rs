@@ -209,3 +209,44 @@ async fn what_a_slow_client_was_told_of_it_is_not_told_of_again() {
         assert_eq!(watcher.post("/disconnect", &body).await.status, 200);
     }
 }
+
+#[tokio::test]
+async fn a_long_backlog_arrives_over_however_little_at_a_time_and_with_nothing_new_to_push_it() {
+    const MESSAGES: usize = 4000;
+    const SESSIONS: usize = 4;
+    let never = "86400000";
+    let hub = Hub::with()
+        .env("MAX_BUFFER_SIZE", "100000")
+        .env("REAL_TIME_BUFFER_FLUSH_INTERVAL", never)
+        .env("REAL_TIME_HEARTBEAT_INTERVAL", never)
+        .start()
+        .await;
+    let api = hub.api(&token::admin("watcher"));
+    let mut journal = Journal::new(&hub);
+    journal.publish(&[Draft::new("m", "low")]).await;
+    let first = journal.last();
+    let drafts: Vec<Draft> = (0..MESSAGES / 10).map(|_| Draft::new("m", "low")).collect();
+    journal.publish_often(&drafts, 10).await;
+    let last = journal.last();
+    for _ in 0..2 {
+        for transport in Transport::BOTH {
+            let query = format!("?metrics=m&lastEventId={first}");
+            let read = (0..SESSIONS).map(async |number| {
+                let token = token::admin(&format!("{}-{number}", transport.name()));
+                let mut client = hub.open_narrow(transport, &query, &token).await;
+                let notice = client.next().await;
+                assert_eq!(notice["data"]["replayedMessagesCount"], MESSAGES);
+                let mut before = first;
+                for _ in 0..MESSAGES {
+                    let id = Id::of(&client.next().await["messageId"]);
+                    assert!(id > before, "{id} after {before}");
+                    before = id;
+                }
+                assert_eq!(before, last);
+                client.reset();
+            });
+            futures::future::join_all(read).await;
+            api.sessions_when("?state=live", 0).await;
+        }
+    }
+}
