@@ -5,7 +5,7 @@
 //! 1. [`domain`]: pure, what the hub decides. No actix, no I/O, no clock.
 //! 2. [`wire`]: bytes to domain and back. [`config`]: file, environment and flags to checked settings.
 //! 3. [`telemetry`]: log, audit trail, Prometheus. [`auth`]: who is asking. [`broker`]: where a message
-//!    gets its id. [`source`]: where metrics come from. [`demo`]: the simulated platform.
+//!    gets its id. [`store`]: what survives a restart. [`source`]: where metrics come from. [`demo`]: the simulated platform.
 //!    [`load`]: the load generator.
 //! 4. [`hub`]: the Hub actor, a thin shell over the domain, and its per-worker fan-out.
 //! 5. [`transport`]: one actor per connection, and the bytes' way onto the wire.
@@ -24,6 +24,7 @@ pub mod http;
 pub mod hub;
 pub mod load;
 pub mod source;
+pub mod store;
 pub mod telemetry;
 pub mod transport;
 pub mod wire;

@@ -44,7 +44,7 @@ impl Harness {
             bytes_max: settings.outgoing.queue_bytes_max,
         };
         let hub = Hub::new(settings.clone(), clock).start();
-        let hub = HubHandle::new(hub, &settings, clock);
+        let hub = HubHandle::new(hub, &settings, clock, None);
         Self {
             worker: Worker::start(hub.clone(), limits, Audit::disabled()),
             hub,
@@ -91,7 +91,10 @@ impl Harness {
             user: None,
             retain: None,
         };
-        self.hub.publish(vec![draft]).await.expect("room for one");
+        self.hub
+            .publish(vec![draft], Vec::new())
+            .await
+            .expect("room for one");
     }
 
     /// Messages handed to sockets so far.

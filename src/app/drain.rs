@@ -16,6 +16,8 @@ const LOOKS_EVERY: Duration = Duration::from_millis(10);
 const KEPT_BACK: Duration = Duration::from_secs(3);
 /// And of that, this much for what comes after the requests.
 const KEPT_TO_THE_LAST: Duration = Duration::from_millis(1500);
+/// How long the store may take to be written and closed.
+const STORE_WITHIN: Duration = Duration::from_secs(1);
 /// How long the audit trail may take to be written.
 const AUDIT_WITHIN: Duration = Duration::from_secs(1);
 
@@ -38,6 +40,12 @@ pub async fn drain(state: &Data<State>, server: ServerHandle) {
     let requests = rest.saturating_sub(KEPT_TO_THE_LAST).max(rest / 2);
     if timeout(requests, server.stop(true)).await.is_err() {
         log::warn!("some requests did not end in time");
+    }
+    if timeout(STORE_WITHIN, state.hub.close_store())
+        .await
+        .is_err()
+    {
+        log::warn!("the store was not closed in time; the next start reads what is there");
     }
     state
         .audit

@@ -19,13 +19,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::auth::Authenticator;
-use crate::config::{ConfigError, Settings};
+use crate::config::{ConfigError, Durability, Settings};
 use crate::demo::{self, Demo};
 use crate::domain::message::Draft;
 use crate::http::state::State;
 use crate::http::status::connection_stats;
-use crate::hub::{self, Clock, Hub, HubHandle};
+use crate::hub::{self, Clock, Hub, HubHandle, StoreLink};
 use crate::source::{HubStats, Sources};
+use crate::store::{self, Store};
 use crate::telemetry::audit::{Action, Audit, Event};
 use crate::telemetry::log as logging;
 
@@ -80,11 +81,7 @@ impl App {
         let authenticator = Authenticator::start(&settings.auth)?;
         let clock = Clock::system();
         let arbiter = Arbiter::new();
-        let hub = {
-            let settings = settings.clone();
-            Hub::start_in_arbiter(&arbiter.handle(), move |_| Hub::new(settings, clock))
-        };
-        let hub = HubHandle::new(hub, &settings, clock);
+        let hub = start_hub(&settings, clock, &arbiter)?;
         let sources = start_sources(&settings, &hub)?;
         let state = Data::new(State::new(
             settings.clone(),
@@ -139,6 +136,37 @@ impl App {
     }
 }
 
+/// The Hub, on its own thread, with what an earlier process left in the store.
+fn start_hub(
+    settings: &Arc<Settings>,
+    clock: Clock,
+    arbiter: &Arbiter,
+) -> anyhow::Result<HubHandle> {
+    let (given, thread) = (settings.clone(), arbiter.handle());
+    if settings.store.durability == Durability::Memory {
+        let hub = Hub::start_in_arbiter(&thread, move |_| Hub::new(given, clock));
+        return Ok(HubHandle::new(hub, settings, clock, None));
+    }
+    let store = Store::open(&settings.store, clock.now())?;
+    let recovered = store.recover(store::Wanted {
+        messages_per_ring: settings.sessions.backlog_messages_max,
+        ids: settings.history.counted_ids_max,
+    });
+    let recovered = recovered.with_context(|| {
+        let file = settings.store.file.display();
+        format!("the log in {file} cannot be read; put a backup in its place")
+    })?;
+    let link = StoreLink::default();
+    let writer = store.start(link.clone())?;
+    let hub = {
+        let writer = writer.clone();
+        let begin = move |_: &mut _| Hub::going_on(given, clock, recovered, writer);
+        Hub::start_in_arbiter(&thread, begin)
+    };
+    link.lead_to(&hub);
+    Ok(HubHandle::new(hub, settings, clock, Some(writer)))
+}
+
 /// The sources, and what takes their readings to the hub.
 fn start_sources(settings: &Settings, hub: &HubHandle) -> anyhow::Result<Sources> {
     let (sink, readings) = mpsc::channel(DRAFTS_WAITING_MAX);
@@ -161,7 +189,7 @@ fn start_sources(settings: &Settings, hub: &HubHandle) -> anyhow::Result<Sources
 async fn publish_readings(mut readings: mpsc::Receiver<Draft>, hub: HubHandle) {
     while let Some(draft) = readings.recv().await {
         let metric = draft.metric.clone();
-        if let Err(error) = hub.publish(vec![draft]).await {
+        if let Err(error) = hub.publish(vec![draft], Vec::new()).await {
             log::warn!("what was read for {} is lost: {error}", metric.as_str());
         }
     }

@@ -1,21 +1,11 @@
-//! Where a message gets its id, and what the answer to its publisher is worth.
+//! Where a message gets its id.
 //!
 //! A broker puts publications into one order and gives each the next id; the Hub actor takes them
 //! over in that order. May use the domain and the wire; never reads a clock, which is passed in.
 
-use serde::Serialize;
-
 use crate::domain::message::{IdGenerator, Message, MessageId};
 use crate::domain::time::Now;
 use crate::wire::message::{Publication, encode};
-
-/// What a publisher's answer promises about its message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Durability {
-    /// It is in this process's memory and ends with it.
-    Memory,
-}
 
 /// The broker of a hub that stands alone: the order is that of arrival.
 #[derive(Debug)]
@@ -32,13 +22,16 @@ impl Local {
         }
     }
 
+    /// A log that goes on after `last`.
+    pub fn going_on_after(last: MessageId) -> Self {
+        Self {
+            ids: IdGenerator::above(last),
+        }
+    }
+
     /// The newest id given, or where the log begins.
     pub fn last(&self) -> MessageId {
         self.ids.last()
-    }
-
-    pub fn durability(&self) -> Durability {
-        Durability::Memory
     }
 
     /// The publication as the next message.

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Audit, Auth, AuthKeys, Driver, History, Http, Limits, Log, Outgoing, Prometheus, RealTime,
-    Sessions, Settings, WebSocket,
+    Audit, Auth, AuthKeys, Driver, Durability, History, Http, Limits, Log, Outgoing, Prometheus,
+    RealTime, Retention, Sessions, Settings, Store, WebSocket,
 };
 
 const KIB: usize = 1024;
@@ -24,6 +24,7 @@ impl Settings {
             websocket: websocket(),
             sessions: sessions(),
             history: history(),
+            store: store(),
             outgoing: outgoing(),
             auth: auth(keys),
             limits: limits(),
@@ -104,6 +105,19 @@ fn history() -> History {
         metrics_max: 10_000,
         metric_idle_timeout: seconds(24 * 3600),
         counted_ids_max: 1_000_000,
+    }
+}
+
+fn store() -> Store {
+    Store {
+        durability: Durability::Process,
+        file: "statshub.db".into(),
+        key_ttl: seconds(24 * 3600),
+        retention: Retention {
+            age: seconds(30 * 24 * 3600),
+            messages_per_metric_max: 1_000_000,
+            file_bytes_max: 4 << 30,
+        },
     }
 }
 

@@ -4,7 +4,7 @@
 use super::kinds::{Choice, Flag, List, Maybe, Millis, Number, Visitor};
 use super::secrets;
 use super::texts::{file, host, log_filter, network, origin, websocket_path, word};
-use super::{Auth, Driver, Http, Outgoing, RealTime, Sessions, Settings};
+use super::{Auth, Driver, Durability, Http, Outgoing, RealTime, Sessions, Settings};
 
 pub const SECOND: u64 = 1000;
 pub const MINUTE: u64 = 60 * SECOND;
@@ -24,6 +24,7 @@ pub fn visit<V: Visitor>(settings: &mut Settings, visitor: &mut V) -> Result<(),
     websocket(&mut settings.websocket, visitor)?;
     sessions(&mut settings.sessions, visitor)?;
     history(&mut settings.history, visitor)?;
+    store(&mut settings.store, visitor)?;
     outgoing(&mut settings.outgoing, visitor)?;
     auth(&mut settings.auth, visitor)?;
     limits(&mut settings.limits, visitor)?;
@@ -211,6 +212,38 @@ fn history<V: Visitor>(history: &mut super::History, v: &mut V) -> Result<(), V:
         "history.counted_ids_max",
         Number(0..=10 * MANY),
         &mut history.counted_ids_max,
+    )
+}
+
+const DURABILITIES: Choice<Durability> = Choice(&[
+    ("memory", Durability::Memory),
+    ("process", Durability::Process),
+    ("power", Durability::Power),
+]);
+
+fn store<V: Visitor>(store: &mut super::Store, v: &mut V) -> Result<(), V::Error> {
+    v.visit("store.durability", DURABILITIES, &mut store.durability)?;
+    v.visit("store.file", file(), &mut store.file)?;
+    v.visit(
+        "store.key_ttl_ms",
+        Millis(SECOND..=365 * DAY),
+        &mut store.key_ttl,
+    )?;
+    let retention = &mut store.retention;
+    v.visit(
+        "store.retention.age_ms",
+        Millis(SECOND..=36_500 * DAY),
+        &mut retention.age,
+    )?;
+    v.visit(
+        "store.retention.messages_per_metric_max",
+        Number(1..=1_000_000_000_000),
+        &mut retention.messages_per_metric_max,
+    )?;
+    v.visit(
+        "store.retention.file_bytes_max",
+        Number(1 << 20..=1 << 46),
+        &mut retention.file_bytes_max,
     )
 }
 

@@ -35,6 +35,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::domain::message::Priority;
 use crate::domain::pattern::{MetricName, Pattern};
 
@@ -46,6 +48,7 @@ pub struct Settings {
     pub websocket: WebSocket,
     pub sessions: Sessions,
     pub history: History,
+    pub store: Store,
     pub outgoing: Outgoing,
     pub auth: Auth,
     pub limits: Limits,
@@ -152,6 +155,39 @@ pub struct History {
     pub metric_idle_timeout: Duration,
     /// Ids remembered of messages no longer kept, so that drop counts stay exact (8 bytes each).
     pub counted_ids_max: usize,
+}
+
+/// What a publisher's answer promises about its message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Nothing is kept: the log ends with the process.
+    Memory,
+    /// It survives the process, however that ends.
+    Process,
+    /// It survives a power cut too: every commit waits for the disk.
+    Power,
+}
+
+/// `[store]`: what survives a restart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Store {
+    pub durability: Durability,
+    /// The database file; made at the first start. SQLite keeps two more beside it.
+    pub file: PathBuf,
+    /// For how long a publish with the same key is answered as the first one.
+    pub key_ttl: Duration,
+    pub retention: Retention,
+}
+
+/// `[store.retention]`: how far back the log goes. The newest message of a metric always stays.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retention {
+    pub age: Duration,
+    /// Messages of one metric.
+    pub messages_per_metric_max: u64,
+    /// Size of the database file; the oldest messages go first.
+    pub file_bytes_max: u64,
 }
 
 /// How bytes get onto the wire.

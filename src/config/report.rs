@@ -13,7 +13,7 @@ use super::{AuthKeys, Settings};
 
 /// What a running hub takes over on a reload: a key, or all of a section. Everything else is built
 /// into listeners, worker threads and rings of a size, and needs a restart.
-pub(super) const WHILE_RUNNING: [&str; 15] = [
+pub(super) const WHILE_RUNNING: [&str; 18] = [
     "http.allowed_origins",
     "realtime.update_interval_ms",
     "realtime.heartbeat_interval_ms",
@@ -23,6 +23,9 @@ pub(super) const WHILE_RUNNING: [&str; 15] = [
     "sessions.connections_max",
     "sessions.timeout_ms",
     "sessions.away_max",
+    "store.retention.age_ms",
+    "store.retention.messages_per_metric_max",
+    "store.retention.file_bytes_max",
     "auth",
     "limits",
     "prometheus.token",
@@ -109,11 +112,7 @@ impl Settings {
         let Ok(()) = keys::visit(&mut self.clone(), &mut top);
         let Ok(()) = WrittenKeys::from(&self.auth.keys).visit(&mut top);
         for (key, value) in top.values(masked) {
-            let (section, key) = key.split_once('.').unwrap_or(("", &key));
-            let section = table.entry(section).or_insert_with(|| Table::new().into());
-            if let Value::Table(section) = section {
-                section.insert(key.to_owned(), value);
-            }
+            insert(&mut table, &key, value);
         }
         let metrics = self.metrics.iter().map(WrittenMetric::from);
         let sources = self.sources.iter().map(WrittenSource::from);
@@ -137,6 +136,18 @@ fn entry(mut entry: impl Entry, masked: bool) -> Value {
     Value::Table(all.values(masked).collect())
 }
 
+/// Into the table that the parts of `key` before its last dot name.
+fn insert(table: &mut Table, key: &str, value: Value) {
+    let Some((section, key)) = key.split_once('.') else {
+        table.insert(key.to_owned(), value);
+        return;
+    };
+    let section = table.entry(section).or_insert_with(|| Table::new().into());
+    if let Value::Table(section) = section {
+        insert(section, key, value);
+    }
+}
+
 fn insert_list(table: &mut Table, list: Vec<Value>, section: &str) {
     if !list.is_empty() {
         table.insert(section.to_owned(), Value::Array(list));
@@ -149,10 +160,11 @@ fn flat(table: Table) -> Table {
     for (section, value) in table {
         match value {
             Value::Table(keys) => flat.extend(
-                keys.into_iter()
+                self::flat(keys)
+                    .into_iter()
                     .map(|(key, value)| (format!("{section}.{key}"), value)),
             ),
-            list => flat.extend([(section, list)]),
+            value => flat.extend([(section, value)]),
         }
     }
     flat

@@ -38,11 +38,34 @@ pub fn read_file(file: Option<&Path>, directory: &Path) -> Result<(String, Strin
 
 /// The table in `text`, in which every key is known.
 pub fn parse(name: &str, text: &str) -> Result<Table, ConfigError> {
-    let table: Table = text.parse().map_err(|error| syntax(name, text, &error))?;
-    for (section, value) in &table {
+    let mut table: Table = text.parse().map_err(|error| syntax(name, text, &error))?;
+    for (section, value) in &mut table {
+        unfold(section, value);
         check_section(section, value)?;
     }
     Ok(table)
+}
+
+/// What stands below `[section.part]` becomes keys of the section, named `part.key`.
+fn unfold(section: &str, value: &mut Value) {
+    let Value::Table(table) = value else {
+        return;
+    };
+    let is_part = |part: &str| {
+        let begins = format!("{section}.{part}.");
+        known_keys().iter().any(|key| key.name.starts_with(&begins))
+    };
+    for (key, value) in std::mem::take(table) {
+        match value {
+            Value::Table(part) if is_part(&key) => {
+                let keys = part.into_iter();
+                table.extend(keys.map(|(inner, value)| (format!("{key}.{inner}"), value)));
+            }
+            value => {
+                table.insert(key, value);
+            }
+        }
+    }
 }
 
 /// The message says what was expected and not what is there, which may be a secret.

@@ -279,7 +279,7 @@ pub struct Message {
     pub sse: Bytes,
     /// Where in `sse` the JSON object is: the WebSocket text.
     pub json: Range<usize>,
-    /// Where in `sse` the metric's value is; empty for what is no metric.
+    /// Where in `sse` what was published is: a metric's value, an alert's data.
     pub value: Range<usize>,
     /// The WebSocket frame, made when the first WebSocket connection wants it.
     pub websocket: OnceLock<Bytes>,
@@ -291,7 +291,7 @@ impl Message {
         self.sse.slice(self.json.clone())
     }
 
-    /// The metric's value as JSON text.
+    /// What was published, as JSON text.
     pub fn value(&self) -> Bytes {
         self.sse.slice(self.value.clone())
     }

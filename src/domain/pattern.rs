@@ -228,6 +228,19 @@ impl Subscription {
         self.unnamed.is_some()
     }
 
+    /// What it is made of, for [`Subscription::from_parts`].
+    pub fn parts(&self) -> (&[(Pattern, MessageId)], Option<MessageId>) {
+        (&self.patterns, self.unnamed)
+    }
+
+    /// Back from [`Subscription::parts`].
+    pub fn from_parts(patterns: Vec<(Pattern, MessageId)>, unnamed: Option<MessageId>) -> Self {
+        Self {
+            patterns: patterns.into(),
+            unnamed,
+        }
+    }
+
     /// The patterns in the order they were added; `**` alone where nothing was named.
     pub fn patterns(&self) -> Vec<Pattern> {
         match self.unnamed {

@@ -42,7 +42,11 @@ pub(super) async fn ready(
 async fn report(req: &HttpRequest, state: &State) -> HttpResponse {
     let (keys, audit) = (state.authenticator.key_state(), state.audit.state());
     let sources = state.sources.states();
-    let mut ails = !are_good(&keys) || audit.last_error.is_some() || sources.iter().any(is_ailing);
+    let store = state.hub.store();
+    let mut ails = !are_good(&keys)
+        || audit.last_error.is_some()
+        || sources.iter().any(is_ailing)
+        || store.is_some_and(|store| store.last_error.is_some());
     // Strangers learn that something ails, not what; nor can they make the hub count its sessions.
     let checks = match access::is_admin(req, state).await {
         true => Some(checks(state, &keys, &audit, &sources, &mut ails).await),
@@ -115,8 +119,24 @@ async fn checks(
             "errors": audit.errors,
             "lastError": audit.last_error,
         },
+        "store": store(state),
         "sources": sources,
     })
+}
+
+fn store(state: &State) -> Value {
+    match state.hub.store() {
+        None => json!({"ok": true, "durability": state.hub.durability()}),
+        Some(health) => json!({
+            "ok": health.last_error.is_none(),
+            "durability": state.hub.durability(),
+            "commits": health.commits,
+            "batches": health.batches,
+            "failures": health.failures,
+            "waitingBytes": health.waiting_bytes,
+            "lastError": health.last_error,
+        }),
+    }
 }
 
 #[cfg(test)]

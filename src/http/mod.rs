@@ -16,6 +16,7 @@ pub mod decode;
 pub mod endpoint;
 pub mod failed_resumes;
 mod health;
+mod idempotency;
 mod kept;
 pub mod limit;
 pub mod middleware;

@@ -7,9 +7,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::access::{Publisher, outcome};
+use super::access::{Caller, Publisher, outcome};
 use super::body::{JsonBody, WhenOpen};
 use super::decode;
+use super::idempotency::IdempotencyKey;
 use super::reply::{self, Problem};
 use super::state::State;
 use crate::domain::message::{Draft, Json, MessageId, Priority, Retain, UserId};
@@ -35,17 +36,20 @@ pub(super) struct Wanted {
     #[serde(rename = "userId")]
     user: Option<String>,
     retain: Option<Retain>,
+    key: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
-    metric: String,
-    data: Box<RawValue>,
-    priority: Option<Priority>,
+pub(super) struct Written {
+    pub metric: String,
+    pub data: Box<RawValue>,
+    pub priority: Option<Priority>,
     #[serde(rename = "userId")]
-    user: Option<String>,
-    retain: Option<Retain>,
+    pub user: Option<String>,
+    pub retain: Option<Retain>,
+    /// The same key again is the same message, not another one.
+    pub key: Option<String>,
 }
 
 /// `null` is data too, and nothing is not.
@@ -57,10 +61,11 @@ fn also_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>
 pub(super) async fn publish(
     state: web::Data<State>,
     Publisher(caller): Publisher,
+    key: IdempotencyKey,
     body: WhenOpen<JsonBody<Wanted>>,
 ) -> Result<HttpResponse, Problem> {
     let mut event = caller.event(Action::Publish);
-    let done = published(&state, body, &mut event).await;
+    let done = published(&state, &caller, key, body, &mut event).await;
     event.outcome = outcome(&done);
     state.audit.record(event);
     done
@@ -68,16 +73,20 @@ pub(super) async fn publish(
 
 async fn published(
     state: &State,
+    caller: &Caller,
+    key: IdempotencyKey,
     body: WhenOpen<JsonBody<Wanted>>,
     event: &mut Event,
 ) -> Result<HttpResponse, Problem> {
     let JsonBody(wanted) = body.0?;
     let is_batch = wanted.messages.is_some();
     let data_bytes_max = state.settings.load().http.message_bytes_max;
-    let drafts = wanted.drafts(data_bytes_max)?;
+    let written = wanted.written()?;
+    let keys = key.of_messages(caller.user(), &written)?;
+    let drafts = drafts(written, is_batch, data_bytes_max)?;
     event.target = Some(named(&drafts));
     event.details = Some(json!({"count": drafts.len()}));
-    let ids = state.hub.publish(drafts).await?;
+    let ids = state.hub.publish(drafts, keys).await?;
     let texts: Vec<_> = ids.iter().map(MessageId::to_string).collect();
     event.details = Some(json!({"count": ids.len(), "first": texts.first(), "last": texts.last()}));
     let durability = state.hub.durability();
@@ -97,23 +106,24 @@ fn named(drafts: &[Draft]) -> String {
 }
 
 impl Wanted {
-    fn drafts(self, data_bytes_max: usize) -> Result<Vec<Draft>, Problem> {
+    fn written(self) -> Result<Vec<Written>, Problem> {
         let is_single = self.metric.is_some()
             || self.data.is_some()
             || self.priority.is_some()
             || self.user.is_some()
-            || self.retain.is_some();
+            || self.retain.is_some()
+            || self.key.is_some();
         let Some(messages) = self.messages else {
             let missing =
                 |field| Problem::invalid(format!("Invalid body: missing field `{field}`"));
-            let message = Written {
+            return Ok(vec![Written {
                 metric: self.metric.ok_or_else(|| missing("metric"))?,
                 data: self.data.ok_or_else(|| missing("data"))?,
                 priority: self.priority,
                 user: self.user,
                 retain: self.retain,
-            };
-            return Ok(vec![message.draft("", data_bytes_max)?]);
+                key: self.key,
+            }]);
         };
         if is_single {
             let text = "Invalid body: either one message or `messages`, not both";
@@ -123,11 +133,20 @@ impl Wanted {
             let text = format!("Invalid body at messages: 1 to {BATCH_MESSAGES_MAX} are allowed");
             return Err(Problem::invalid(text));
         }
-        let draft = |(index, message): (usize, Written)| {
-            message.draft(&format!("messages[{index}]."), data_bytes_max)
-        };
-        messages.into_iter().enumerate().map(draft).collect()
+        Ok(messages)
     }
+}
+
+fn drafts(
+    messages: Vec<Written>,
+    is_batch: bool,
+    data_bytes_max: usize,
+) -> Result<Vec<Draft>, Problem> {
+    let draft = |(index, message): (usize, Written)| match is_batch {
+        true => message.draft(&format!("messages[{index}]."), data_bytes_max),
+        false => message.draft("", data_bytes_max),
+    };
+    messages.into_iter().enumerate().map(draft).collect()
 }
 
 impl Written {
@@ -151,7 +170,7 @@ impl Written {
     }
 }
 
-fn invalid_at(place: &str, error: impl std::fmt::Display) -> Problem {
+pub(super) fn invalid_at(place: &str, error: impl std::fmt::Display) -> Problem {
     Problem::invalid(format!("Invalid body at {place}: {error}")).details(json!({"path": place}))
 }
 
@@ -195,10 +214,11 @@ impl Severity {
 pub(super) async fn alert(
     state: web::Data<State>,
     Publisher(caller): Publisher,
+    key: IdempotencyKey,
     body: WhenOpen<JsonBody<Box<RawValue>>>,
 ) -> Result<HttpResponse, Problem> {
     let mut event = caller.event(Action::Alert);
-    let done = alerted(&state, body, &mut event).await;
+    let done = alerted(&state, &caller, &key, body, &mut event).await;
     event.outcome = outcome(&done);
     state.audit.record(event);
     done
@@ -206,6 +226,8 @@ pub(super) async fn alert(
 
 async fn alerted(
     state: &State,
+    caller: &Caller,
+    key: &IdempotencyKey,
     body: WhenOpen<JsonBody<Box<RawValue>>>,
     event: &mut Event,
 ) -> Result<HttpResponse, Problem> {
@@ -220,7 +242,8 @@ async fn alerted(
         "The alert",
         state.settings.load().http.message_bytes_max,
     )?;
-    let id = state.hub.alert(data).await?.to_string();
+    let keys = key.of_alert(caller.user(), &data);
+    let id = state.hub.alert(data, keys).await?.to_string();
     event.details = Some(json!({"messageId": id}));
     let durability = state.hub.durability();
     Ok(reply::accepted(

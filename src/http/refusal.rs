@@ -10,9 +10,12 @@ use crate::auth::{self, www_authenticate};
 use crate::domain::hub::{RefreshError, Refusal};
 use crate::domain::pattern::NameError;
 use crate::hub::Error;
+use crate::store::AppendError;
 
 /// The hub works off what waits for it in far less.
 const OVERLOAD_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Whatever keeps the log from being written is looked at again every second.
+const LOG_RETRY_AFTER: Duration = Duration::from_secs(2);
 /// By then a lost connection has been noticed, or somebody has closed one.
 const LIMIT_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Metrics are forgotten by age, which takes hours; a publisher that retries is to do so rarely.
@@ -23,12 +26,20 @@ impl From<Error> for Problem {
         match error {
             Error::Busy => Self::unavailable("The hub is overloaded", OVERLOAD_RETRY_AFTER),
             Error::Refused(refusal) => refused(refusal),
-            Error::TooManyMetrics(_) => Self::rate_limited(METRICS_RETRY_AFTER)
-                .saying(
-                    "The hub already keeps as many metrics as it may: publish under names that are \
+            Error::NotTaken(AppendError::KeyReused) => Self::invalid(
+                "This idempotency key was used for another message: give each message a key of its own",
+            ),
+            Error::NotTaken(error @ AppendError::Failed(_)) => {
+                Self::unavailable(capitalized(&error), LOG_RETRY_AFTER)
+            }
+            Error::NotTaken(AppendError::TooManyMetrics(_)) => Self::rate_limited(
+                METRICS_RETRY_AFTER,
+            )
+            .saying(
+                "The hub already keeps as many metrics as it may: publish under names that are \
                      in use, or raise history.metrics_max",
-                )
-                .details(json!({"setting": "history.metrics_max"})),
+            )
+            .details(json!({"setting": "history.metrics_max"})),
             Error::Pattern(error) => Self::invalid(format!("Invalid metrics: {error}")),
             Error::NotRenewed(RefreshError::ExpiresEarlier) => {
                 Self::invalid("This token expires earlier than the one in use, which stays")
@@ -39,6 +50,13 @@ impl From<Error> for Problem {
             }
         }
     }
+}
+
+fn capitalized(text: &impl ToString) -> String {
+    let text = text.to_string();
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
 
 fn refused(refusal: Refusal) -> Problem {

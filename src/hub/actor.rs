@@ -1,11 +1,11 @@
 //! The Hub actor: receives, reads the clock, asks the domain, carries out what it says.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::fut::wrap_future;
-use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle};
+use actix::{Actor, AsyncContext, Context, Handler, SpawnHandle, WeakAddr};
 use tokio::task::yield_now;
 
 use super::abort::AbortOnPanic;
@@ -17,10 +17,11 @@ use super::messages::{
 };
 use crate::broker;
 use crate::config::Settings;
-use crate::domain::history::{self, TooManyMetrics};
+use crate::domain::history;
 use crate::domain::hub::{HubState, Limits, Refusal};
-use crate::domain::message::{Draft, MessageId, Priority, Topic};
+use crate::domain::message::{Draft, Message, Priority, Topic};
 use crate::domain::time::Now;
+use crate::store::{Answer, Batch, Keyed, KeysInMemory, Recovered, Writer};
 use crate::wire::message::Publication;
 
 /// Requests and reports that may wait for the Hub.
@@ -36,6 +37,15 @@ const LOOK_AFTER_MAX: Duration = Duration::from_secs(1);
 pub struct Hub {
     pub(super) state: HubState,
     broker: broker::Local,
+    /// `None`: nothing outlives the process.
+    pub(super) store: Option<Writer>,
+    /// Publishers' keys, where there is no store to keep them.
+    keys: KeysInMemory,
+    /// Topics of messages that are on their way into the log, which the history does not know.
+    pub(super) new_topics: HashSet<Topic>,
+    pub(super) me: Option<WeakAddr<Self>>,
+    /// Sessions are about to be written down.
+    pub(super) is_saving: bool,
     workers: HashMap<u16, WorkerLink>,
     settings: Arc<Settings>,
     pub(super) clock: Clock,
@@ -48,9 +58,39 @@ impl Hub {
     /// A hub that knows nothing yet, with a log that begins now.
     pub fn new(settings: Arc<Settings>, clock: Clock) -> Self {
         let broker = broker::Local::starting_at(clock.now());
+        let state = HubState::new(limits(&settings), broker.last());
+        Self::with_state(settings, clock, state, broker)
+    }
+
+    /// A hub that goes on with what an earlier process left, and leaves as much to the next.
+    pub fn going_on(
+        settings: Arc<Settings>,
+        clock: Clock,
+        recovered: Recovered,
+        store: Writer,
+    ) -> Self {
+        let broker = broker::Local::going_on_after(recovered.last);
+        let state = super::store::restored(&settings, recovered, clock.now());
         Self {
-            state: HubState::new(limits(&settings), broker.last()),
+            store: Some(store),
+            ..Self::with_state(settings, clock, state, broker)
+        }
+    }
+
+    fn with_state(
+        settings: Arc<Settings>,
+        clock: Clock,
+        state: HubState,
+        broker: broker::Local,
+    ) -> Self {
+        Self {
+            state,
             broker,
+            store: None,
+            keys: KeysInMemory::new(settings.store.key_ttl),
+            new_topics: HashSet::new(),
+            me: None,
+            is_saving: false,
             workers: HashMap::new(),
             settings,
             clock,
@@ -76,28 +116,68 @@ impl Hub {
     ) -> R {
         let now = self.clock.now();
         let (state, mut outlets) = self.parts(now);
-        act(state, now, &mut outlets)
+        let result = act(state, now, &mut outlets);
+        self.save_soon();
+        result
     }
 
+    /// Takes a batch whole or refuses it whole, and answers: at once, or when it is in the log.
     pub(super) fn publish(
         &mut self,
         publications: Vec<Publication>,
-    ) -> Result<Vec<MessageId>, TooManyMetrics> {
+        keys: Vec<Option<Keyed>>,
+        answer: Answer,
+    ) {
         let now = self.clock.now();
         let topics = publications.iter().map(|publication| &publication.topic);
-        self.state.admit(topics, now)?;
-        let append = |publication| {
-            let message = Arc::new(self.broker.append(publication, now));
-            let mut outlets = Outlets {
-                workers: &self.workers,
-                retry: self.settings.realtime.sse_retry,
-                wall_ms: now.wall_ms,
-            };
-            let id = message.id;
-            self.state.published(message, &mut outlets);
-            id
+        if let Err(error) = self.state.admit(topics.chain(&self.new_topics), now) {
+            // Here and below: it fails when the publisher has gone.
+            let _ = answer.send(Err(error.into()));
+            return;
+        }
+        let broker = &mut self.broker;
+        let append = |publication| Arc::new(broker.append(publication, now));
+        let messages = publications.into_iter().map(append).collect();
+        let batch = Batch {
+            messages,
+            keys,
+            wall_ms: now.wall_ms,
+            answer,
         };
-        Ok(publications.into_iter().map(append).collect())
+        match self.store.clone() {
+            Some(store) => self.append(&store, batch),
+            None => self.take(batch),
+        }
+    }
+
+    fn append(&mut self, store: &Writer, batch: Batch) {
+        let topics = batch.messages.iter().map(|message| &message.topic);
+        let new = topics.filter(|topic| !self.state.history().has(topic));
+        self.new_topics.extend(new.cloned());
+        if let Err((batch, error)) = store.append(batch) {
+            let topics = batch.messages.iter().map(|message| &message.topic);
+            topics.for_each(|topic| {
+                self.new_topics.remove(topic);
+            });
+            let _ = batch.answer.send(Err(error));
+        }
+    }
+
+    /// Without a store.
+    fn take(&mut self, batch: Batch) {
+        let ids = self.keys.take(&batch);
+        if let Ok(ids) = &ids {
+            let new = batch.messages.into_iter().zip(ids);
+            let new = new.filter(|(message, id)| message.id == **id);
+            new.for_each(|(message, _)| self.deliver(message));
+        }
+        let _ = batch.answer.send(ids);
+    }
+
+    pub(super) fn deliver(&mut self, message: Arc<Message>) {
+        let now = self.clock.now();
+        let (state, mut outlets) = self.parts(now);
+        state.published(message, &mut outlets);
     }
 
     /// What a draft leaves open is what is declared for its metric, first match first.
@@ -150,6 +230,7 @@ impl Hub {
             ctx.run_interval(realtime.heartbeat_interval, |hub, _| {
                 let wall_ms = hub.clock.now().wall_ms;
                 hub.tell_all(|| ToWorker::Heartbeat(wall_ms));
+                hub.save_positions();
             }),
             ctx.run_interval(realtime.buffer_flush_interval, |hub, _| {
                 hub.tell_all(|| ToWorker::Flush);
@@ -174,7 +255,7 @@ impl Hub {
     }
 }
 
-fn limits(settings: &Settings) -> Limits {
+pub(super) fn limits(settings: &Settings) -> Limits {
     Limits {
         history: history::Limits {
             backlog_messages_max: settings.sessions.backlog_messages_max,
@@ -195,6 +276,7 @@ impl Actor for Hub {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_MESSAGES_MAX);
+        self.me = Some(ctx.address().downgrade());
         self.start_timers(ctx);
     }
 }
@@ -271,6 +353,9 @@ impl Handler<Reload> for Hub {
 
     fn handle(&mut self, Reload(settings): Reload, ctx: &mut Context<Self>) {
         self.state.set_limits(limits(&settings));
+        if let Some(store) = &self.store {
+            store.retain(settings.store.retention.clone());
+        }
         self.settings = settings;
         self.start_timers(ctx);
     }

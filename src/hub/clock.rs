@@ -6,6 +6,10 @@ use tokio::time::Instant;
 
 use crate::domain::time::Now;
 
+/// What the clock that never jumps shows at the start: enough for sessions that went away before it to
+/// have a time too, however long they may be away.
+pub const BEGIN: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Where time comes from.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
@@ -34,7 +38,7 @@ impl Clock {
     pub fn now(&self) -> Now {
         let mono = self.mono();
         let wall = match self.virtual_wall {
-            Some(start) => start + mono,
+            Some(start) => start + self.uptime(),
             // A clock before 1970 tells the year 1970: ids go on from the last one anyway.
             None => SystemTime::now()
                 .duration_since(UNIX_EPOCH)
@@ -46,8 +50,13 @@ impl Clock {
         }
     }
 
-    /// Time since the start; never jumps.
+    /// Never jumps. Begins at [`BEGIN`].
     pub fn mono(&self) -> Duration {
+        BEGIN + self.started.elapsed()
+    }
+
+    /// Time since the start.
+    pub fn uptime(&self) -> Duration {
         self.started.elapsed()
     }
 }

@@ -6,21 +6,22 @@ use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
-use tokio::time::sleep;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 
 use super::actor::Hub;
 use super::clock::Clock;
 use super::fanout::Fanout;
 use super::messages::*;
 use super::meter::Meter;
-use crate::broker::Durability;
-use crate::config::Settings;
+use super::store::LastSave;
+use crate::config::{Durability, Settings};
 use crate::domain::fanout::ConnectionKey;
-use crate::domain::history::TooManyMetrics;
 use crate::domain::hub::{self, Change, Ended, RefreshError, Refusal, SessionFilter, SessionView};
 use crate::domain::message::{self, Draft, Json, MessageId, Transport, UserId};
 use crate::domain::pattern::{MetricName, NameError, Pattern};
 use crate::domain::session::Identity;
+use crate::store::{Answer, AppendError, Health, Keyed, Writer};
 use crate::telemetry::latency::Summary;
 
 /// How long a request may wait for the Hub before its sender is told to come back.
@@ -38,7 +39,7 @@ pub enum Error {
     #[error("the stream was refused: {0:?}")]
     Refused(Refusal),
     #[error(transparent)]
-    TooManyMetrics(#[from] TooManyMetrics),
+    NotTaken(#[from] AppendError),
     #[error(transparent)]
     Pattern(#[from] NameError),
     #[error("the token was not renewed: {0:?}")]
@@ -55,11 +56,20 @@ pub struct HubHandle {
     /// Bytes that one worker may be behind before publishers have to wait.
     worker_backlog_bytes_max: usize,
     clock: Clock,
+    durability: Durability,
+    store: Option<Writer>,
 }
 
 impl HubHandle {
-    pub fn new(hub: Addr<Hub>, settings: &Settings, clock: Clock) -> Self {
+    /// `store` is the Hub's own, where it has one.
+    pub fn new(hub: Addr<Hub>, settings: &Settings, clock: Clock, store: Option<Writer>) -> Self {
+        let durability = match store {
+            Some(_) => settings.store.durability,
+            None => Durability::Memory,
+        };
         Self {
+            durability,
+            store,
             hub,
             meters: Arc::default(),
             workers: Arc::default(),
@@ -76,25 +86,46 @@ impl HubHandle {
 
     /// What a publisher's answer promises.
     pub fn durability(&self) -> Durability {
-        Durability::Memory
+        self.durability
+    }
+
+    /// How the store is; `None` where there is none.
+    pub fn store(&self) -> Option<Health> {
+        self.store.as_ref().map(Writer::health)
+    }
+
+    /// Writes down what is to outlive the process, and closes the store. Ready when that is done.
+    pub async fn close_store(&self) {
+        if let Ok(Some(store)) = self.ask(LastSave).await {
+            store.close().await;
+        }
     }
 
     /// Publishes a batch, whole or not at all. Waits for workers that are far behind.
     ///
     /// # Errors
     /// More distinct metrics than allowed, or the hub is overloaded.
-    pub async fn publish(&self, drafts: Vec<Draft>) -> Result<Vec<MessageId>, Error> {
-        self.room().await?;
-        Ok(self.ask(Publish(drafts)).await??)
+    pub async fn publish(
+        &self,
+        drafts: Vec<Draft>,
+        keys: Vec<Option<Keyed>>,
+    ) -> Result<Vec<MessageId>, Error> {
+        let publish = |answer| Publish {
+            drafts,
+            keys,
+            answer,
+        };
+        self.ask_log(publish).await
     }
 
     /// Broadcasts an alert; `data` must be an object.
     ///
     /// # Errors
     /// The hub is overloaded.
-    pub async fn alert(&self, data: Json) -> Result<MessageId, Error> {
-        self.room().await?;
-        Ok(self.ask(Alert(data)).await??)
+    pub async fn alert(&self, data: Json, keys: Vec<Option<Keyed>>) -> Result<MessageId, Error> {
+        let alert = |answer| Alert { data, keys, answer };
+        let ids = self.ask_log(alert).await?;
+        Ok(ids.first().copied().unwrap_or_default())
     }
 
     /// Sends a test message; returns to how many connections.
@@ -102,7 +133,7 @@ impl HubHandle {
     /// # Errors
     /// The hub is overloaded.
     pub async fn test(&self, user: UserId, transport: Transport) -> Result<usize, Error> {
-        Ok(self.ask(Test { user, transport }).await??)
+        self.ask(Test { user, transport }).await
     }
 
     /// Changes what one connection receives.
@@ -170,7 +201,7 @@ impl HubHandle {
             delivered: meters.iter().map(|meter| meter.delivered_total()).sum(),
             latency: Summary::of(meters.iter().map(|meter| &meter.latency)),
             waiting: self.waiting.load(Ordering::Relaxed),
-            uptime: self.clock.mono(),
+            uptime: self.clock.uptime(),
         })
     }
 
@@ -265,6 +296,23 @@ impl HubHandle {
         let _waiting = Waiting::new(&self.waiting);
         let answer = self.hub.send(what).timeout(PATIENCE).await;
         answer.map_err(|_| Error::Busy)
+    }
+
+    /// Asks for something that is answered when it is in the log.
+    async fn ask_log<M>(&self, with: impl FnOnce(Answer) -> M) -> Result<Vec<MessageId>, Error>
+    where
+        M: Message<Result = ()> + Send + Unpin + 'static,
+        Hub: Handler<M>,
+        <Hub as Actor>::Context: ToEnvelope<Hub, M>,
+    {
+        self.room().await?;
+        let (answer, answered) = oneshot::channel();
+        self.ask(with(answer)).await?;
+        let _waiting = Waiting::new(&self.waiting);
+        match timeout(PATIENCE, answered).await {
+            Ok(Ok(answer)) => Ok(answer?),
+            Ok(Err(_)) | Err(_) => Err(Error::Busy),
+        }
     }
 
     /// Waits until no worker is too far behind.

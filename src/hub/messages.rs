@@ -9,13 +9,13 @@ use super::fanout::Fanout;
 use super::meter::Meter;
 use crate::config::Settings;
 use crate::domain::fanout::ConnectionKey;
-use crate::domain::history::TooManyMetrics;
 use crate::domain::hub::{
     self, Change, Ended, RefreshError, Refusal, SessionFilter, SessionView, Statistics,
 };
 use crate::domain::message::{self, Draft, Json, MessageId, Transport, UserId};
 use crate::domain::pattern::{MetricName, NameError, Pattern};
 use crate::domain::session::{Identity, Session};
+use crate::store::{Answer, Keyed};
 use crate::telemetry::latency::Summary;
 
 /// Somebody wants a stream.
@@ -61,17 +61,27 @@ pub struct End(pub ConnectionKey);
 
 /// A batch, taken whole or refused whole.
 #[derive(Message)]
-#[rtype(result = "Result<Vec<MessageId>, TooManyMetrics>")]
-pub struct Publish(pub Vec<Draft>);
+#[rtype(result = "()")]
+pub struct Publish {
+    pub drafts: Vec<Draft>,
+    /// One a draft, or nothing at all.
+    pub keys: Vec<Option<Keyed>>,
+    pub answer: Answer,
+}
 
-/// An alert for everybody; `0` is its data, an object.
+/// An alert for everybody; its data is an object.
 #[derive(Message)]
-#[rtype(result = "Result<MessageId, TooManyMetrics>")]
-pub struct Alert(pub Json);
+#[rtype(result = "()")]
+pub struct Alert {
+    pub data: Json,
+    /// One, or none.
+    pub keys: Vec<Option<Keyed>>,
+    pub answer: Answer,
+}
 
 /// A test message to a user's live connections of one transport. Answers how many there are.
 #[derive(Message)]
-#[rtype(result = "Result<usize, TooManyMetrics>")]
+#[rtype(result = "usize")]
 pub struct Test {
     pub user: UserId,
     pub transport: Transport,

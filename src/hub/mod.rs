@@ -24,6 +24,7 @@ mod line;
 mod messages;
 mod meter;
 mod requests;
+mod store;
 mod worker;
 
 pub use abort::abort_on_panic;
@@ -33,4 +34,5 @@ pub use connection::Connection;
 pub use handle::{Error, HubHandle};
 pub use line::Line;
 pub use messages::{Chosen, Overview, Renewed};
+pub use store::StoreLink;
 pub use worker::{Client, Lingering, Registration, Stream, Wanted, Worker};

@@ -1,37 +1,35 @@
 //! What the Hub is asked from outside of its connections: publishing, subscriptions, operators.
 
 use actix::{Context, Handler, MessageResult};
+use tokio::sync::oneshot;
 
 use super::actor::Hub;
 use super::messages::{
     Alert, ChangeConnection, ChangeUser, Disconnect, GetLatest, GetSessions, GetStatistics,
     Publish, Refresh, Renewed, Test,
 };
-use crate::domain::history::TooManyMetrics;
 use crate::domain::hub::RefreshError;
-use crate::domain::message::{Json, MessageId, Priority, Retain, Topic};
+use crate::domain::message::{Json, Priority, Retain, Topic};
 use crate::domain::pattern::NameError;
 use crate::domain::session::Session;
 use crate::domain::time::Now;
 use crate::wire::message::Publication;
 
 impl Handler<Publish> for Hub {
-    type Result = Result<Vec<MessageId>, TooManyMetrics>;
+    type Result = ();
 
-    fn handle(&mut self, Publish(drafts): Publish, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, wanted: Publish, ctx: &mut Context<Self>) {
         self.pace(ctx);
-        let publications = drafts
-            .into_iter()
-            .map(|draft| self.complete(draft))
-            .collect();
-        self.publish(publications)
+        let drafts = wanted.drafts.into_iter();
+        let publications = drafts.map(|draft| self.complete(draft)).collect();
+        self.publish(publications, wanted.keys, wanted.answer);
     }
 }
 
 impl Handler<Alert> for Hub {
-    type Result = Result<MessageId, TooManyMetrics>;
+    type Result = ();
 
-    fn handle(&mut self, Alert(data): Alert, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Alert { data, keys, answer }: Alert, ctx: &mut Context<Self>) {
         self.pace(ctx);
         let alert = Publication {
             topic: Topic::Alerts,
@@ -39,13 +37,12 @@ impl Handler<Alert> for Hub {
             priority: Priority::Critical,
             retain: Retain::All,
         };
-        let ids = self.publish(vec![alert])?;
-        Ok(ids.last().copied().unwrap_or_default())
+        self.publish(vec![alert], keys, answer);
     }
 }
 
 impl Handler<Test> for Hub {
-    type Result = Result<usize, TooManyMetrics>;
+    type Result = usize;
 
     fn handle(&mut self, test: Test, ctx: &mut Context<Self>) -> Self::Result {
         self.pace(ctx);
@@ -53,14 +50,17 @@ impl Handler<Test> for Hub {
         let connections = self.state.audience(&topic);
         if connections > 0 {
             let data = test_data(self.clock.now());
-            self.publish(vec![Publication {
+            let test = Publication {
                 topic,
                 data,
                 priority: Priority::Low,
                 retain: Retain::All,
-            }])?;
+            };
+            // Whoever asked sees on the connections whether it came.
+            let (answer, _) = oneshot::channel();
+            self.publish(vec![test], Vec::new(), answer);
         }
-        Ok(connections)
+        connections
     }
 }
 

@@ -39,13 +39,8 @@ pub fn encode(id: MessageId, publication: Publication, now: Now) -> Message {
     let sse = [&head, &open, &name, data, end, &close, "\n\n"].concat();
 
     let json = head.len()..sse.len() - "\n\n".len();
-    let value = match topic.metric() {
-        Some(_) => {
-            let start = head.len() + open.len() + name.len();
-            start..start + data.len()
-        }
-        None => 0..0,
-    };
+    let value = head.len() + open.len() + name.len();
+    let value = value..value + data.len();
     Message {
         id,
         topic,

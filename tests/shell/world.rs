@@ -56,7 +56,7 @@ impl World {
             bytes_max: settings.outgoing.queue_bytes_max,
         };
         let hub = Hub::new(settings.clone(), clock).start();
-        let hub = HubHandle::new(hub, &settings, clock);
+        let hub = HubHandle::new(hub, &settings, clock, None);
         let worker = Worker::start(hub.clone(), limits, Audit::disabled());
         Self { hub, worker, clock }
     }
@@ -74,7 +74,11 @@ impl World {
             user: None,
             retain: None,
         };
-        let ids = self.hub.publish(vec![draft]).await.expect("room for one");
+        let ids = self
+            .hub
+            .publish(vec![draft], Vec::new())
+            .await
+            .expect("room for one");
         ids[0]
     }
 

@@ -54,6 +54,7 @@ impl HubState {
         session.since_ms = now.wall_ms;
         self.away.insert((now.mono, token));
         let user = session.user().clone();
+        self.note(token);
         self.limit_away(&user);
         debug_assert!(self.is_consistent());
     }
@@ -88,6 +89,7 @@ impl HubState {
         let Some(session) = self.sessions.remove(&token) else {
             return;
         };
+        self.note(token);
         match session.state {
             State::Away { since, .. } => {
                 self.away.remove(&(since, token));
@@ -227,6 +229,9 @@ impl HubState {
         if session.is_connected() {
             self.expiries.remove(&(old, token));
             self.expiries.insert((expires_at_ms, token));
+        }
+        if let Some(changed) = &mut self.changed {
+            changed.insert(token);
         }
         if session.is_live() {
             let notice = Notice::Refreshed { expires_at_ms };

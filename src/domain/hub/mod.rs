@@ -16,6 +16,7 @@
 //! 10. A token works only for its own user, until its session is forgotten.
 
 mod admission;
+mod keeping;
 mod lifecycle;
 mod publishing;
 mod statistics;
@@ -94,6 +95,8 @@ pub struct HubState {
     live: usize,
     tally: Tally,
     draining: bool,
+    /// Sessions to be written down, where anybody does that.
+    changed: Option<BTreeSet<Uuid>>,
 }
 
 /// What is counted since the start.
@@ -122,6 +125,7 @@ impl HubState {
             live: 0,
             tally: Tally::default(),
             draining: false,
+            changed: None,
         }
     }
 

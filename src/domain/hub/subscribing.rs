@@ -80,6 +80,9 @@ impl HubState {
                 continue;
             };
             session.subscription = subscription.clone();
+            if let Some(changed) = &mut self.changed {
+                changed.insert(token);
+            }
             if session.is_live() {
                 let metrics = subscription.patterns();
                 let notice = match change {

@@ -156,7 +156,7 @@ proptest! {
             }
             None => {
                 prop_assert_eq!(received.data.get(), &tight);
-                prop_assert!(message.value().is_empty());
+                prop_assert_eq!(&*message.value(), tight.as_bytes());
             }
         }
     }

@@ -1,0 +1,173 @@
+//! The Hub and its store: what the one tells the other.
+
+use std::sync::{Arc, OnceLock};
+
+use actix::{Addr, Context, Handler, Message, MessageResult, WeakAddr};
+
+use super::actor::Hub;
+use crate::config::Settings;
+use crate::domain::history::History;
+use crate::domain::hub::HubState;
+use crate::domain::session::{Session, State};
+use crate::domain::time::Now;
+use crate::store::{Listener, Recovered, Saved, SessionChange, Settled, Writer};
+
+/// Takes what the writer says to the Hub, which starts after it.
+#[derive(Debug, Clone, Default)]
+pub struct StoreLink(Arc<OnceLock<WeakAddr<Hub>>>);
+
+impl StoreLink {
+    /// From now on it leads there. Doing it again does nothing.
+    pub fn lead_to(&self, hub: &Addr<Hub>) {
+        let _ = self.0.set(hub.downgrade());
+    }
+
+    fn hub(&self) -> Option<Addr<Hub>> {
+        self.0.get()?.upgrade()
+    }
+}
+
+impl Listener for StoreLink {
+    fn settled(&self, batches: Vec<Settled>) {
+        // Without a Hub nobody waits for an answer any more.
+        if let Some(hub) = self.hub() {
+            hub.do_send(InLog(batches));
+        }
+    }
+
+    fn sessions_wanted(&self) {
+        if let Some(hub) = self.hub() {
+            hub.do_send(SaveSessions { all: true });
+        }
+    }
+}
+
+/// These have been written, or not.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct InLog(Vec<Settled>);
+
+/// Sessions that changed are written down; or all.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct SaveSessions {
+    pub all: bool,
+}
+
+/// Sessions are written down for the last time. Answers the writer, for the caller to close.
+#[derive(Message)]
+#[rtype(result = "Option<Writer>")]
+pub(super) struct LastSave;
+
+/// The state that an earlier process left behind.
+pub(super) fn restored(settings: &Settings, recovered: Recovered, now: Now) -> HubState {
+    let limits = super::actor::limits(settings);
+    let Recovered {
+        origin,
+        last,
+        rings,
+        sessions,
+    } = recovered;
+    let history = History::restored(limits.history.clone(), origin, last, rings);
+    let sessions: Vec<Session> = sessions.iter().filter_map(|it| away(it, now)).collect();
+    let mut state = HubState::restored(limits, history, sessions);
+    state.clean_up(now);
+    state
+}
+
+/// Away since it was, or since now where its client was there to the end.
+fn away(saved: &Saved, now: Now) -> Option<Session> {
+    let away_ms = saved
+        .away_since_ms
+        .map_or(0, |ms| now.wall_ms.saturating_sub(ms));
+    let since = now
+        .mono
+        .saturating_sub(std::time::Duration::from_millis(away_ms));
+    let mut session = saved.session(State::Away {
+        since,
+        position: saved.position,
+    })?;
+    session.since_ms = saved.away_since_ms.unwrap_or(now.wall_ms);
+    Some(session)
+}
+
+impl Hub {
+    /// Has changed sessions written down, once all that has arrived is handled.
+    pub(super) fn save_soon(&mut self) {
+        if self.store.is_none() || self.is_saving || !self.state.has_changed() {
+            return;
+        }
+        if let Some(me) = self.me.as_ref().and_then(WeakAddr::upgrade) {
+            self.is_saving = true;
+            me.do_send(SaveSessions { all: false });
+        }
+    }
+
+    fn save(&mut self) {
+        self.is_saving = false;
+        let Some(store) = &self.store else {
+            return;
+        };
+        let change = |(token, session): (_, Option<&Session>)| match session {
+            Some(session) => SessionChange::Saved(Box::new(Saved::of(session))),
+            None => SessionChange::Forgotten(token),
+        };
+        let changes: Vec<_> = self.state.take_changed().into_iter().map(change).collect();
+        if !changes.is_empty() {
+            store.sessions(changes);
+        }
+    }
+
+    /// How far the clients are, for a start after a crash.
+    pub(super) fn save_positions(&self) {
+        if let Some(store) = &self.store {
+            let moved = |(token, position)| SessionChange::Moved(token, position);
+            let moved: Vec<_> = self.state.positions().map(moved).collect();
+            if !moved.is_empty() {
+                store.sessions(moved);
+            }
+        }
+    }
+}
+
+impl Handler<InLog> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, InLog(batches): InLog, _: &mut Context<Self>) {
+        for batch in batches {
+            for message in &batch.messages {
+                self.new_topics.remove(&message.topic);
+            }
+            if let Ok(ids) = &batch.outcome {
+                let new = batch.messages.iter().zip(ids);
+                let new = new.filter(|(message, id)| message.id == **id);
+                for (message, _) in new {
+                    self.deliver(message.clone());
+                }
+            }
+            // It fails when the publisher has gone.
+            let _ = batch.answer.send(batch.outcome);
+        }
+    }
+}
+
+impl Handler<SaveSessions> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, wanted: SaveSessions, _: &mut Context<Self>) {
+        if wanted.all {
+            self.state.note_all();
+        }
+        self.save();
+    }
+}
+
+impl Handler<LastSave> for Hub {
+    type Result = MessageResult<LastSave>;
+
+    fn handle(&mut self, _: LastSave, _: &mut Context<Self>) -> Self::Result {
+        self.save();
+        self.save_positions();
+        MessageResult(self.store.clone())
+    }
+}

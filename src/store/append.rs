@@ -1,0 +1,177 @@
+//! Messages into the log.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::oneshot;
+
+use super::error::AppendError;
+use super::file::to_sql;
+use super::keys::{self, Keyed};
+use crate::domain::message::{Message, MessageId, Priority, Retain, Topic, Transport, UserId};
+use crate::domain::pattern::MetricName;
+
+/// What one publisher wants in the log, whole or not at all.
+#[derive(Debug)]
+pub struct Batch {
+    /// In the order of their ids, which are above those of every batch before.
+    pub messages: Vec<Arc<Message>>,
+    /// One a message, no two the same; or nothing at all.
+    pub keys: Vec<Option<Keyed>>,
+    /// When it was published, in milliseconds since the Unix epoch.
+    pub wall_ms: u64,
+    pub answer: Answer,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub struct Settled {
+    pub messages: Vec<Arc<Message>>,
+    /// The ids that the messages have in the log. One that differs from its message's is of an earlier
+    /// attempt with the same key, and the message is to be forgotten.
+    pub outcome: Result<Vec<MessageId>, AppendError>,
+    pub answer: Answer,
+}
+
+/// Who waits for the ids.
+pub type Answer = oneshot::Sender<Result<Vec<MessageId>, AppendError>>;
+
+/// The numbers that rings have in the file, and what this transaction added to each.
+#[derive(Debug, Default)]
+pub(super) struct Rings {
+    numbers: HashMap<(Topic, Priority), i64>,
+    added: HashMap<i64, i64>,
+}
+
+impl Batch {
+    /// What it takes up while it waits.
+    pub fn bytes(&self) -> usize {
+        self.messages.iter().map(|message| message.cost()).sum()
+    }
+}
+
+impl Rings {
+    /// After a transaction that came to nothing: what it made is not there.
+    pub fn forget(&mut self) {
+        self.numbers.clear();
+        self.added.clear();
+    }
+
+    fn number(&mut self, connection: &Connection, message: &Message) -> rusqlite::Result<i64> {
+        let ring = (message.topic.clone(), message.priority);
+        if let Some(number) = self.numbers.get(&ring) {
+            return Ok(*number);
+        }
+        let (kind, metric, user) = columns(&message.topic);
+        let columns = params![kind, metric, user, message.priority as i64];
+        let find = "SELECT id FROM ring \
+                    WHERE kind = ?1 AND metric = ?2 AND user = ?3 AND priority = ?4";
+        let known = connection
+            .prepare_cached(find)?
+            .query_row(columns, |row| row.get(0));
+        let number = match known.optional()? {
+            Some(number) => number,
+            None => {
+                let make =
+                    "INSERT INTO ring (kind, metric, user, priority) VALUES (?1, ?2, ?3, ?4)";
+                connection.prepare_cached(make)?.insert(columns)?
+            }
+        };
+        self.numbers.insert(ring, number);
+        Ok(number)
+    }
+
+    /// Writes how many messages were added to each.
+    pub fn count(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let add = "UPDATE ring SET messages = messages + ?2 WHERE id = ?1";
+        let mut add = connection.prepare_cached(add)?;
+        for (number, added) in self.added.drain() {
+            add.execute([number, added])?;
+        }
+        Ok(())
+    }
+}
+
+const METRIC: i64 = 0;
+const USER_METRIC: i64 = 1;
+const ALERTS: i64 = 2;
+const TEST: i64 = 3;
+
+fn columns(topic: &Topic) -> (i64, &str, &str) {
+    match topic {
+        Topic::Metric(name) => (METRIC, name.as_str(), ""),
+        Topic::UserMetric(name, user) => (USER_METRIC, name.as_str(), user.as_str()),
+        Topic::Alerts => (ALERTS, "", ""),
+        Topic::Test(user, Transport::Sse) => (TEST, "sse", user.as_str()),
+        Topic::Test(user, Transport::Websocket) => (TEST, "websocket", user.as_str()),
+    }
+}
+
+/// The topic of a row; `None` for what this program never writes.
+pub(super) fn topic(kind: i64, metric: &str, user: &str) -> Option<Topic> {
+    let name = || MetricName::parse(metric).ok();
+    let user = || UserId::parse(user);
+    match (kind, metric) {
+        (METRIC, _) => Some(Topic::Metric(name()?)),
+        (USER_METRIC, _) => Some(Topic::UserMetric(name()?, user()?)),
+        (ALERTS, _) => Some(Topic::Alerts),
+        (TEST, "sse") => Some(Topic::Test(user()?, Transport::Sse)),
+        (TEST, "websocket") => Some(Topic::Test(user()?, Transport::Websocket)),
+        _ => None,
+    }
+}
+
+pub(super) fn priority(number: i64) -> Option<Priority> {
+    Priority::ALL.get(usize::try_from(number).ok()?).copied()
+}
+
+pub(super) fn retain(is_latest: bool) -> Retain {
+    match is_latest {
+        false => Retain::All,
+        true => Retain::Latest,
+    }
+}
+
+/// Writes what is new of a batch. The ids hold once the transaction is committed.
+pub(super) fn append(
+    connection: &Connection,
+    rings: &mut Rings,
+    batch: &Batch,
+) -> rusqlite::Result<Result<Vec<MessageId>, AppendError>> {
+    let mut known = Vec::with_capacity(batch.keys.len());
+    for keyed in &batch.keys {
+        let found = keyed.map(|keyed| keys::known(connection, keyed));
+        match found.transpose()?.flatten() {
+            Some(Err(refused)) => return Ok(Err(refused)),
+            Some(Ok(id)) => known.push(Some(id)),
+            None => known.push(None),
+        }
+    }
+    let insert =
+        "INSERT INTO message (id, ring, retain, wall_ms, data) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let mut insert = connection.prepare_cached(insert)?;
+    let mut ids = Vec::with_capacity(batch.messages.len());
+    for (index, message) in batch.messages.iter().enumerate() {
+        if let Some(id) = known.get(index).copied().flatten() {
+            ids.push(id);
+            continue;
+        }
+        let ring = rings.number(connection, message)?;
+        *rings.added.entry(ring).or_default() += 1;
+        let data = message.value();
+        insert.execute(params![
+            to_sql(message.id),
+            ring,
+            message.retain == Retain::Latest,
+            i64::try_from(batch.wall_ms).unwrap_or(i64::MAX),
+            // It was text when it came in, and is a part of it.
+            String::from_utf8_lossy(&data),
+        ])?;
+        if let Some(keyed) = batch.keys.get(index).copied().flatten() {
+            keys::remember(connection, keyed, message.id)?;
+        }
+        ids.push(message.id);
+    }
+    Ok(Ok(ids))
+}

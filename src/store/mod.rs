@@ -1,0 +1,29 @@
+//! What survives a restart: the log of messages, the sessions, the keys of publishers that try again,
+//! in one SQLite file.
+//!
+//! One thread writes ([`writer`]): whatever has come while it wrote goes into its next transaction,
+//! so the cost of a commit is shared by everybody who waits for it. A message is in the file before
+//! anybody hears of it: what was sent to a client is in the log, and what is not in the log was seen
+//! by nobody. [`Recovered`] is what a start finds.
+//!
+//! May use the domain, the wire and the settings. Never blocks a worker: the writer has its thread,
+//! readers have connections of their own.
+
+mod append;
+mod error;
+mod file;
+mod keys;
+mod recovery;
+mod retention;
+mod sessions;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use append::{Answer, Batch, Settled};
+pub use error::{AppendError, OpenError};
+pub use file::Store;
+pub use keys::{Fingerprint, Key, Keyed, KeysInMemory};
+pub use recovery::{Recovered, Wanted};
+pub use sessions::{Saved, SessionChange};
+pub use writer::{Health, Listener, Writer};

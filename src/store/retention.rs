@@ -1,0 +1,164 @@
+//! How far back the log goes: by age, by messages of one metric and priority, by the size of the file.
+//!
+//! It is done in steps of a few hundred rows, between the transactions of publishers. The newest
+//! message of a ring always stays, for it is a metric's value.
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::file::{id_of, put, to_sql};
+use super::keys;
+use crate::config;
+use crate::domain::message::MessageId;
+
+/// Rows that go in one step: some milliseconds' worth.
+const ROWS_MAX: usize = 500;
+/// Pages given back to the file system in one step.
+const PAGES_MAX: usize = 256;
+/// The file may fill up to here, in percent of what it may be; then the oldest go.
+const FULL_PERCENT: u64 = 90;
+
+/// What is to be kept, and how far the present round has got.
+#[derive(Debug)]
+pub(super) struct Retention {
+    settings: config::Retention,
+    key_ttl_ms: u64,
+    /// Messages up to here have been looked at for their age in this round.
+    looked_at: MessageId,
+}
+
+impl Retention {
+    pub fn new(settings: &config::Store) -> Self {
+        Self {
+            settings: settings.retention.clone(),
+            key_ttl_ms: u64::try_from(settings.key_ttl.as_millis()).unwrap_or(u64::MAX),
+            looked_at: MessageId::ZERO,
+        }
+    }
+
+    pub fn set(&mut self, connection: &Connection, settings: config::Retention) {
+        self.settings = settings;
+        if let Err(error) = limit(connection, &self.settings) {
+            log::warn!("the size of the store cannot be limited: {error}");
+        }
+    }
+
+    /// One step. Returns whether there is more to do at once.
+    pub fn step(&mut self, connection: &mut Connection, now_ms: u64) -> rusqlite::Result<bool> {
+        let before = |ms: u64| MessageId::new(now_ms.saturating_sub(ms), 0).unwrap_or_default();
+        let keys_before = before(self.key_ttl_ms);
+        let age = u64::try_from(self.settings.age.as_millis()).unwrap_or(u64::MAX);
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let keys = keys::forget(&transaction, keys_before, ROWS_MAX)?;
+        let (aged, looked_at) = oldest(&transaction, self.looked_at, before(age))?;
+        let many = beyond(&transaction, self.settings.messages_per_metric_max)?;
+        let large = match is_full(&transaction, &self.settings)? {
+            true => {
+                oldest(
+                    &transaction,
+                    MessageId::ZERO,
+                    MessageId::from_bits(i64::MAX as u64),
+                )?
+                .0
+            }
+            false => 0,
+        };
+        transaction.commit()?;
+        self.looked_at = looked_at;
+        let free: i64 = connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
+        if free > 0 {
+            give_back(connection)?;
+        }
+        Ok(keys == ROWS_MAX || looked_at > MessageId::ZERO || aged + many + large > 0)
+    }
+}
+
+/// Above this SQLite itself refuses, and keeps the disk from filling up, which would stop even
+/// deleting.
+pub(super) fn limit(connection: &Connection, settings: &config::Retention) -> rusqlite::Result<()> {
+    let page: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    let pages = i64::try_from(settings.file_bytes_max / page).unwrap_or(i64::MAX);
+    connection.pragma_update(None, "max_page_count", pages)
+}
+
+fn is_full(connection: &Connection, settings: &config::Retention) -> rusqlite::Result<bool> {
+    let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, u64>(0));
+    let page = number("PRAGMA page_size")?;
+    let used = number("PRAGMA page_count")?.saturating_sub(number("PRAGMA freelist_count")?);
+    Ok(used * page > settings.file_bytes_max / 100 * FULL_PERCENT)
+}
+
+/// Takes away the oldest messages after `from` up to `to`, but for the newest of each ring. Returns how
+/// many, and from where on to look next.
+fn oldest(
+    transaction: &Transaction<'_>,
+    from: MessageId,
+    to: MessageId,
+) -> rusqlite::Result<(usize, MessageId)> {
+    let rows = {
+        let text = "SELECT id, ring, EXISTS (SELECT 1 FROM message AS later \
+                    WHERE later.ring = message.ring AND later.id > message.id) \
+                    FROM message WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
+        let mut statement = transaction.prepare_cached(text)?;
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let rows = statement.query_map(params![to_sql(from), to_sql(to), ROWS_MAX], row)?;
+        rows.collect::<rusqlite::Result<Vec<(i64, i64, bool)>>>()?
+    };
+    let next = match rows.last() {
+        Some((id, ..)) if rows.len() == ROWS_MAX => id_of(*id),
+        // The round is over; the next one begins at the beginning.
+        _ => MessageId::ZERO,
+    };
+    let gone: Vec<(i64, i64)> = rows
+        .into_iter()
+        .filter(|(_, _, is_followed)| *is_followed)
+        .map(|(id, ring, _)| (id, ring))
+        .collect();
+    remove(transaction, &gone)?;
+    Ok((gone.len(), next))
+}
+
+/// Takes away the oldest messages of a ring that has more than `max`. Returns how many.
+fn beyond(transaction: &Transaction<'_>, max: u64) -> rusqlite::Result<usize> {
+    let text = "SELECT id, messages FROM ring WHERE messages > ?1 LIMIT 1";
+    let found = transaction
+        .prepare_cached(text)?
+        .query_row([max], |row| Ok((row.get(0)?, row.get::<_, u64>(1)?)))
+        .optional()?;
+    let Some((ring, messages)): Option<(i64, u64)> = found else {
+        return Ok(0);
+    };
+    let rows = {
+        let text = "SELECT id FROM message WHERE ring = ?1 ORDER BY id LIMIT ?2";
+        let mut statement = transaction.prepare_cached(text)?;
+        let excess = (messages - max).min(ROWS_MAX as u64);
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, ring));
+        let rows = statement.query_map(params![ring, excess], row)?;
+        rows.collect::<rusqlite::Result<Vec<(i64, i64)>>>()?
+    };
+    remove(transaction, &rows)?;
+    Ok(rows.len())
+}
+
+/// Ids and rings.
+fn remove(transaction: &Transaction<'_>, rows: &[(i64, i64)]) -> rusqlite::Result<()> {
+    let mut delete = transaction.prepare_cached("DELETE FROM message WHERE id = ?1")?;
+    let cut = "UPDATE ring SET cut = max(cut, ?2), messages = messages - 1 WHERE id = ?1";
+    let mut cut = transaction.prepare_cached(cut)?;
+    for (id, ring) in rows {
+        delete.execute([id])?;
+        cut.execute([ring, id])?;
+    }
+    if let Some((id, _)) = rows.last() {
+        // Should it have been the newest of all.
+        let last: i64 = super::file::get(transaction, "last")?.unwrap_or_default();
+        put(transaction, "last", last.max(*id))?;
+    }
+    Ok(())
+}
+
+fn give_back(connection: &Connection) -> rusqlite::Result<()> {
+    let mut vacuum = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES_MAX})"))?;
+    let mut rows = vacuum.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
+}

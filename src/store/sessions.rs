@@ -1,0 +1,182 @@
+//! Sessions in the file: each one row, written when it begins, changes, goes away, and for its position
+//! with every heartbeat.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::file::{id_of, to_sql};
+use crate::domain::fanout::ConnectionKey;
+use crate::domain::message::{MessageId, PerPriority, Priority, Transport, UserId};
+use crate::domain::pattern::{Pattern, Subscription};
+use crate::domain::session::{Connection as Stream, Identity, Session, State};
+
+/// What became of a session.
+#[derive(Debug)]
+pub enum SessionChange {
+    Saved(Box<Saved>),
+    /// Its client has been sent everything up to here.
+    Moved(Uuid, MessageId),
+    Forgotten(Uuid),
+}
+
+/// A session as it is written, and as it is found after a start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Saved {
+    pub token: Uuid,
+    pub position: MessageId,
+    /// In milliseconds since the Unix epoch; `None`: its client was there.
+    pub away_since_ms: Option<u64>,
+    record: Record,
+}
+
+/// The rest, as JSON: what needs no column of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Record {
+    connection_id: Uuid,
+    user: String,
+    role: String,
+    expires_at_ms: u64,
+    issued_at_ms: Option<u64>,
+    token_id: Option<String>,
+    transport: Transport,
+    patterns: Vec<(String, u64)>,
+    unnamed: Option<u64>,
+    began: u64,
+    transport_since: u64,
+    ticket: Option<[u8; 32]>,
+    dropped: [u64; 4],
+    sent: u64,
+    remote: IpAddr,
+    user_agent: String,
+}
+
+impl Saved {
+    pub fn of(session: &Session) -> Self {
+        let identity = &session.identity;
+        let (patterns, unnamed) = session.subscription.parts();
+        let pattern = |(pattern, since): &(Pattern, MessageId)| {
+            (pattern.as_str().to_owned(), since.to_bits())
+        };
+        Self {
+            token: session.token,
+            position: session.position(),
+            away_since_ms: (!session.is_connected()).then_some(session.since_ms),
+            record: Record {
+                connection_id: session.connection_id,
+                user: identity.user.as_str().to_owned(),
+                role: identity.role.to_string(),
+                expires_at_ms: identity.expires_at_ms,
+                issued_at_ms: identity.issued_at_ms,
+                token_id: identity.token_id.clone(),
+                transport: session.transport,
+                patterns: patterns.iter().map(pattern).collect(),
+                unnamed: unnamed.map(MessageId::to_bits),
+                began: session.began.to_bits(),
+                transport_since: session.transport_since.to_bits(),
+                ticket: session.ticket.as_deref().copied(),
+                dropped: Priority::ALL.map(|priority| session.dropped[priority]),
+                sent: session.sent(),
+                remote: session.connection.remote,
+                user_agent: session.connection.user_agent.to_string(),
+            },
+        }
+    }
+
+    /// The session, away; since when, its caller says. `None` for what this program never writes.
+    pub fn session(&self, away: State) -> Option<Session> {
+        let record = &self.record;
+        let pattern = |(text, since): &(String, u64)| {
+            let pattern = Pattern::parse(text).ok()?;
+            Some((pattern, MessageId::from_bits(*since)))
+        };
+        let patterns: Option<Vec<_>> = record.patterns.iter().map(pattern).collect();
+        let unnamed = record.unnamed.map(MessageId::from_bits);
+        let mut dropped = PerPriority::default();
+        for (priority, count) in Priority::ALL.into_iter().zip(record.dropped) {
+            dropped[priority] = count;
+        }
+        Some(Session {
+            token: self.token,
+            connection_id: record.connection_id,
+            identity: Arc::new(Identity {
+                user: UserId::parse(&record.user)?,
+                role: record.role.as_str().into(),
+                expires_at_ms: record.expires_at_ms,
+                issued_at_ms: record.issued_at_ms,
+                token_id: record.token_id.clone(),
+            }),
+            transport: record.transport,
+            subscription: Subscription::from_parts(patterns?, unnamed),
+            began: MessageId::from_bits(record.began),
+            transport_since: MessageId::from_bits(record.transport_since),
+            state: away,
+            connection: Stream {
+                key: ConnectionKey::new(0, 0),
+                progress: Arc::default(),
+                remote: record.remote,
+                user_agent: record.user_agent.as_str().into(),
+                opened_at: self.position,
+                known: None,
+                closing: false,
+            },
+            ticket: record.ticket.map(Box::new),
+            since_ms: self.away_since_ms.unwrap_or_default(),
+            carried: None,
+            dropped,
+            sent_before: record.sent,
+        })
+    }
+}
+
+pub(super) fn write(connection: &Connection, changes: &[SessionChange]) -> rusqlite::Result<()> {
+    let save = "INSERT OR REPLACE INTO session (token, position, away_since_ms, record) \
+                VALUES (?1, ?2, ?3, ?4)";
+    let mut save = connection.prepare_cached(save)?;
+    let moved = "UPDATE session SET position = ?2 WHERE token = ?1";
+    let mut moved = connection.prepare_cached(moved)?;
+    let mut forget = connection.prepare_cached("DELETE FROM session WHERE token = ?1")?;
+    for change in changes {
+        match change {
+            SessionChange::Saved(saved) => {
+                let away = saved.away_since_ms.and_then(|ms| i64::try_from(ms).ok());
+                // Cannot fail: strings, numbers and lists of them.
+                let record = serde_json::to_string(&saved.record).unwrap_or_default();
+                let position = to_sql(saved.position);
+                save.execute(params![saved.token.as_bytes(), position, away, record])?
+            }
+            SessionChange::Moved(token, to) => {
+                moved.execute(params![token.as_bytes(), to_sql(*to)])?
+            }
+            SessionChange::Forgotten(token) => forget.execute([token.as_bytes()])?,
+        };
+    }
+    Ok(())
+}
+
+pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<Saved>> {
+    let text = "SELECT token, position, away_since_ms, record FROM session";
+    let mut statement = connection.prepare(text)?;
+    let mut rows = statement.query([])?;
+    let mut saved = Vec::new();
+    while let Some(row) = rows.next()? {
+        let token: Vec<u8> = row.get(0)?;
+        let record: String = row.get(3)?;
+        let (Ok(token), Ok(record)) = (Uuid::from_slice(&token), serde_json::from_str(&record))
+        else {
+            log::warn!("a session in the store cannot be read and is left out");
+            continue;
+        };
+        let away: Option<i64> = row.get(2)?;
+        saved.push(Saved {
+            token,
+            position: id_of(row.get(1)?),
+            away_since_ms: away.and_then(|ms| u64::try_from(ms).ok()),
+            record,
+        });
+    }
+    Ok(saved)
+}
