@@ -84,8 +84,10 @@ pub fn merged(old: &Settings, new: Settings) -> Settings {
         backlog_messages_max: old.sessions.backlog_messages_max,
         ..new.sessions
     };
+    next.store.retention = new.store.retention;
     next.auth = new.auth;
     next.limits = new.limits;
+    next.audit.retention = new.audit.retention;
     next.prometheus.token = new.prometheus.token;
     next.log = new.log;
     next.metrics = new.metrics;

@@ -50,6 +50,8 @@ pub struct History {
     /// Positions before this one belong to a log that is gone.
     origin: MessageId,
     last: MessageId,
+    /// Positions after the first and before the second are of messages that this log does not have.
+    hole: Option<(MessageId, MessageId)>,
 }
 
 /// One topic's messages of one priority, as a durable log has them.
@@ -85,6 +87,7 @@ impl History {
             counted: 0,
             origin,
             last: origin,
+            hole: None,
         }
     }
 
@@ -100,6 +103,12 @@ impl History {
         rings.into_iter().for_each(|ring| history.restore(ring));
         history.shrink();
         history
+    }
+
+    /// The same log, which lacks everything between these two: it went on elsewhere and was set back.
+    pub fn with_hole(mut self, hole: Option<(MessageId, MessageId)>) -> Self {
+        self.hole = hole;
+        self
     }
 
     fn restore(&mut self, restored: RestoredRing) {
@@ -180,9 +189,11 @@ impl History {
         self.topics.contains_key(topic)
     }
 
-    /// Whether what came after `position` can be told at all: it is of this log and not ahead of it.
+    /// Whether what came after `position` can be told at all: it is of this log and not ahead of it,
+    /// nor ahead of where it was set back to.
     pub fn covers(&self, position: MessageId) -> bool {
-        (self.origin..=self.last).contains(&position)
+        let is_in = |(from, to)| from < position && position < to;
+        (self.origin..=self.last).contains(&position) && !self.hole.is_some_and(is_in)
     }
 
     /// Whether the topics of one batch can be taken.

@@ -10,6 +10,9 @@
 //! readers have connections of their own.
 
 mod append;
+mod audit;
+mod backup;
+mod chain;
 mod error;
 mod file;
 mod keys;
@@ -21,6 +24,9 @@ mod tests;
 mod writer;
 
 pub use append::{Answer, Batch, Settled};
+pub use audit::{AuditHealth, AuditRecord, GENESIS, Hash, Link};
+pub use backup::{BackupError, backup};
+pub use chain::{AuditFile, Break, Kept, Summary, Verdict};
 pub use error::{AppendError, OpenError};
 pub use file::Store;
 pub use keys::{Fingerprint, Key, Keyed, KeysInMemory};
