@@ -181,8 +181,7 @@ pub(super) struct Waiting {
 impl Waiting {
     pub fn add(&mut self, records: Vec<AuditRecord>) {
         self.records.extend(records);
-        self.due
-            .get_or_insert_with(|| Instant::now() + GATHERS_FOR);
+        self.due.get_or_insert_with(|| Instant::now() + GATHERS_FOR);
     }
 
     /// When they are to be written at the latest; `None`: there is nothing to write.

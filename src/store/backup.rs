@@ -26,6 +26,9 @@ use crate::domain::time::Now;
 const STEP_PAGES: i32 = 256;
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// How the name of a copy begins that is not finished.
+const PREFIX: &str = ".statshub-backup-";
+
 /// Marks a copy, with the moment it was made, until a hub is started on it.
 const COPIED_MS: &str = "copied_ms";
 const HOLE_FROM: &str = "hole_from";
@@ -74,13 +77,18 @@ pub fn backup(
         _ => Path::new("."),
     };
     // Where it is to be, so that it can be renamed; nobody but its owner may read it.
-    let file = NamedTempFile::new_in(directory).map_err(|error| unwritable(error.to_string()))?;
+    let file = tempfile::Builder::new()
+        .prefix(PREFIX)
+        .tempfile_in(directory);
+    let file = file.map_err(|error| unwritable(error.to_string()))?;
     let failed = |error: rusqlite::Error| unwritable(reason(&error));
     let mut copy = connect(file.path(), OpenFlags::default()).map_err(failed)?;
     copy_pages(&source, &mut copy, &mut progress).map_err(failed)?;
     drop(source);
     mark(&copy).map_err(failed)?;
-    check(&copy).map_err(failed)?.map_err(BackupError::Damaged)?;
+    check(&copy)
+        .map_err(failed)?
+        .map_err(BackupError::Damaged)?;
     copy.close().map_err(|(_, error)| failed(error))?;
     let bytes = keep(file, directory, to, overwrite);
     bytes.map_err(|error| match error.kind() {
@@ -153,9 +161,7 @@ pub(super) fn restored(connection: &Connection, now: Now) -> rusqlite::Result<()
         return Ok(());
     };
     let origin = get::<i64>(connection, "origin")?;
-    let Some(last) = last(connection)?.max(origin.map(id_of)) else {
-        return Ok(());
-    };
+    let last = last(connection)?.max(origin.map(id_of)).unwrap_or_default();
     let begin = MessageId::new(now.wall_ms, 0).unwrap_or_default();
     let begin = begin.max(last.next());
     let transaction = connection.unchecked_transaction()?;

@@ -55,9 +55,21 @@ pub struct Summary {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Break {
     pub id: i64,
-    /// `None`: the record is not there.
-    pub at_ms: Option<i64>,
-    pub what: &'static str,
+    /// In milliseconds since the Unix epoch; of the record after it where it is missing.
+    pub at_ms: i64,
+    pub fault: Fault,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not there.
+    Missing,
+    /// It stands before the beginning of the chain.
+    BeforeTheBeginning,
+    /// Its hash is not that of its text and the hash before: it was changed, or put in.
+    Changed,
+    /// The column with its time does not agree with its text, which is what the hash is of.
+    OtherTime,
 }
 
 impl AuditFile {
@@ -149,7 +161,8 @@ impl AuditFile {
     /// # Errors
     /// The file cannot be read.
     pub fn before(&self, id: i64, max: usize) -> rusqlite::Result<Vec<Kept>> {
-        let text = "SELECT id, at_ms, record, hash FROM audit WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+        let text =
+            "SELECT id, at_ms, record, hash FROM audit WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
         rows(&self.connection, text, id, max)
     }
 
@@ -164,8 +177,7 @@ impl AuditFile {
     }
 }
 
-const AFTER: &str =
-    "SELECT id, at_ms, record, hash FROM audit WHERE id > ?1 ORDER BY id LIMIT ?2";
+const AFTER: &str = "SELECT id, at_ms, record, hash FROM audit WHERE id > ?1 ORDER BY id LIMIT ?2";
 
 fn rows(connection: &Connection, text: &str, id: i64, max: usize) -> rusqlite::Result<Vec<Kept>> {
     let mut statement = connection.prepare_cached(text)?;
@@ -183,22 +195,19 @@ fn rows(connection: &Connection, text: &str, id: i64, max: usize) -> rusqlite::R
 
 /// What is wrong with a record, where `link` is what the chain would go on with.
 fn broken(row: &Kept, link: Link) -> Option<Break> {
-    let at = |id, at_ms, what| Some(Break { id, at_ms, what });
-    if row.id > link.id {
-        return at(link.id, None, "is missing");
-    }
-    if row.id < link.id {
-        return at(row.id, Some(row.at_ms), "was put in before the beginning");
-    }
-    if row.hash != link.hash {
-        let what = "or one before it was changed, inserted or removed";
-        return at(row.id, Some(row.at_ms), what);
-    }
-    // The column is there to search by; what counts, and is in the hash, is the text.
-    if time(&row.text) != Some(row.at_ms) {
-        return at(row.id, Some(row.at_ms), "has another time than its text");
-    }
-    None
+    let (id, fault) = if row.id > link.id {
+        (link.id, Fault::Missing)
+    } else if row.id < link.id {
+        (row.id, Fault::BeforeTheBeginning)
+    } else if row.hash != link.hash {
+        (row.id, Fault::Changed)
+    } else if time(&row.text) != Some(row.at_ms) {
+        (row.id, Fault::OtherTime)
+    } else {
+        return None;
+    };
+    let at_ms = row.at_ms;
+    Some(Break { id, at_ms, fault })
 }
 
 fn time(text: &[u8]) -> Option<i64> {

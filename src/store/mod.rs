@@ -26,7 +26,7 @@ mod writer;
 pub use append::{Answer, Batch, Settled};
 pub use audit::{AuditHealth, AuditRecord, GENESIS, Hash, Link};
 pub use backup::{BackupError, backup};
-pub use chain::{AuditFile, Break, Kept, Summary, Verdict};
+pub use chain::{AuditFile, Break, Fault, Kept, Summary, Verdict};
 pub use error::{AppendError, OpenError};
 pub use file::Store;
 pub use keys::{Fingerprint, Key, Keyed, KeysInMemory};
