@@ -298,3 +298,7 @@ pub(super) fn forget(
     put(transaction, CUT_HASH, hash)?;
     Ok(count)
 }
+
+#[cfg(test)]
+#[path = "audit_tests.rs"]
+mod tests;

@@ -188,3 +188,7 @@ pub(super) fn hole(connection: &Connection) -> rusqlite::Result<Option<(MessageI
     let to = get::<i64>(connection, HOLE_TO)?;
     Ok(from.zip(to).map(|(from, to)| (id_of(from), id_of(to))))
 }
+
+#[cfg(test)]
+#[path = "backup_tests.rs"]
+mod tests;

@@ -222,6 +222,8 @@ impl Thread {
             }
             if let Some(done) = closing {
                 self.close();
+                // With it the lock: whoever was told may open the file again.
+                drop(self);
                 let _ = done.send(());
                 return;
             }
