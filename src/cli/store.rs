@@ -134,7 +134,7 @@ async fn tail(
 ) -> anyhow::Result<()> {
     let path = file(wanted.file.as_ref(), &wanted.config, environment)?;
     let trail = AuditFile::open(&path)?;
-    let mut last = trail.newest_id()?;
+    let last = trail.newest_id()?;
     let mut shown = Vec::new();
     let mut before = last.saturating_add(1);
     while shown.len() < wanted.lines {
@@ -149,7 +149,20 @@ async fn tail(
     for line in shown.iter().rev() {
         writeln!(out, "{line}")?;
     }
-    while wanted.follow {
+    if wanted.follow {
+        follow(&trail, last, wanted, out).await?;
+    }
+    Ok(())
+}
+
+/// Until something ends it.
+async fn follow(
+    trail: &AuditFile,
+    mut last: i64,
+    wanted: &AuditTail,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    loop {
         let rows = trail.after(last, ROWS)?;
         for row in &rows {
             last = row.id;
@@ -162,7 +175,6 @@ async fn tail(
             sleep(LOOKS_EVERY).await;
         }
     }
-    Ok(())
 }
 
 /// A record as one line of JSON with its number in front; `None` where it is not wanted.

@@ -181,6 +181,28 @@ fn a_hub_on_a_copy_covers_what_the_copy_has_and_nothing_that_came_after_it() {
     assert_eq!((original.hole, original.last), (None, id(25)));
 }
 
+/// A clock that is far behind would take from the hub what it must know.
+#[test]
+fn a_start_that_is_refused_leaves_the_copy_a_copy() {
+    let (_directory, _writer, path, copy) = stored();
+    backup(&path, &copy, false, |_, _| {}).unwrap();
+    let settings = Settings::with_keys(AuthKeys::Secret(String::new())).store;
+    let settings = config::Store {
+        file: copy.clone(),
+        ..settings
+    };
+    let then = Now {
+        wall_ms: BEGAN_MS - 48 * 3600 * 1000,
+        ..at(0)
+    };
+    let refused = Store::open(&settings, then);
+    assert!(
+        matches!(refused, Err(OpenError::Ahead { hours: 48, .. })),
+        "{refused:?}"
+    );
+    assert_eq!(recovered(&copy, 100).hole, Some((id(20), id(100))));
+}
+
 #[test]
 fn a_copy_of_a_restored_log_gives_up_what_came_before_the_first_hole() {
     let (directory, writer, path, copy) = stored();

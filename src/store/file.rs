@@ -58,16 +58,17 @@ impl Store {
         let mut connection = connect(path, OpenFlags::default()).map_err(failed)?;
         migrate(&mut connection, path)?;
         prepare(&connection, settings).map_err(failed)?;
-        backup::restored(&connection, now).map_err(failed)?;
-        let hole = backup::hole(&connection).map_err(failed)?;
-        let (origin, last) = bounds(&connection, settings.durability, now).map_err(failed)?;
-        let ahead = last.millis().saturating_sub(now.wall_ms);
+        // Before anything is noted in it.
+        let ahead = ahead(&connection, now).map_err(failed)?;
         if ahead > AHEAD_MAX_MS {
             return Err(OpenError::Ahead {
                 file: path.clone(),
                 hours: ahead / (3600 * 1000),
             });
         }
+        backup::restored(&connection, now).map_err(failed)?;
+        let hole = backup::hole(&connection).map_err(failed)?;
+        let (origin, last) = bounds(&connection, settings.durability, now).map_err(failed)?;
         Ok(Self {
             connection,
             settings: settings.clone(),
@@ -239,6 +240,13 @@ fn bounds(
     put(connection, "closed", false)?;
     put(connection, "flushed", durability == Durability::Power)?;
     Ok((origin, last))
+}
+
+/// By how many milliseconds the log is ahead of the clock.
+fn ahead(connection: &Connection, now: Now) -> rusqlite::Result<u64> {
+    let origin = get::<i64>(connection, "origin")?.map(id_of);
+    let last = last(connection)?.max(origin).unwrap_or_default();
+    Ok(last.millis().saturating_sub(now.wall_ms))
 }
 
 /// The newest id that may have been given; `None` where there never was one.

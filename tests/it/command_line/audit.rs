@@ -199,7 +199,7 @@ async fn the_trail_is_followed_as_it_grows() {
         &["tail", "--follow", "-n", "1", "--action", "publish"],
     )
     .goes_on();
-    for n in 2..5 {
+    for n in 1..4 {
         let line = tail.line().await.expect("a record");
         let record: Value = serde_json::from_str(&line).expect("JSON");
         assert_eq!(
@@ -207,7 +207,8 @@ async fn the_trail_is_followed_as_it_grows() {
             (&json!("ada"), &json!("m")),
             "{line}"
         );
-        assert_eq!(record["id"], if n == 2 { 2 } else { 2 * n - 3 });
+        // In between somebody read, which was not asked for.
+        assert_eq!(record["id"], 2 * n);
         api.get("/metrics").await;
         publish(&api, 1).await;
     }

@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
@@ -45,19 +47,25 @@ async fn a_hub_on_a_copy_made_under_load_serves_what_there_was_and_resumes_who_w
     // That the session is away is written soon after, as everything is that is published now.
     let directory = tempfile::tempdir().expect("a directory");
     let copy = directory.path().join("copy.db");
-    let load = async {
-        loop {
-            let batch = vec![json!({"metric": "load", "data": "x".repeat(1000)}); 100];
-            api.post("/publish", &json!({"messages": batch})).await;
-        }
+    let batches = Arc::new(AtomicUsize::new(0));
+    let load = {
+        let (api, batches) = (hub.api(&ada), batches.clone());
+        let batch = vec![json!({"metric": "load", "data": "x".repeat(1000)}); 100];
+        let body = json!({"messages": batch});
+        tokio::spawn(async move {
+            loop {
+                api.post("/publish", &body).await;
+                batches.fetch_add(1, Ordering::Relaxed);
+            }
+        })
     };
-    for _ in 0..20 {
-        api.publish("load", json!(0)).await;
-    }
-    let said = tokio::select! {
-        said = backup(&hub, &copy, &[]) => said,
-        () = load => unreachable!(),
-    };
+    eventually("a load", || {
+        let some = batches.load(Ordering::Relaxed) > 20;
+        std::future::ready(some.then_some(()))
+    })
+    .await;
+    let said = backup(&hub, &copy, &[]).await;
+    load.abort();
     let metadata = std::fs::metadata(&copy).expect("a copy");
     assert_eq!(
         said.result(),
@@ -77,7 +85,7 @@ async fn a_hub_on_a_copy_made_under_load_serves_what_there_was_and_resumes_who_w
     let restored = on(Hub::with(), &copy).start().await;
     let api = restored.api(&ada);
     let metrics = api.get("/metrics").await;
-    assert_eq!(metrics.data()["metrics"]["m"], "missed", "{metrics:?}");
+    assert_eq!(metrics.data()["m"]["value"], "missed", "{metrics:?}");
     let mut back = restored
         .resume_after(Transport::Sse, &reconnect_token, &seen, &ada)
         .await;
