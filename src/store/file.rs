@@ -122,6 +122,7 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connect
 ///
 /// # Errors
 /// The file cannot be opened.
+#[expect(dead_code)]
 pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     connect(
         path,

@@ -93,7 +93,11 @@ async fn ids_go_on_increasing_after_a_restart() {
     let mut ids = Vec::new();
     for _ in 0..3 {
         let mut client = hub.open(Transport::Sse, "", &ada).await;
-        ids.push(client.came("initial_metrics").await.message["messageId"].clone());
+        let snapshot = client.came("initial_metrics").await.message["messageId"].clone();
+        match ids.last() {
+            None => ids.push(snapshot),
+            Some(newest) => assert_eq!(snapshot, *newest, "what was before the restart"),
+        }
         ids.extend(publish_in_every_way(&hub.api(&ada)).await);
         hub.crash().await;
         hub = hub.again().await;
