@@ -52,16 +52,21 @@ impl Store {
         let lock = lock(path)?;
         let failed = |error: rusqlite::Error| OpenError::of(path, &error);
         let mut connection = connect(path, OpenFlags::default()).map_err(failed)?;
-        migrate(&mut connection, path)?;
+        let found = check(&connection, path)?;
+        // Before anything is written.
+        if found > 0 {
+            let last = newest(&connection).map_err(failed)?.unwrap_or_default();
+            let ahead = last.millis().saturating_sub(now.wall_ms);
+            if ahead > AHEAD_MAX_MS {
+                return Err(OpenError::Ahead {
+                    file: path.clone(),
+                    hours: ahead / (3600 * 1000),
+                });
+            }
+        }
+        forward(&mut connection, found).map_err(failed)?;
         prepare(&connection, settings).map_err(failed)?;
         let (origin, last) = bounds(&connection, settings.durability, now).map_err(failed)?;
-        let ahead = last.millis().saturating_sub(now.wall_ms);
-        if ahead > AHEAD_MAX_MS {
-            return Err(OpenError::Ahead {
-                file: path.clone(),
-                hours: ahead / (3600 * 1000),
-            });
-        }
         Ok(Self {
             connection,
             settings: settings.clone(),
@@ -130,38 +135,34 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     )
 }
 
-fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+/// The version that the file has; 0 for an empty one.
+fn check(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
     let failed = |error: rusqlite::Error| OpenError::of(path, &error);
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let (application, found) = (
-        pragma("application_id").map_err(failed)?,
-        pragma("user_version").map_err(failed)?,
-    );
-    let tables = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| {
-            row.get::<_, i64>(0)
-        })
-        .map_err(failed)?;
+    let number = |text| connection.query_row(text, [], |row| row.get::<_, i64>(0));
+    let application = number("PRAGMA application_id").map_err(failed)?;
+    let found = number("PRAGMA user_version").map_err(failed)?;
+    let tables = number("SELECT count(*) FROM sqlite_schema").map_err(failed)?;
     if application != APPLICATION_ID && (tables > 0 || application != 0) {
         return Err(OpenError::Damaged {
             file: path.to_owned(),
             reason: "it is another program's database".to_owned(),
         });
     }
-    if found > SCHEMA_VERSION {
-        return Err(OpenError::Newer {
+    match found > SCHEMA_VERSION {
+        true => Err(OpenError::Newer {
             file: path.to_owned(),
             found,
             known: SCHEMA_VERSION,
-        });
+        }),
+        false => Ok(found),
     }
-    if found < SCHEMA_VERSION {
-        forward(connection, found).map_err(failed)?;
-    }
-    Ok(())
 }
 
+/// Brings a file of version `found` up to date.
 fn forward(connection: &mut Connection, found: i64) -> rusqlite::Result<()> {
+    if found == SCHEMA_VERSION {
+        return Ok(());
+    }
     if found == 0 {
         // Only before the first table is made.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -189,6 +190,14 @@ fn prepare(connection: &Connection, settings: &config::Store) -> rusqlite::Resul
     connection.pragma_update(None, "cache_size", -16_384)
 }
 
+/// The newest id that was given, as far as the file tells.
+fn newest(connection: &Connection) -> rusqlite::Result<Option<MessageId>> {
+    let in_log = connection.query_row("SELECT max(id) FROM message", [], |row| {
+        row.get::<_, Option<i64>>(0)
+    })?;
+    Ok(get::<i64>(connection, "last")?.max(in_log).map(id_of))
+}
+
 /// Where the log begins and ends.
 ///
 /// After a power cut, or with another operating system under it, a log that did not wait for the disk
@@ -201,11 +210,7 @@ fn bounds(
 ) -> rusqlite::Result<(MessageId, MessageId)> {
     let begin = MessageId::new(now.wall_ms, 0).unwrap_or_default();
     let origin = get::<i64>(connection, "origin")?.map(id_of);
-    let newest = connection.query_row("SELECT max(id) FROM message", [], |row| {
-        row.get::<_, Option<i64>>(0)
-    })?;
-    let last = get::<i64>(connection, "last")?.max(newest).map(id_of);
-    let last = last.max(origin).unwrap_or(begin);
+    let last = newest(connection)?.max(origin).unwrap_or(begin);
     let boot = boot_id();
     let same_boot = get::<String>(connection, "boot")? == Some(boot.clone());
     let closed = get::<bool>(connection, "closed")?.unwrap_or(true);
@@ -262,6 +267,8 @@ pub(super) fn id_of(bits: i64) -> MessageId {
 
 /// The orderly end: everything is in the file itself, and says so.
 pub(super) fn close(connection: &Connection) -> rusqlite::Result<()> {
+    let last = newest(connection)?.unwrap_or_default();
+    put(connection, "last", to_sql(last))?;
     put(connection, "closed", true)?;
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }

@@ -55,7 +55,7 @@ fn message(number: u64, topic: Topic, priority: Priority) -> Arc<Message> {
         retain: Retain::All,
     };
     let id = MessageId::new(BEGIN_MS + number, 1).unwrap();
-    Arc::new(encode(id, publication, now(BEGIN_MS + number)))
+    Arc::new(encode(id, publication, now(BEGIN_MS)))
 }
 
 fn metric(name: &str) -> Topic {
@@ -64,7 +64,7 @@ fn metric(name: &str) -> Topic {
 
 fn batch(messages: Vec<Arc<Message>>, keys: Vec<Option<Keyed>>) -> Batch {
     Batch {
-        wall_ms: messages[0].id.millis(),
+        wall_ms: BEGIN_MS,
         messages,
         keys,
         answer: oneshot::channel().0,

@@ -194,6 +194,8 @@ impl Thread {
             }
             if let Some(done) = closing {
                 self.close();
+                // Whoever was told may open the file at once.
+                drop(self);
                 let _ = done.send(());
                 return;
             }
