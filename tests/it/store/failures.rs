@@ -215,3 +215,87 @@ async fn damage_that_comes_while_running_is_told_and_nothing_is_written_over_it(
     assert!(told.contains("damaged"), "{told}");
     assert_eq!(store_check(&hub).await["ok"], false);
 }
+
+/// A small file system of its own, gone when this is dropped.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// `None` where this user may not mount anything.
+    fn of(size: &str) -> Option<Self> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mount = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(directory.path())
+            .output();
+        let is_mounted = mount.is_ok_and(|mount| mount.status.success());
+        is_mounted.then_some(Self(directory))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let umount = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(self.0.path())
+            .status();
+        assert!(
+            umount.is_ok_and(|status| status.success()),
+            "it stays mounted"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_publishers_until_there_is_room_again() {
+    let Some(disk) = SmallDisk::of("3m") else {
+        eprintln!("left out: this user may not mount a file system");
+        return;
+    };
+    let file = disk.0.path().join("log.db");
+    let ballast = disk.0.path().join("ballast");
+    fs::write(&ballast, vec![0; 1 << 20]).expect("room for ballast");
+    let config = format!(
+        "[store]\nfile = \"{}\"\n[audit]\nenabled = false",
+        file.display()
+    );
+    let mut hub = Hub::with().config(&config).start().await;
+    let ada = token::admin("ada");
+    let api = hub.api(&ada);
+    let (mut client, _) = hub.opened(Transport::Sse, "", &ada).await;
+    let body = json!({"metric": "m", "data": "x".repeat(50_000)});
+    let mut taken = 0;
+    let refused = loop {
+        let answer = api.post("/publish", &body).await;
+        match answer.status {
+            202 => taken += 1,
+            _ => break answer,
+        }
+        assert!(taken < 100, "the disk is never full");
+    };
+    assert_eq!(refused.failure(), (503, "unavailable"));
+    assert!(
+        refused.error().contains("disk is full"),
+        "{}",
+        refused.error()
+    );
+    for _ in 0..taken {
+        client.next_message("metrics_update").await;
+    }
+    fs::remove_file(&ballast).expect("the ballast");
+    let next = eventually("room", async || {
+        let answer = api
+            .post("/publish", &json!({"metric": "m", "data": 1}))
+            .await;
+        (answer.status == 202).then(|| answer.data()["messageId"].clone())
+    })
+    .await;
+    assert_eq!(
+        client.next_message("metrics_update").await["messageId"],
+        next
+    );
+    hub.crash().await;
+    let mut hub = hub.again().await;
+    let mut client = hub.open(Transport::Sse, "", &ada).await;
+    assert_eq!(client.next_message("initial_metrics").await["data"]["m"], 1);
+    hub.crash().await;
+}
