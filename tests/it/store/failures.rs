@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::either::Transport;
 use crate::support::hub::Hub;
+use crate::support::id::Id;
 use crate::support::{eventually, token};
 
 /// The one line that a hub says which does not start on its file, and what is in the file then.
@@ -298,4 +299,44 @@ async fn a_full_disk_refuses_publishers_until_there_is_room_again() {
     let mut client = hub.open(Transport::Sse, "", &ada).await;
     assert_eq!(client.next_message("initial_metrics").await["data"]["m"], 1);
     hub.crash().await;
+}
+
+#[tokio::test]
+async fn a_journal_whose_end_is_torn_off_is_read_up_to_there_and_nobody_is_left_in_the_dark() {
+    let mut hub = Hub::start().await;
+    let ada = token::admin("ada");
+    let api = hub.api(&ada);
+    let mut ids = Vec::new();
+    for n in 0..50 {
+        ids.push(api.publish("m", json!(n)).await);
+    }
+    hub.crash().await;
+    let journal = hub.path("statshub.db-wal");
+    let file = fs::File::options()
+        .write(true)
+        .open(&journal)
+        .expect("a journal");
+    let length = file.metadata().expect("a size").len();
+    file.set_len(length - length / 3).expect("a shorter one");
+    let hub = hub.again().await;
+    let api = hub.api(&ada);
+    let left = api.get("/metrics").await.data()["m"]["value"]
+        .as_u64()
+        .expect("a value");
+    let left = usize::try_from(left).expect("a count");
+    assert!((1..49).contains(&left), "{left} of 49");
+    let next = api.publish("m", json!("next")).await;
+    let id = |text: &str| Id::of(&json!(text));
+    assert!(
+        id(&next) > id(&ids[49]),
+        "ids go on above those that are lost"
+    );
+    let resumed = async |from: &str| {
+        let mut client = hub
+            .open(Transport::Sse, &format!("?lastEventId={from}"), &ada)
+            .await;
+        client.next().await["data"]["resumed"].clone()
+    };
+    assert_eq!(resumed(&ids[left]).await, true, "whoever was there");
+    assert_eq!(resumed(&ids[left + 1]).await, false, "whoever was further");
 }
