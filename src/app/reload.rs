@@ -87,6 +87,7 @@ pub fn merged(old: &Settings, new: Settings) -> Settings {
     next.store.retention = new.store.retention;
     next.auth = new.auth;
     next.limits = new.limits;
+    next.audit.retention = new.audit.retention;
     next.prometheus.token = new.prometheus.token;
     next.log = new.log;
     next.metrics = new.metrics;

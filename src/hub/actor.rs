@@ -273,6 +273,7 @@ impl Handler<Reload> for Hub {
         self.state.set_limits(limits(&settings));
         if let Some(store) = &self.store {
             store.retain(settings.store.retention.clone());
+            store.retain_audit(settings.audit.retention);
         }
         self.settings = settings;
         self.start_timers(ctx);

@@ -34,6 +34,12 @@ impl History {
         history
     }
 
+    /// The same log, which lacks what may have been between these: it was set back. In order, and apart.
+    pub fn with_holes(mut self, holes: Vec<(MessageId, MessageId)>) -> Self {
+        self.holes = holes;
+        self
+    }
+
     fn restore(&mut self, restored: RestoredRing) {
         let RestoredRing {
             topic,

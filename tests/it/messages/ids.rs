@@ -93,11 +93,7 @@ async fn ids_go_on_increasing_after_a_restart() {
     let mut ids = Vec::new();
     for _ in 0..3 {
         let mut client = hub.open(Transport::Sse, "", &ada).await;
-        let snapshot = client.came("initial_metrics").await.message["messageId"].clone();
-        match ids.last() {
-            None => ids.push(snapshot),
-            Some(newest) => assert_eq!(snapshot, *newest, "what was before the restart"),
-        }
+        ids.push(client.came("initial_metrics").await.message["messageId"].clone());
         ids.extend(publish_in_every_way(&hub.api(&ada)).await);
         hub.crash().await;
         hub = hub.again().await;
