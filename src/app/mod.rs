@@ -52,6 +52,8 @@ pub async fn serve(mut settings: Settings, demo: bool, reread: Reread) -> anyhow
     let demo = if demo {
         let demo = Demo::start(None, DEMO_SEED).await?;
         settings.sources = demo::sources(demo.path());
+        // It lives as long as the platform that it is about.
+        settings.store.file = demo.path().with_file_name("statshub.db");
         Some(demo)
     } else {
         None

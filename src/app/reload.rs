@@ -128,7 +128,7 @@ mod tests {
             let Some(value) = other(&key.name, key.default.as_deref()) else {
                 continue;
             };
-            let (section, name) = key.name.split_once('.').unwrap();
+            let (section, name) = key.name.rsplit_once('.').unwrap();
             let Ok(new) = parse(&format!("[{section}]\n{name} = {value}\n")) else {
                 continue;
             };

@@ -8,6 +8,7 @@
 //! are too many, the oldest are cut and whoever still needs them is told first (see
 //! [`History::overgrown`]).
 
+mod restored;
 mod ring;
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use super::backlog::{Backlog, Reader, Receipt};
 use super::message::{Message, MessageId, PerPriority, Priority, Retain, Topic};
 use super::pattern::MetricName;
+pub use restored::RestoredRing;
 use ring::Ring;
 
 /// Bounds of the history.
@@ -50,21 +52,9 @@ pub struct History {
     /// Positions before this one belong to a log that is gone.
     origin: MessageId,
     last: MessageId,
-    /// Positions after the first and before the second are of messages that this log does not have.
-    hole: Option<(MessageId, MessageId)>,
-}
-
-/// One topic's messages of one priority, as a durable log has them.
-#[derive(Debug)]
-pub struct RestoredRing {
-    pub topic: Topic,
-    pub priority: Priority,
-    /// Ids of messages before those of `kept`, oldest first.
-    pub gone: Vec<MessageId>,
-    /// Ids up to this one may be missing from `gone`.
-    pub cut: MessageId,
-    /// The newest messages, oldest first.
-    pub kept: Vec<Arc<Message>>,
+    /// Positions after the first and before the second are of messages that this log does not have. In
+    /// order, and apart.
+    holes: Vec<(MessageId, MessageId)>,
 }
 
 #[derive(Debug, Default)]
@@ -87,80 +77,7 @@ impl History {
             counted: 0,
             origin,
             last: origin,
-            hole: None,
-        }
-    }
-
-    /// A log that was kept elsewhere, with positions from `origin` up to `last`.
-    pub fn restored(
-        limits: Limits,
-        origin: MessageId,
-        last: MessageId,
-        rings: impl IntoIterator<Item = RestoredRing>,
-    ) -> Self {
-        let mut history = Self::new(limits, origin);
-        history.last = last.max(origin);
-        rings.into_iter().for_each(|ring| history.restore(ring));
-        history.shrink();
-        history
-    }
-
-    /// The same log, which lacks everything between these two: it went on elsewhere and was set back.
-    pub fn with_hole(mut self, hole: Option<(MessageId, MessageId)>) -> Self {
-        self.hole = hole;
-        self
-    }
-
-    fn restore(&mut self, restored: RestoredRing) {
-        let RestoredRing {
-            topic,
-            priority,
-            gone,
-            cut,
-            kept,
-        } = restored;
-        let Some(newest) = kept.last().cloned() else {
-            // Whatever it had is cut, so nobody from before that can be told what was missed.
-            self.origin = self.origin.max(cut);
-            return;
-        };
-        let mut ring = Ring {
-            kept: kept.into(),
-            gone: gone.into(),
-            cut,
-            replaced_before: MessageId::ZERO,
-        };
-        // The newest gauge update has replaced whatever came before it.
-        let gauge = ring
-            .kept
-            .iter()
-            .rev()
-            .find(|it| it.retain == Retain::Latest);
-        ring.replaced_before = gauge.map_or(MessageId::ZERO, |gauge| gauge.id);
-        let over = |ring: &Ring| {
-            ring.kept.len() > self.limits.backlog_messages_max
-                || ring
-                    .front()
-                    .is_some_and(|front| front < ring.replaced_before)
-        };
-        while over(&ring) {
-            ring.let_go();
-        }
-        self.counted += ring.gone.len();
-        self.bytes += ring.kept.iter().map(|it| it.cost()).sum::<usize>();
-        if let Some(front) = ring.front() {
-            self.oldest[priority].insert(front, topic.clone());
-        }
-        if !self.topics.contains_key(&topic) {
-            self.metrics += usize::from(matches!(topic, Topic::Metric(_)));
-        }
-        let log = self.topics.entry(topic.clone()).or_default();
-        log.rings[priority] = ring;
-        if newest.id > log.newest {
-            self.recency.remove(&log.newest);
-            self.recency.insert(newest.id, topic.clone());
-            log.newest = newest.id;
-            log.latest = topic.metric().is_some().then_some(newest);
+            holes: Vec::new(),
         }
     }
 
@@ -192,8 +109,10 @@ impl History {
     /// Whether what came after `position` can be told at all: it is of this log and not ahead of it,
     /// nor ahead of where it was set back to.
     pub fn covers(&self, position: MessageId) -> bool {
-        let is_in = |(from, to)| from < position && position < to;
-        (self.origin..=self.last).contains(&position) && !self.hole.is_some_and(is_in)
+        let before = self.holes.partition_point(|(after, _)| *after < position);
+        let hole = before.checked_sub(1).map(|index| self.holes[index]);
+        let is_in_a_hole = hole.is_some_and(|(_, before)| position < before);
+        (self.origin..=self.last).contains(&position) && !is_in_a_hole
     }
 
     /// Whether the topics of one batch can be taken.

@@ -65,11 +65,11 @@ pub(super) fn restored(settings: &Settings, recovered: Recovered, now: Now) -> H
     let Recovered {
         origin,
         last,
-        hole,
+        holes,
         rings,
         sessions,
     } = recovered;
-    let history = History::restored(limits.history.clone(), origin, last, rings).with_hole(hole);
+    let history = History::restored(limits.history.clone(), origin, last, rings).with_holes(holes);
     let sessions: Vec<Session> = sessions.iter().filter_map(|it| away(it, now)).collect();
     let mut state = HubState::restored(limits, history, sessions);
     state.clean_up(now);

@@ -1,9 +1,8 @@
 //! A copy of the file while a hub writes it, and what a hub makes of a copy that it is started on.
 //!
 //! A copy is an older state. What was published after it is in no log any more, but clients have seen
-//! it, and its ids, which go by the clock, lie before any that the restored hub gives. So between the
-//! copy's last id and the moment of the restore the log has a hole: who comes with a position in it is
-//! not told what came after, but given a snapshot, now and for ever.
+//! it, and its ids, which go by the clock, lie before any that the restored hub gives: the log has a hole
+//! (see [`super::holes`]).
 
 use std::fs::File;
 use std::io;
@@ -17,9 +16,7 @@ use rusqlite::{Connection, OpenFlags};
 use tempfile::NamedTempFile;
 
 use super::error::{OpenError, reason};
-use super::file::{connect, get, id_of, last, put, reader, to_sql};
-use crate::domain::message::MessageId;
-use crate::domain::time::Now;
+use super::file::{connect, get, put, reader};
 
 /// Pages copied at a time, and the pause after them, so that the disk is there for the hub too: at most
 /// some 200 MB a second.
@@ -31,8 +28,6 @@ const PREFIX: &str = ".statshub-backup-";
 
 /// Marks a copy, with the moment it was made, until a hub is started on it.
 const COPIED_MS: &str = "copied_ms";
-const HOLE_FROM: &str = "hole_from";
-const HOLE_TO: &str = "hole_to";
 
 /// Why there is no copy. A file that was there before is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -155,38 +150,17 @@ fn keep(file: NamedTempFile, directory: &Path, to: &Path, overwrite: bool) -> io
     Ok(bytes)
 }
 
-/// What the start on a copy has to note: from now on the copy is a log of its own.
-pub(super) fn restored(connection: &Connection, now: Now) -> rusqlite::Result<()> {
+/// Whether this is a copy that no hub was started on yet; from now on it is a log of its own.
+pub(super) fn was_copied(connection: &Connection) -> rusqlite::Result<bool> {
     let Some(copied_ms) = get::<i64>(connection, COPIED_MS)? else {
-        return Ok(());
+        return Ok(false);
     };
-    let origin = get::<i64>(connection, "origin")?;
-    let last = last(connection)?.max(origin.map(id_of)).unwrap_or_default();
-    let begin = MessageId::new(now.wall_ms, 0).unwrap_or_default();
-    let begin = begin.max(last.next());
-    let transaction = connection.unchecked_transaction()?;
-    // There is one hole at most: with the second, what came before the first is given up.
-    if let Some((_, before)) = hole(&transaction)? {
-        let origin = origin.unwrap_or_default().max(to_sql(before));
-        put(&transaction, "origin", origin)?;
-    }
-    put(&transaction, HOLE_FROM, to_sql(last))?;
-    put(&transaction, HOLE_TO, to_sql(begin))?;
-    put(&transaction, "last", to_sql(begin))?;
-    transaction.execute("DELETE FROM meta WHERE key = ?1", [COPIED_MS])?;
-    transaction.commit()?;
+    connection.execute("DELETE FROM meta WHERE key = ?1", [COPIED_MS])?;
     let made = Timestamp::from_millisecond(copied_ms).unwrap_or_default();
     log::info!(
         "the store is a backup made at {made:.0}; clients that have seen later messages get a snapshot"
     );
-    Ok(())
-}
-
-/// Between which ids a restored log has nothing of what may have been published.
-pub(super) fn hole(connection: &Connection) -> rusqlite::Result<Option<(MessageId, MessageId)>> {
-    let from = get::<i64>(connection, HOLE_FROM)?;
-    let to = get::<i64>(connection, HOLE_TO)?;
-    Ok(from.zip(to).map(|(from, to)| (id_of(from), id_of(to))))
+    Ok(true)
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::config::{self, AuthKeys, Settings};
 use crate::domain::history::{History, Limits};
-use crate::domain::message::{Json, Priority, Retain, Topic};
+use crate::domain::message::{Json, MessageId, Priority, Retain, Topic};
 use crate::domain::pattern::MetricName;
+use crate::domain::time::Now;
 use crate::store::{Batch, Listener, Recovered, Settled, Store, Wanted, Writer};
 use crate::wire::message::{Publication, encode};
 
@@ -65,11 +66,11 @@ fn covers(recovered: Recovered, positions: &[u64]) -> Vec<bool> {
     let Recovered {
         origin,
         last,
-        hole,
+        holes,
         rings,
         ..
     } = recovered;
-    let history = History::restored(limits, origin, last, rings).with_hole(hole);
+    let history = History::restored(limits, origin, last, rings).with_holes(holes);
     positions.iter().map(|it| history.covers(id(*it))).collect()
 }
 
@@ -178,7 +179,7 @@ fn a_hub_on_a_copy_covers_what_the_copy_has_and_nothing_that_came_after_it() {
     assert_eq!(covers(again, &positions), expected);
     // The first log goes on as if nothing had been.
     let original = recovered(&path, 100);
-    assert_eq!((original.hole, original.last), (None, id(25)));
+    assert_eq!((original.holes, original.last), (Vec::new(), id(25)));
 }
 
 /// A clock that is far behind would take from the hub what it must know.
@@ -200,11 +201,11 @@ fn a_start_that_is_refused_leaves_the_copy_a_copy() {
         matches!(refused, Err(OpenError::Ahead { hours: 48, .. })),
         "{refused:?}"
     );
-    assert_eq!(recovered(&copy, 100).hole, Some((id(20), id(100))));
+    assert_eq!(recovered(&copy, 100).holes, [(id(20), id(100))]);
 }
 
 #[test]
-fn a_copy_of_a_restored_log_gives_up_what_came_before_the_first_hole() {
+fn a_copy_of_a_restored_log_has_both_holes() {
     let (directory, writer, path, copy) = stored();
     backup(&path, &copy, false, |_, _| {}).unwrap();
     block_on(writer.close());
@@ -214,7 +215,7 @@ fn a_copy_of_a_restored_log_gives_up_what_came_before_the_first_hole() {
     backup(&copy, &second, false, |_, _| {}).unwrap();
     let recovered = recovered(&second, 200);
     let positions = [1, 20, 50, 99, 100, 112, 113, 199, 200];
-    let expected = [false, false, false, false, true, true, false, false, true];
+    let expected = [true, true, false, false, true, true, false, false, true];
     assert_eq!(covers(recovered, &positions), expected);
 }
 

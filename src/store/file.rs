@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, TransactionBehavior, params};
 
 use super::error::OpenError;
-use super::{backup, retention};
+use super::{backup, holes, retention};
 use crate::config::{self, Durability};
 use crate::domain::message::MessageId;
 use crate::domain::time::Now;
@@ -39,8 +39,8 @@ pub struct Store {
     pub(super) origin: MessageId,
     /// No id up to here may be given again.
     pub(super) last: MessageId,
-    /// What a restored backup lacks.
-    pub(super) hole: Option<(MessageId, MessageId)>,
+    /// Between which ids it has nothing of what may have been given.
+    pub(super) holes: Vec<(MessageId, MessageId)>,
     _lock: File,
 }
 
@@ -56,25 +56,31 @@ impl Store {
         let lock = lock(path)?;
         let failed = |error: rusqlite::Error| OpenError::of(path, &error);
         let mut connection = connect(path, OpenFlags::default()).map_err(failed)?;
-        migrate(&mut connection, path)?;
-        prepare(&connection, settings).map_err(failed)?;
-        // Before anything is noted in it.
-        let ahead = ahead(&connection, now).map_err(failed)?;
-        if ahead > AHEAD_MAX_MS {
-            return Err(OpenError::Ahead {
-                file: path.clone(),
-                hours: ahead / (3600 * 1000),
-            });
+        let found = version(&connection, path)?;
+        // Before anything is written.
+        if found > 0 {
+            let last = last(&connection).map_err(failed)?.unwrap_or_default();
+            let ahead = last.millis().saturating_sub(now.wall_ms);
+            if ahead > AHEAD_MAX_MS {
+                return Err(OpenError::Ahead {
+                    file: path.clone(),
+                    hours: ahead / (3600 * 1000),
+                });
+            }
         }
-        backup::restored(&connection, now).map_err(failed)?;
-        let hole = backup::hole(&connection).map_err(failed)?;
-        let (origin, last) = bounds(&connection, settings.durability, now).map_err(failed)?;
+        forward(&mut connection, found).map_err(failed)?;
+        prepare(&connection, settings).map_err(failed)?;
+        // All or nothing: a copy that is no longer marked as one must have its hole.
+        let noted = connection.unchecked_transaction().map_err(failed)?;
+        let (origin, last) = bounds(&noted, settings.durability, now).map_err(failed)?;
+        noted.commit().map_err(failed)?;
+        let holes = holes::read(&connection).map_err(failed)?;
         Ok(Self {
             connection,
             settings: settings.clone(),
             origin,
             last,
-            hole,
+            holes,
             _lock: lock,
         })
     }
@@ -160,25 +166,21 @@ pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, OpenE
             reason: "it is another program's database".to_owned(),
         });
     }
-    if found > SCHEMA_VERSION {
-        return Err(OpenError::Newer {
+    match found > SCHEMA_VERSION {
+        true => Err(OpenError::Newer {
             file: path.to_owned(),
             found,
             known: SCHEMA_VERSION,
-        });
+        }),
+        false => Ok(found),
     }
-    Ok(found)
 }
 
-fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let found = version(connection, path)?;
-    if found < SCHEMA_VERSION {
-        forward(connection, found).map_err(|error| OpenError::of(path, &error))?;
-    }
-    Ok(())
-}
-
+/// Brings a file of version `found` up to date.
 fn forward(connection: &mut Connection, found: i64) -> rusqlite::Result<()> {
+    if found == SCHEMA_VERSION {
+        return Ok(());
+    }
     if found == 0 {
         // Only before the first table is made.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -223,13 +225,24 @@ fn bounds(
     let same_boot = get::<String>(connection, "boot")? == Some(boot.clone());
     let closed = get::<bool>(connection, "closed")?.unwrap_or(true);
     let flushed = get::<bool>(connection, "flushed")?.unwrap_or(true);
+    let copied = backup::was_copied(connection)?;
+    let anew = begin.max(last.next());
     let (origin, last) = match origin {
-        Some(origin) if same_boot || closed || flushed => (origin, last),
+        Some(origin) if same_boot || closed || flushed => {
+            // Whoever was killed, or copied, may have given ids that are not here.
+            let last = match copied || !closed {
+                true => {
+                    holes::add(connection, (last, anew))?;
+                    anew
+                }
+                false => last,
+            };
+            (get(connection, "origin")?.map_or(origin, id_of), last)
+        }
         Some(_) => {
             log::warn!(
                 "the machine went down while the log was written; what came last may be lost, so every client will get a snapshot"
             );
-            let anew = begin.max(last.next());
             (anew, anew)
         }
         None => (begin, begin),
@@ -240,13 +253,6 @@ fn bounds(
     put(connection, "closed", false)?;
     put(connection, "flushed", durability == Durability::Power)?;
     Ok((origin, last))
-}
-
-/// By how many milliseconds the log is ahead of the clock.
-fn ahead(connection: &Connection, now: Now) -> rusqlite::Result<u64> {
-    let origin = get::<i64>(connection, "origin")?.map(id_of);
-    let last = last(connection)?.max(origin).unwrap_or_default();
-    Ok(last.millis().saturating_sub(now.wall_ms))
 }
 
 /// The newest id that may have been given; `None` where there never was one.
@@ -290,6 +296,8 @@ pub(super) fn id_of(bits: i64) -> MessageId {
 
 /// The orderly end: everything is in the file itself, and says so.
 pub(super) fn close(connection: &Connection) -> rusqlite::Result<()> {
+    let last = last(connection)?.unwrap_or_default();
+    put(connection, "last", to_sql(last))?;
     put(connection, "closed", true)?;
     // Whoever reads, such as a backup, may hold that up for long; the journal stays and is as good.
     connection.busy_timeout(CLOSE_PATIENCE)?;

@@ -15,6 +15,7 @@ mod backup;
 mod chain;
 mod error;
 mod file;
+mod holes;
 mod keys;
 mod recovery;
 mod retention;

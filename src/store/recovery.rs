@@ -23,8 +23,8 @@ pub struct Recovered {
     pub origin: MessageId,
     /// The newest id.
     pub last: MessageId,
-    /// Positions between these two may be those of messages that a restored backup does not have.
-    pub hole: Option<(MessageId, MessageId)>,
+    /// Between which ids it has nothing of what may have been given.
+    pub holes: Vec<(MessageId, MessageId)>,
     pub rings: Vec<RestoredRing>,
     pub sessions: Vec<Saved>,
 }
@@ -75,7 +75,7 @@ impl Store {
         Ok(Recovered {
             origin: self.origin,
             last: self.last,
-            hole: self.hole,
+            holes: self.holes.clone(),
             rings: restored,
             sessions,
         })
