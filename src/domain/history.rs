@@ -98,8 +98,22 @@ impl History {
         let mut history = Self::new(limits, origin);
         history.last = last.max(origin);
         rings.into_iter().for_each(|ring| history.restore(ring));
+        history.limit_topics();
         history.shrink();
         history
+    }
+
+    /// Forgets the topics longest without a message until the rest is as many as allowed: a log
+    /// elsewhere still has those that were forgotten here.
+    fn limit_topics(&mut self) {
+        let max = self.limits.metrics_max;
+        while self.metrics > max || self.topics.len() - self.metrics > max.saturating_mul(10) {
+            let Some((newest, topic)) = self.recency.pop_first() else {
+                return;
+            };
+            self.forget(&topic);
+            self.origin = self.origin.max(newest);
+        }
     }
 
     fn restore(&mut self, restored: RestoredRing) {
@@ -199,8 +213,9 @@ impl History {
             .count();
         let others = new.len() - metrics;
         let full = self.metrics + metrics > self.limits.metrics_max && metrics > 0;
-        let others_full =
-            others > 0 && self.topics.len() - self.metrics + others > 10 * self.limits.metrics_max;
+        let others_full = others > 0
+            && self.topics.len() - self.metrics + others
+                > self.limits.metrics_max.saturating_mul(10);
         if full || others_full {
             Err(TooManyMetrics)
         } else {

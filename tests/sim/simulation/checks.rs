@@ -55,9 +55,10 @@ impl Simulation {
     pub(super) fn calm_down(&mut self) {
         self.quiet = true;
         if self.oracle.draining {
-            self.restart();
+            self.end();
         }
         self.weather.rates.flow = 1000;
+        self.weather.rates.commit = 1000;
         self.weather.rates.notice = 1000;
         for step in 0..QUIET_STEPS {
             if step == QUIET_STEPS - 20 {
