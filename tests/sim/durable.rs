@@ -1,7 +1,7 @@
 //! What outlives a process: the log, which has a message before anybody hears of it, and the saved
 //! sessions, which lag behind. Plain lists, read from the beginning.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use statshub::domain::history::RestoredRing;
@@ -31,11 +31,19 @@ pub struct Durable {
     waiting: VecDeque<Batch>,
     /// In the log, and not handed to the hub yet.
     settled: VecDeque<Arc<Message>>,
-    log: Vec<Arc<Message>>,
-    /// Retention took away what was older.
-    cuts: BTreeMap<String, MessageId>,
+    /// The log, by topic and priority.
+    rings: Vec<Ring>,
+    numbers: HashMap<(Topic, Priority), usize>,
+    last: MessageId,
     changes: VecDeque<Change>,
     sessions: BTreeMap<Uuid, (Saved, Snapshot)>,
+}
+
+#[derive(Default)]
+struct Ring {
+    messages: Vec<Arc<Message>>,
+    /// Retention took away what was older.
+    cut: MessageId,
 }
 
 impl Durable {
@@ -44,8 +52,9 @@ impl Durable {
             origin,
             waiting: VecDeque::new(),
             settled: VecDeque::new(),
-            log: Vec::new(),
-            cuts: BTreeMap::new(),
+            rings: Vec::new(),
+            numbers: HashMap::new(),
+            last: origin,
             changes: VecDeque::new(),
             sessions: BTreeMap::new(),
         }
@@ -68,7 +77,13 @@ impl Durable {
     pub fn commit(&mut self, count: usize) {
         let count = count.min(self.waiting.len());
         for message in self.waiting.drain(..count).flatten() {
-            self.log.push(message.clone());
+            let ring = (message.topic.clone(), message.priority);
+            let number = *self.numbers.entry(ring).or_insert(self.rings.len());
+            if number == self.rings.len() {
+                self.rings.push(Ring::default());
+            }
+            self.rings[number].messages.push(message.clone());
+            self.last = message.id;
             self.settled.push_back(message);
         }
     }
@@ -134,12 +149,11 @@ impl Durable {
     }
 
     /// What is in the log.
-    pub fn ids(&self) -> BTreeSet<MessageId> {
-        self.log.iter().map(|message| message.id).collect()
-    }
-
-    pub fn last(&self) -> MessageId {
-        self.log.last().map_or(self.origin, |message| message.id)
+    pub fn ids(&self) -> Vec<MessageId> {
+        let messages = self.rings.iter().flat_map(|ring| &ring.messages);
+        let mut ids: Vec<MessageId> = messages.map(|message| message.id).collect();
+        ids.sort_unstable();
+        ids
     }
 
     pub fn snapshots(&self) -> impl Iterator<Item = &Snapshot> {
@@ -148,64 +162,37 @@ impl Durable {
 
     /// The oldest messages go, but for the newest of each ring.
     pub fn retain(&mut self, retention: Retention, rng: &mut Rng) {
-        let age = match self.log.len() {
+        let ids = self.ids();
+        let age = match ids.len() {
             0 => MessageId::ZERO,
-            length => self.log[rng.below(length)].id,
+            length => ids[rng.below(length)],
         };
-        let goes = |newer_in_ring: usize, message: &Message| match retention {
-            Retention::Everything => false,
-            Retention::Age => newer_in_ring > 0 && message.id <= age,
-            Retention::PerRing(max) => newer_in_ring >= max,
-        };
-        let mut newer = BTreeMap::<String, usize>::new();
-        let mut left = Vec::new();
-        for message in self.log.drain(..).rev() {
-            let ring = ring(&message);
-            let newer_in_ring = newer.entry(ring.clone()).or_default();
-            if goes(*newer_in_ring, &message) {
-                let cut = self.cuts.entry(ring).or_default();
-                *cut = message.id.max(*cut);
-            } else {
-                *newer_in_ring += 1;
-                left.push(message);
-            }
+        for ring in &mut self.rings {
+            let length = ring.messages.len();
+            let going = match retention {
+                Retention::Everything => 0,
+                Retention::Age => ring.messages.partition_point(|it| it.id <= age),
+                Retention::PerRing(max) => length.saturating_sub(max),
+            };
+            let gone = ring.messages.drain(..going.min(length - 1));
+            ring.cut = gone.last().map_or(ring.cut, |newest| newest.id);
         }
-        left.reverse();
-        self.log = left;
     }
 
     /// What the next process reads.
     pub fn read(&self, weather: &Weather) -> Recovered {
-        let read = weather.ids_at_start;
-        let floor = match self.log.len().checked_sub(read + 1) {
-            None => MessageId::ZERO,
-            Some(index) => self.log[index].id,
-        };
-        let mut rings = BTreeMap::<String, Vec<Arc<Message>>>::new();
-        for message in &self.log {
-            rings
-                .entry(ring(message))
-                .or_default()
-                .push(message.clone());
-        }
-        let restored = |(name, mut messages): (String, Vec<Arc<Message>>)| {
-            let keep = weather.limits.history.backlog_messages_max;
-            let kept = messages.split_off(messages.len().saturating_sub(keep));
-            let (unread, gone): (Vec<_>, Vec<_>) =
-                messages.iter().map(|it| it.id).partition(|id| *id <= floor);
-            let cut = self.cuts.get(&name).copied().unwrap_or_default();
-            RestoredRing {
-                topic: kept[0].topic.clone(),
-                priority: kept[0].priority,
-                gone,
-                cut: unread.last().copied().unwrap_or_default().max(cut),
-                kept,
-            }
-        };
+        let ids = self.ids();
+        let unread = ids.len().saturating_sub(weather.ids_at_start);
+        let floor = unread.checked_sub(1).map_or(MessageId::ZERO, |i| ids[i]);
+        let keep = weather.limits.history.backlog_messages_max;
         Recovered {
             origin: self.origin,
-            last: self.last(),
-            rings: rings.into_iter().map(restored).collect(),
+            last: self.last,
+            rings: self
+                .rings
+                .iter()
+                .map(|ring| ring.read(keep, floor))
+                .collect(),
             sessions: self
                 .sessions
                 .values()
@@ -215,8 +202,20 @@ impl Durable {
     }
 }
 
-/// A name for the topic and priority of a message.
-fn ring(message: &Message) -> String {
-    let (topic, priority): (&Topic, Priority) = (&message.topic, message.priority);
-    format!("{topic:?} {priority:?}")
+impl Ring {
+    /// The newest messages, and the ids above `floor` of those before.
+    fn read(&self, keep: usize, floor: MessageId) -> RestoredRing {
+        let (before, kept) = self
+            .messages
+            .split_at(self.messages.len().saturating_sub(keep));
+        let (unread, gone): (Vec<_>, Vec<_>) =
+            before.iter().map(|it| it.id).partition(|id| *id <= floor);
+        RestoredRing {
+            topic: kept[0].topic.clone(),
+            priority: kept[0].priority,
+            gone,
+            cut: unread.last().map_or(self.cut, |newest| *newest),
+            kept: kept.to_vec(),
+        }
+    }
 }

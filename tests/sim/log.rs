@@ -1,6 +1,6 @@
 //! Everything that was published, and what of it a hub may still have: the naive way, by scanning.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use statshub::domain::history::Limits;
 use statshub::domain::message::{Message, MessageId, PerPriority, Priority, Retain, Topic};
@@ -171,22 +171,19 @@ impl Log {
 
     /// The process died, and another reads its log, of which `left` is left: the newest messages of
     /// each topic and priority, and of all that is in it the newest `ids_read` ids.
-    pub fn recover(&mut self, left: &BTreeSet<MessageId>, ids_read: usize) {
+    pub fn recover(&mut self, left: &[MessageId], ids_read: usize) {
         self.lose_memory();
         self.origin = self.began;
-        let mut rings = BTreeMap::<String, Vec<usize>>::new();
+        let unread = &left[..left.len().saturating_sub(ids_read)];
+        let mut rings = HashMap::<(Topic, Priority), Vec<usize>>::new();
         for (index, message) in self.all.iter_mut().enumerate().rev() {
-            message.is_lost |= !left.contains(&message.id);
+            message.is_lost |= left.binary_search(&message.id).is_err();
+            message.is_uncounted = message.is_lost || unread.binary_search(&message.id).is_ok();
             if !message.is_lost {
-                let name = format!("{:?} {:?}", message.topic, message.priority);
-                rings.entry(name).or_default().push(index);
+                let ring = (message.topic.clone(), message.priority);
+                rings.entry(ring).or_default().push(index);
                 self.newest.entry(message.topic.clone()).or_insert(index);
             }
-        }
-        let unread = left.len().saturating_sub(ids_read);
-        let unread: BTreeSet<&MessageId> = left.iter().take(unread).collect();
-        for message in &mut self.all {
-            message.is_uncounted = message.is_lost || unread.contains(&message.id);
         }
         // Each from its newest message on.
         for ring in rings.into_values() {

@@ -23,6 +23,7 @@ impl Simulation {
             );
         }
         if self.step.is_multiple_of(16) {
+            self.check_saved();
             let statistics = self.hub.statistics();
             assert_eq!(statistics.sessions, self.oracle.known().count(), "sessions");
             for (user, live) in &statistics.connections_by_user {

@@ -69,6 +69,12 @@ impl Simulation {
         }
     }
 
+    pub(super) fn check_saved(&self) {
+        if self.weather.stored && self.durable.unsaved() == 0 && !self.hub.has_changed() {
+            self.oracle.expect_saved(self.durable.snapshots(), false);
+        }
+    }
+
     fn save_changed(&mut self) {
         let mut changes = Vec::new();
         for (token, session) in self.hub.take_changed() {
@@ -110,7 +116,7 @@ impl Simulation {
         self.save_changed();
         self.save_positions();
         let late = self.durable.close();
-        self.oracle.expect_saved(self.durable.snapshots());
+        self.oracle.expect_saved(self.durable.snapshots(), true);
         self.recover(&late);
     }
 
