@@ -170,3 +170,6 @@ fn newest(connection: &Connection, ring: &Row, max: usize) -> rusqlite::Result<V
         .query_map(params![ring.number, max], message)?
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
