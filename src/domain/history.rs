@@ -8,6 +8,7 @@
 //! are too many, the oldest are cut and whoever still needs them is told first (see
 //! [`History::overgrown`]).
 
+mod restored;
 mod ring;
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use super::backlog::{Backlog, Reader, Receipt};
 use super::message::{Message, MessageId, PerPriority, Priority, Retain, Topic};
 use super::pattern::MetricName;
+pub use restored::RestoredRing;
 use ring::Ring;
 
 /// Bounds of the history.
@@ -52,19 +54,6 @@ pub struct History {
     last: MessageId,
 }
 
-/// One topic's messages of one priority, as a durable log has them.
-#[derive(Debug)]
-pub struct RestoredRing {
-    pub topic: Topic,
-    pub priority: Priority,
-    /// Ids of messages before those of `kept`, oldest first.
-    pub gone: Vec<MessageId>,
-    /// Ids up to this one may be missing from `gone`.
-    pub cut: MessageId,
-    /// The newest messages, oldest first.
-    pub kept: Vec<Arc<Message>>,
-}
-
 #[derive(Debug, Default)]
 struct TopicLog {
     rings: PerPriority<Ring>,
@@ -85,87 +74,6 @@ impl History {
             counted: 0,
             origin,
             last: origin,
-        }
-    }
-
-    /// A log that was kept elsewhere, with positions from `origin` up to `last`.
-    pub fn restored(
-        limits: Limits,
-        origin: MessageId,
-        last: MessageId,
-        rings: impl IntoIterator<Item = RestoredRing>,
-    ) -> Self {
-        let mut history = Self::new(limits, origin);
-        history.last = last.max(origin);
-        rings.into_iter().for_each(|ring| history.restore(ring));
-        history.limit_topics();
-        history.shrink();
-        history
-    }
-
-    /// Forgets the topics longest without a message until the rest is as many as allowed: a log
-    /// elsewhere still has those that were forgotten here.
-    fn limit_topics(&mut self) {
-        let max = self.limits.metrics_max;
-        while self.metrics > max || self.topics.len() - self.metrics > max.saturating_mul(10) {
-            let Some((newest, topic)) = self.recency.pop_first() else {
-                return;
-            };
-            self.forget(&topic);
-            self.origin = self.origin.max(newest);
-        }
-    }
-
-    fn restore(&mut self, restored: RestoredRing) {
-        let RestoredRing {
-            topic,
-            priority,
-            gone,
-            cut,
-            kept,
-        } = restored;
-        let Some(newest) = kept.last().cloned() else {
-            // Whatever it had is cut, so nobody from before that can be told what was missed.
-            self.origin = self.origin.max(cut);
-            return;
-        };
-        let mut ring = Ring {
-            kept: kept.into(),
-            gone: gone.into(),
-            cut,
-            replaced_before: MessageId::ZERO,
-        };
-        // The newest gauge update has replaced whatever came before it.
-        let gauge = ring
-            .kept
-            .iter()
-            .rev()
-            .find(|it| it.retain == Retain::Latest);
-        ring.replaced_before = gauge.map_or(MessageId::ZERO, |gauge| gauge.id);
-        let over = |ring: &Ring| {
-            ring.kept.len() > self.limits.backlog_messages_max
-                || ring
-                    .front()
-                    .is_some_and(|front| front < ring.replaced_before)
-        };
-        while over(&ring) {
-            ring.let_go();
-        }
-        self.counted += ring.gone.len();
-        self.bytes += ring.kept.iter().map(|it| it.cost()).sum::<usize>();
-        if let Some(front) = ring.front() {
-            self.oldest[priority].insert(front, topic.clone());
-        }
-        if !self.topics.contains_key(&topic) {
-            self.metrics += usize::from(matches!(topic, Topic::Metric(_)));
-        }
-        let log = self.topics.entry(topic.clone()).or_default();
-        log.rings[priority] = ring;
-        if newest.id > log.newest {
-            self.recency.remove(&log.newest);
-            self.recency.insert(newest.id, topic.clone());
-            log.newest = newest.id;
-            log.latest = topic.metric().is_some().then_some(newest);
         }
     }
 

@@ -175,7 +175,9 @@ impl Durable {
                 Retention::PerRing(max) => length.saturating_sub(max),
             };
             let gone = ring.messages.drain(..going.min(length - 1));
-            ring.cut = gone.last().map_or(ring.cut, |newest| newest.id);
+            ring.cut = gone
+                .max_by_key(|it| it.id)
+                .map_or(ring.cut, |newest| newest.id);
         }
     }
 
