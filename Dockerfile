@@ -16,12 +16,16 @@ COPY src src
 RUN touch src/main.rs src/lib.rs \
  && cargo build --release --locked
 
+RUN mkdir /var/lib/statshub
+
 # glibc, libgcc, CA certificates and nothing else: no shell, no package manager, no root.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=builder /build/target/release/statshub /statshub
-# Where ./config.toml is looked for; mount one there or name it with --config. The built-in
-# defaults are those of config.toml in the project.
-WORKDIR /etc/statshub
+# Where the store's file is made, so mount a volume here; and where ./config.toml is looked for, unless
+# one is named with --config. The built-in defaults are those of config.toml in the project.
+COPY --from=builder --chown=nonroot:nonroot /var/lib/statshub /var/lib/statshub
+WORKDIR /var/lib/statshub
+VOLUME /var/lib/statshub
 # A container's loopback is reachable by nobody. JWT_SECRET, or a key in the file, must be given.
 ENV HOST=0.0.0.0
 EXPOSE 3001

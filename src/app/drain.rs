@@ -41,17 +41,18 @@ pub async fn drain(state: &Data<State>, server: ServerHandle) {
     if timeout(requests, server.stop(true)).await.is_err() {
         log::warn!("some requests did not end in time");
     }
+    state
+        .audit
+        .record(Event::new(Action::Stop, Timestamp::now()));
+    // Before the store, which keeps the trail too.
+    if !state.audit.close(AUDIT_WITHIN) {
+        log::warn!("the audit trail was not written to its end");
+    }
     if timeout(STORE_WITHIN, state.hub.close_store())
         .await
         .is_err()
     {
         log::warn!("the store was not closed in time; the next start reads what is there");
-    }
-    state
-        .audit
-        .record(Event::new(Action::Stop, Timestamp::now()));
-    if !state.audit.close(AUDIT_WITHIN) {
-        log::warn!("the audit trail was not written to its end");
     }
     log::info!("stopped");
 }

@@ -26,8 +26,8 @@ use crate::http::state::State;
 use crate::http::status::connection_stats;
 use crate::hub::{self, Clock, Hub, HubHandle, StoreLink};
 use crate::source::{HubStats, Sources};
-use crate::store::{self, Store};
-use crate::telemetry::audit::{Action, Audit, Event};
+use crate::store::{self, AuditRecord, Store};
+use crate::telemetry::audit::{Action, Audit, Event, Keeper, Record};
 use crate::telemetry::log as logging;
 
 /// What the sources have read and the hub has not taken yet.
@@ -52,6 +52,8 @@ pub async fn serve(mut settings: Settings, demo: bool, reread: Reread) -> anyhow
     let demo = if demo {
         let demo = Demo::start(None, DEMO_SEED).await?;
         settings.sources = demo::sources(demo.path());
+        // It lives as long as the platform that it is about.
+        settings.store.file = demo.path().with_file_name("statshub.db");
         Some(demo)
     } else {
         None
@@ -81,7 +83,7 @@ impl App {
         let authenticator = Authenticator::start(&settings.auth)?;
         let clock = Clock::system();
         let arbiter = Arbiter::new();
-        let hub = start_hub(&settings, clock, &arbiter)?;
+        let hub = start_hub(&settings, clock, &arbiter, &audit)?;
         let sources = start_sources(&settings, &hub)?;
         let state = Data::new(State::new(
             settings.clone(),
@@ -141,6 +143,7 @@ fn start_hub(
     settings: &Arc<Settings>,
     clock: Clock,
     arbiter: &Arbiter,
+    audit: &Audit,
 ) -> anyhow::Result<HubHandle> {
     let (given, thread) = (settings.clone(), arbiter.handle());
     if settings.store.durability == Durability::Memory {
@@ -158,6 +161,8 @@ fn start_hub(
     })?;
     let link = StoreLink::default();
     let writer = store.start(link.clone())?;
+    writer.retain_audit(settings.audit.retention);
+    audit.keep_in(InStore(writer.clone()));
     let hub = {
         let writer = writer.clone();
         let begin = move |_: &mut _| Hub::going_on(given, clock, recovered, writer);
@@ -165,6 +170,18 @@ fn start_hub(
     };
     link.lead_to(&hub);
     Ok(HubHandle::new(hub, settings, clock, Some(writer)))
+}
+
+/// The audit trail's way into the store.
+#[derive(Debug)]
+struct InStore(store::Writer);
+
+impl Keeper for InStore {
+    fn keep(&self, records: Vec<Record>) -> usize {
+        let records = records.into_iter();
+        let records = records.map(|Record { at_ms, text }| AuditRecord { at_ms, text });
+        self.0.audit(records.collect())
+    }
 }
 
 /// The sources, and what takes their readings to the hub.

@@ -84,8 +84,10 @@ pub fn merged(old: &Settings, new: Settings) -> Settings {
         backlog_messages_max: old.sessions.backlog_messages_max,
         ..new.sessions
     };
+    next.store.retention = new.store.retention;
     next.auth = new.auth;
     next.limits = new.limits;
+    next.audit.retention = new.audit.retention;
     next.prometheus.token = new.prometheus.token;
     next.log = new.log;
     next.metrics = new.metrics;
@@ -126,7 +128,7 @@ mod tests {
             let Some(value) = other(&key.name, key.default.as_deref()) else {
                 continue;
             };
-            let (section, name) = key.name.split_once('.').unwrap();
+            let (section, name) = key.name.rsplit_once('.').unwrap();
             let Ok(new) = parse(&format!("[{section}]\n{name} = {value}\n")) else {
                 continue;
             };

@@ -10,6 +10,7 @@ use super::bench::Bench;
 use crate::config::Overrides;
 use crate::domain::message::{Priority, UserId};
 use crate::domain::pattern::{MetricName, Pattern};
+use crate::store::Hash;
 
 /// Streams live admin statistics to dashboards over SSE and WebSocket.
 #[derive(Debug, Parser)]
@@ -48,6 +49,11 @@ pub enum Command {
     Bench(Box<Bench>),
     /// Asks a running hub how it is; exit 0 when it serves, 1 when not
     Health(Health),
+    /// Checks or shows the audit trail that the store keeps, also while a hub runs
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Copies the store into a new file, also while a hub runs; a hub can be started on the copy
+    Backup(Backup),
 }
 
 #[derive(Debug, Args)]
@@ -168,6 +174,59 @@ pub struct Health {
     pub config: ConfigFile,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Says whether the chain is whole, and its newest hash; exit 1 when it is not
+    Verify(AuditVerify),
+    /// Prints the newest records as JSON, one a line
+    Tail(AuditTail),
+}
+
+#[derive(Debug, Args)]
+pub struct AuditVerify {
+    /// The store's file; the configured one where none is named
+    #[arg(id = "store", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// A hash that an earlier check printed: it must be in the chain still
+    #[arg(long, value_parser = hash)]
+    pub expect: Option<Hash>,
+    #[command(flatten)]
+    pub config: ConfigFile,
+}
+
+#[derive(Debug, Args)]
+pub struct AuditTail {
+    /// The store's file; the configured one where none is named
+    #[arg(id = "store", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Goes on with new records as they come
+    #[arg(long, short)]
+    pub follow: bool,
+    /// How many to begin with
+    #[arg(long, short = 'n', default_value_t = 20, value_name = "N")]
+    pub lines: usize,
+    /// Only this action, such as operator_disconnect
+    #[arg(long)]
+    pub action: Option<String>,
+    /// Only what this user did
+    #[arg(long, value_name = "USER")]
+    pub actor: Option<String>,
+    #[command(flatten)]
+    pub config: ConfigFile,
+}
+
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The file to make
+    #[arg(id = "copy", value_name = "FILE")]
+    pub file: PathBuf,
+    /// Overwrites a file that is there
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub config: ConfigFile,
+}
+
 /// The priorities by the names they have on the wire.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum PriorityName {
@@ -193,6 +252,19 @@ fn user(text: &str) -> Result<UserId, String> {
         let max = UserId::BYTES_MAX;
         format!("a user id has 1 to {max} bytes and no control characters")
     })
+}
+
+fn hash(text: &str) -> Result<Hash, String> {
+    let wrong = || "a hash has 64 digits from 0 to f".to_owned();
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    let mut hash = Hash::default();
+    for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+        let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
+        *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
+    }
+    Ok(hash)
 }
 
 fn json(text: &str) -> Result<Box<RawValue>, String> {
@@ -278,6 +350,10 @@ mod tests {
             "tail a..b",
             "tail a.**.b",
             "serve publish a 1",
+            "audit",
+            "audit verify --expect 12",
+            "audit tail --lines -1",
+            "backup",
         ] {
             let error = parse(line)
                 .err()

@@ -2,12 +2,13 @@
 //!
 //! Results go to standard output and everything else to standard error, so that output can be
 //! piped. Commands that speak to a running hub (`remote`, `health`) use its public interface only,
-//! as any client would. This room decides nothing about tokens, settings or messages.
+//! as any client would; `store` reads the file. This room decides nothing about tokens, settings or messages.
 
 mod arguments;
 mod bench;
 mod health;
 mod remote;
+mod store;
 mod token;
 
 use std::collections::BTreeMap;
@@ -71,6 +72,8 @@ pub async fn run(arguments: Arguments, environment: &Environment) -> anyhow::Res
         Command::Tail(tail) => remote::tail(&tail, environment, &mut out).await?,
         Command::Bench(wanted) => bench::run(&wanted, environment, &mut out)?,
         Command::Health(health) => health::ask(&health, environment, &mut out).await?,
+        Command::Audit(wanted) => return store::audit(&wanted, environment, &mut out).await,
+        Command::Backup(wanted) => store::backup(&wanted, environment, &mut out)?,
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)

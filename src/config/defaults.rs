@@ -31,6 +31,7 @@ impl Settings {
             audit: Audit {
                 enabled: true,
                 file: None,
+                retention: seconds(365 * 24 * 3600),
             },
             prometheus: Prometheus {
                 enabled: true,

@@ -355,6 +355,11 @@ fn limits<V: Visitor>(limits: &mut super::Limits, v: &mut V) -> Result<(), V::Er
 fn operations<V: Visitor>(settings: &mut Settings, v: &mut V) -> Result<(), V::Error> {
     v.visit("audit.enabled", Flag, &mut settings.audit.enabled)?;
     v.visit("audit.file", Maybe(file()), &mut settings.audit.file)?;
+    v.visit(
+        "audit.retention_ms",
+        Millis(SECOND..=36_500 * DAY),
+        &mut settings.audit.retention,
+    )?;
     v.visit("prometheus.enabled", Flag, &mut settings.prometheus.enabled)?;
     v.visit(
         "prometheus.token",

@@ -292,6 +292,8 @@ pub struct Audit {
     pub enabled: bool,
     /// File to append to; `None`: standard error.
     pub file: Option<PathBuf>,
+    /// How long the store keeps an event.
+    pub retention: Duration,
 }
 
 /// `[prometheus]`.

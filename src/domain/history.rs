@@ -52,6 +52,9 @@ pub struct History {
     /// Positions before this one belong to a log that is gone.
     origin: MessageId,
     last: MessageId,
+    /// Positions after the first and before the second are of messages that this log does not have. In
+    /// order, and apart.
+    holes: Vec<(MessageId, MessageId)>,
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +77,7 @@ impl History {
             counted: 0,
             origin,
             last: origin,
+            holes: Vec::new(),
         }
     }
 
@@ -102,9 +106,13 @@ impl History {
         self.topics.contains_key(topic)
     }
 
-    /// Whether what came after `position` can be told at all: it is of this log and not ahead of it.
+    /// Whether what came after `position` can be told at all: it is of this log and not ahead of it,
+    /// nor ahead of where it was set back to.
     pub fn covers(&self, position: MessageId) -> bool {
-        (self.origin..=self.last).contains(&position)
+        let before = self.holes.partition_point(|(after, _)| *after < position);
+        let hole = before.checked_sub(1).map(|index| self.holes[index]);
+        let is_in_a_hole = hole.is_some_and(|(_, before)| position < before);
+        (self.origin..=self.last).contains(&position) && !is_in_a_hole
     }
 
     /// Whether the topics of one batch can be taken.
@@ -121,9 +129,8 @@ impl History {
             .count();
         let others = new.len() - metrics;
         let full = self.metrics + metrics > self.limits.metrics_max && metrics > 0;
-        let others_full = others > 0
-            && self.topics.len() - self.metrics + others
-                > self.limits.metrics_max.saturating_mul(10);
+        let others_full =
+            others > 0 && self.topics.len() - self.metrics + others > 10 * self.limits.metrics_max;
         if full || others_full {
             Err(TooManyMetrics)
         } else {

@@ -46,7 +46,8 @@ async fn report(req: &HttpRequest, state: &State) -> HttpResponse {
     let mut ails = !are_good(&keys)
         || audit.last_error.is_some()
         || sources.iter().any(is_ailing)
-        || store.is_some_and(|store| store.last_error.is_some());
+        || store
+            .is_some_and(|store| store.last_error.is_some() || store.audit.last_error.is_some());
     // Strangers learn that something ails, not what; nor can they make the hub count its sessions.
     let checks = match access::is_admin(req, state).await {
         true => Some(checks(state, &keys, &audit, &sources, &mut ails).await),
@@ -118,10 +119,25 @@ async fn checks(
             "lost": audit.lost,
             "errors": audit.errors,
             "lastError": audit.last_error,
+            "store": audit_in_store(state, audit),
         },
         "store": store(state),
         "sources": sources,
     })
+}
+
+/// `null` where it is not kept there.
+fn audit_in_store(state: &State, audit: &AuditState) -> Value {
+    let is_kept = state.settings.load().audit.enabled;
+    match state.hub.store().filter(|_| is_kept) {
+        None => Value::Null,
+        Some(store) => json!({
+            "ok": store.audit.last_error.is_none(),
+            "written": store.audit.written,
+            "lost": store.audit.lost + audit.not_kept,
+            "lastError": store.audit.last_error,
+        }),
+    }
 }
 
 fn store(state: &State) -> Value {

@@ -13,7 +13,7 @@ use super::state::State;
 use crate::auth::{self, Credential, Endpoint, Source, credential, www_authenticate};
 use crate::config;
 use crate::source::SourceState;
-use crate::telemetry::prometheus::{self, Snapshot, SourceSnapshot};
+use crate::telemetry::prometheus::{self, Snapshot, SourceSnapshot, StoreSnapshot};
 
 /// What proxies add. A request that has one of them came from somewhere else, whoever the peer is.
 const FORWARDING: [&str; 6] = [
@@ -86,6 +86,7 @@ fn is_same(given: &str, token: &str) -> bool {
 async fn snapshot(state: &State) -> Result<Snapshot, Problem> {
     let overview = state.hub.overview().await?;
     let statistics = overview.statistics;
+    let audit = state.audit.state();
     Ok(Snapshot {
         uptime: overview.uptime,
         connections_sse: statistics.sse.total as u64,
@@ -101,7 +102,15 @@ async fn snapshot(state: &State) -> Result<Snapshot, Problem> {
         resumes_succeeded: statistics.tally.resumes_succeeded,
         hub_mailbox_messages: overview.waiting as u64,
         totals: state.counters.totals(),
-        audit: state.audit.state(),
+        store: state.hub.store().map(|store| StoreSnapshot {
+            commits: store.commits,
+            batches: store.batches,
+            failures: store.failures,
+            waiting_bytes: (store.waiting_bytes + store.audit.waiting_bytes) as u64,
+            audit_written: store.audit.written,
+            audit_lost: store.audit.lost + audit.not_kept,
+        }),
+        audit,
         sources: sources(state.sources.states(), Timestamp::now()),
     })
 }

@@ -100,6 +100,12 @@ mod tests {
             429,
             "rate_limited",
         );
+        check(AppendError::KeyReused.into(), 400, "invalid_request");
+        check(
+            AppendError::Failed("full".into()).into(),
+            503,
+            "unavailable",
+        );
         check(NameError::Patterns.into(), 400, "invalid_request");
         check(Refused(Refusal::ConnectionLimit), 429, "connection_limit");
         check(Refused(Refusal::HubFull), 429, "connection_limit");

@@ -19,10 +19,9 @@ use crate::broker;
 use crate::config::Settings;
 use crate::domain::history;
 use crate::domain::hub::{HubState, Limits, Refusal};
-use crate::domain::message::{Draft, Message, Priority, Topic};
+use crate::domain::message::Topic;
 use crate::domain::time::Now;
-use crate::store::{Answer, Batch, Keyed, KeysInMemory, Recovered, Writer};
-use crate::wire::message::Publication;
+use crate::store::{KeysInMemory, Recovered, Writer};
 
 /// Requests and reports that may wait for the Hub.
 const MAILBOX_MESSAGES_MAX: usize = 4096;
@@ -36,18 +35,18 @@ const LOOK_AFTER_MAX: Duration = Duration::from_secs(1);
 /// The one central actor. Owns subscriptions, buffers and reconnect tokens.
 pub struct Hub {
     pub(super) state: HubState,
-    broker: broker::Local,
+    pub(super) broker: broker::Local,
     /// `None`: nothing outlives the process.
     pub(super) store: Option<Writer>,
     /// Publishers' keys, where there is no store to keep them.
-    keys: KeysInMemory,
+    pub(super) keys: KeysInMemory,
     /// Topics of messages that are on their way into the log, which the history does not know.
     pub(super) new_topics: HashSet<Topic>,
     pub(super) me: Option<WeakAddr<Self>>,
     /// Sessions are about to be written down.
     pub(super) is_saving: bool,
     workers: HashMap<u16, WorkerLink>,
-    settings: Arc<Settings>,
+    pub(super) settings: Arc<Settings>,
     pub(super) clock: Clock,
     timers: Vec<SpawnHandle>,
     handled: usize,
@@ -103,7 +102,7 @@ impl Hub {
     }
 
     /// The state, and what carries out its effects at `now`.
-    fn parts(&mut self, now: Now) -> (&mut HubState, Outlets<'_>) {
+    pub(super) fn parts(&mut self, now: Now) -> (&mut HubState, Outlets<'_>) {
         let outlets = Outlets {
             workers: &self.workers,
             retry: self.settings.realtime.sse_retry,
@@ -121,87 +120,6 @@ impl Hub {
         let result = act(state, now, &mut outlets);
         self.save_soon();
         result
-    }
-
-    /// Takes a batch whole or refuses it whole, and answers: at once, or when it is in the log.
-    pub(super) fn publish(
-        &mut self,
-        publications: Vec<Publication>,
-        keys: Vec<Option<Keyed>>,
-        answer: Answer,
-    ) {
-        let now = self.clock.now();
-        let topics = publications.iter().map(|publication| &publication.topic);
-        if let Err(error) = self.state.admit(topics.chain(&self.new_topics), now) {
-            // Here and below: it fails when the publisher has gone.
-            let _ = answer.send(Err(error.into()));
-            return;
-        }
-        let broker = &mut self.broker;
-        let append = |publication| Arc::new(broker.append(publication, now));
-        let messages = publications.into_iter().map(append).collect();
-        let batch = Batch {
-            messages,
-            keys,
-            wall_ms: now.wall_ms,
-            answer,
-        };
-        match self.store.clone() {
-            Some(store) => self.append(&store, batch),
-            None => self.take(batch),
-        }
-    }
-
-    fn append(&mut self, store: &Writer, batch: Batch) {
-        let topics = batch.messages.iter().map(|message| &message.topic);
-        let new = topics.filter(|topic| !self.state.history().has(topic));
-        self.new_topics.extend(new.cloned());
-        if let Err((batch, error)) = store.append(batch) {
-            let topics = batch.messages.iter().map(|message| &message.topic);
-            topics.for_each(|topic| {
-                self.new_topics.remove(topic);
-            });
-            let _ = batch.answer.send(Err(error));
-        }
-    }
-
-    /// Without a store.
-    fn take(&mut self, batch: Batch) {
-        let ids = self.keys.take(&batch);
-        if let Ok(ids) = &ids {
-            let new = batch.messages.into_iter().zip(ids);
-            let new = new.filter(|(message, id)| message.id == **id);
-            new.for_each(|(message, _)| self.deliver(message));
-        }
-        let _ = batch.answer.send(ids);
-    }
-
-    pub(super) fn deliver(&mut self, message: Arc<Message>) {
-        let now = self.clock.now();
-        let (state, mut outlets) = self.parts(now);
-        state.published(message, &mut outlets);
-    }
-
-    /// What a draft leaves open is what is declared for its metric, first match first.
-    pub(super) fn complete(&self, draft: Draft) -> Publication {
-        let declared = self
-            .settings
-            .metrics
-            .iter()
-            .find(|metric| metric.name.matches(&draft.metric));
-        let priority = draft
-            .priority
-            .or(declared.and_then(|metric| metric.priority));
-        let retain = draft.retain.or(declared.and_then(|metric| metric.retain));
-        Publication {
-            topic: match draft.user {
-                Some(user) => Topic::UserMetric(draft.metric, user),
-                None => Topic::Metric(draft.metric),
-            },
-            data: draft.data,
-            priority: priority.unwrap_or(Priority::Normal),
-            retain: retain.unwrap_or_default(),
-        }
     }
 
     fn tell_all(&self, what: impl Fn() -> ToWorker) {
@@ -357,6 +275,7 @@ impl Handler<Reload> for Hub {
         self.state.set_limits(limits(&settings));
         if let Some(store) = &self.store {
             store.retain(settings.store.retention.clone());
+            store.retain_audit(settings.audit.retention);
         }
         self.settings = settings;
         self.start_timers(ctx);

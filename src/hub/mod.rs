@@ -1,6 +1,7 @@
 //! The Hub actor, a thin shell over the domain, and its per-worker fan-out.
 //!
-//! `actor` is the one central Hub, with `requests` what it is asked from outside: it receives, reads
+//! `actor` is the one central Hub, with `requests` what it is asked from outside, `publishing` how a
+//! message gets into the log and on its way, and `store` what outlives the process: it receives, reads
 //! the clock, asks the domain and carries out what the domain says (`effects`). Each worker thread of
 //! the HTTP server has a `fanout` actor with that worker's connections; the Hub tells it everything in
 //! one order, so nothing can fall between a snapshot and the first live message. `connection` is one
@@ -8,7 +9,7 @@
 //! that becomes one write. `worker` is how a stream comes to be, `handle` how everybody else asks the
 //! Hub something.
 //!
-//! May use the domain, the wire, the broker, telemetry and the settings. Knows sockets only as
+//! May use the domain, the wire, the broker, the store, telemetry and the settings. Knows sockets only as
 //! lines that take bytes and can be hung up, and HTTP not at all.
 
 mod abort;
@@ -23,6 +24,7 @@ mod handle;
 mod line;
 mod messages;
 mod meter;
+mod publishing;
 mod requests;
 mod store;
 mod worker;

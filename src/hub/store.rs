@@ -63,10 +63,11 @@ pub fn restored(limits: Limits, recovered: Recovered, now: Now) -> HubState {
     let Recovered {
         origin,
         last,
+        holes,
         rings,
         sessions,
     } = recovered;
-    let history = History::restored(limits.history.clone(), origin, last, rings);
+    let history = History::restored(limits.history.clone(), origin, last, rings).with_holes(holes);
     let back = sessions.iter().filter_map(|saved| away(saved, now));
     let mut state = HubState::restored(limits, history, back);
     // From now on they are away, and are not to be away from the next start on.

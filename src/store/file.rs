@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, TransactionBehavior, params};
 
 use super::error::OpenError;
-use super::retention;
+use super::{backup, holes, retention};
 use crate::config::{self, Durability};
 use crate::domain::message::MessageId;
 use crate::domain::time::Now;
@@ -21,6 +21,8 @@ pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 const MIGRATIONS: [&str; 1] = [include_str!("schema_1.sql")];
 /// How long another program may hold the file before that is an error.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The same at the end.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(200);
 /// Readable by its owner only: it holds reconnect tokens.
 const MODE: u32 = 0o600;
 /// A log whose newest message is further ahead of the clock was written under a wrong one.
@@ -37,6 +39,8 @@ pub struct Store {
     pub(super) origin: MessageId,
     /// No id up to here may be given again.
     pub(super) last: MessageId,
+    /// Between which ids it has nothing of what may have been given.
+    pub(super) holes: Vec<(MessageId, MessageId)>,
     _lock: File,
 }
 
@@ -52,21 +56,28 @@ impl Store {
         let lock = lock(path)?;
         let failed = |error: rusqlite::Error| OpenError::of(path, &error);
         let mut connection = connect(path, OpenFlags::default()).map_err(failed)?;
-        migrate(&mut connection, path)?;
+        let found = version(&connection, path)?;
+        // Before anything is written.
+        if found > 0 {
+            let last = last(&connection).map_err(failed)?.unwrap_or_default();
+            let ahead = last.millis().saturating_sub(now.wall_ms);
+            if ahead > AHEAD_MAX_MS {
+                return Err(OpenError::Ahead {
+                    file: path.clone(),
+                    hours: ahead / (3600 * 1000),
+                });
+            }
+        }
+        forward(&mut connection, found).map_err(failed)?;
         prepare(&connection, settings).map_err(failed)?;
         let (origin, last) = bounds(&connection, settings.durability, now).map_err(failed)?;
-        let ahead = last.millis().saturating_sub(now.wall_ms);
-        if ahead > AHEAD_MAX_MS {
-            return Err(OpenError::Ahead {
-                file: path.clone(),
-                hours: ahead / (3600 * 1000),
-            });
-        }
+        let holes = holes::read(&connection).map_err(failed)?;
         Ok(Self {
             connection,
             settings: settings.clone(),
             origin,
             last,
+            holes,
             _lock: lock,
         })
     }
@@ -118,49 +129,55 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connect
     Ok(connection)
 }
 
-/// A connection that only reads, for whoever asks the log something.
+/// A connection that only reads, for whoever asks the log something, also while a hub writes it.
 ///
 /// # Errors
-/// The file cannot be opened.
-pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
-    connect(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )
+/// The file cannot be opened, is no store, or is of a newer version.
+pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = connect(path, flags).map_err(|error| OpenError::of(path, &error))?;
+    if version(&connection, path)? == 0 {
+        return Err(OpenError::Damaged {
+            file: path.to_owned(),
+            reason: "nothing is in it".to_owned(),
+        });
+    }
+    Ok(connection)
 }
 
-fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let failed = |error: rusqlite::Error| OpenError::of(path, &error);
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let (application, found) = (
-        pragma("application_id").map_err(failed)?,
-        pragma("user_version").map_err(failed)?,
-    );
-    let tables = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| {
-            row.get::<_, i64>(0)
-        })
-        .map_err(failed)?;
+/// The form of the file's tables; 0 where it has none yet.
+///
+/// # Errors
+/// It is another program's, or of a newer version.
+pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
+    let number = |query: &str| {
+        let number = connection.query_row(query, [], |row| row.get::<_, i64>(0));
+        number.map_err(|error| OpenError::of(path, &error))
+    };
+    let application = number("PRAGMA application_id")?;
+    let found = number("PRAGMA user_version")?;
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
     if application != APPLICATION_ID && (tables > 0 || application != 0) {
         return Err(OpenError::Damaged {
             file: path.to_owned(),
             reason: "it is another program's database".to_owned(),
         });
     }
-    if found > SCHEMA_VERSION {
-        return Err(OpenError::Newer {
+    match found > SCHEMA_VERSION {
+        true => Err(OpenError::Newer {
             file: path.to_owned(),
             found,
             known: SCHEMA_VERSION,
-        });
+        }),
+        false => Ok(found),
     }
-    if found < SCHEMA_VERSION {
-        forward(connection, found).map_err(failed)?;
-    }
-    Ok(())
 }
 
+/// Brings a file of version `found` up to date.
 fn forward(connection: &mut Connection, found: i64) -> rusqlite::Result<()> {
+    if found == SCHEMA_VERSION {
+        return Ok(());
+    }
     if found == 0 {
         // Only before the first table is made.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -200,22 +217,29 @@ fn bounds(
 ) -> rusqlite::Result<(MessageId, MessageId)> {
     let begin = MessageId::new(now.wall_ms, 0).unwrap_or_default();
     let origin = get::<i64>(connection, "origin")?.map(id_of);
-    let newest = connection.query_row("SELECT max(id) FROM message", [], |row| {
-        row.get::<_, Option<i64>>(0)
-    })?;
-    let last = get::<i64>(connection, "last")?.max(newest).map(id_of);
-    let last = last.max(origin).unwrap_or(begin);
+    let last = last(connection)?.max(origin).unwrap_or(begin);
     let boot = boot_id();
     let same_boot = get::<String>(connection, "boot")? == Some(boot.clone());
     let closed = get::<bool>(connection, "closed")?.unwrap_or(true);
     let flushed = get::<bool>(connection, "flushed")?.unwrap_or(true);
+    let copied = backup::was_copied(connection)?;
+    let anew = begin.max(last.next());
     let (origin, last) = match origin {
-        Some(origin) if same_boot || closed || flushed => (origin, last),
+        Some(origin) if same_boot || closed || flushed => {
+            // Whoever was killed, or copied, may have given ids that are not here.
+            let last = match copied || !closed {
+                true => {
+                    holes::add(connection, (last, anew))?;
+                    anew
+                }
+                false => last,
+            };
+            (get(connection, "origin")?.map_or(origin, id_of), last)
+        }
         Some(_) => {
             log::warn!(
                 "the machine went down while the log was written; what came last may be lost, so every client will get a snapshot"
             );
-            let anew = begin.max(last.next());
             (anew, anew)
         }
         None => (begin, begin),
@@ -226,6 +250,14 @@ fn bounds(
     put(connection, "closed", false)?;
     put(connection, "flushed", durability == Durability::Power)?;
     Ok((origin, last))
+}
+
+/// The newest id that may have been given; `None` where there never was one.
+pub(super) fn last(connection: &Connection) -> rusqlite::Result<Option<MessageId>> {
+    let newest = connection.query_row("SELECT max(id) FROM message", [], |row| {
+        row.get::<_, Option<i64>>(0)
+    })?;
+    Ok(get::<i64>(connection, "last")?.max(newest).map(id_of))
 }
 
 /// Differs after every start of the machine; empty where the system does not tell.
@@ -261,6 +293,10 @@ pub(super) fn id_of(bits: i64) -> MessageId {
 
 /// The orderly end: everything is in the file itself, and says so.
 pub(super) fn close(connection: &Connection) -> rusqlite::Result<()> {
+    let last = last(connection)?.unwrap_or_default();
+    put(connection, "last", to_sql(last))?;
     put(connection, "closed", true)?;
+    // Whoever reads, such as a backup, may hold that up for long; the journal stays and is as good.
+    connection.busy_timeout(CLOSE_PATIENCE)?;
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }

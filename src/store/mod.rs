@@ -10,8 +10,12 @@
 //! readers have connections of their own.
 
 mod append;
+mod audit;
+mod backup;
+mod chain;
 mod error;
 mod file;
+mod holes;
 mod keys;
 mod recovery;
 mod retention;
@@ -21,6 +25,9 @@ mod tests;
 mod writer;
 
 pub use append::{Answer, Batch, Settled};
+pub use audit::{AuditHealth, AuditRecord, GENESIS, Hash, Link};
+pub use backup::{BackupError, backup};
+pub use chain::{AuditFile, Break, Fault, Kept, Summary, Verdict};
 pub use error::{AppendError, OpenError};
 pub use file::Store;
 pub use keys::{Fingerprint, Key, Keyed, KeysInMemory};

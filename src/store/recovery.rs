@@ -23,6 +23,8 @@ pub struct Recovered {
     pub origin: MessageId,
     /// The newest id.
     pub last: MessageId,
+    /// Between which ids it has nothing of what may have been given.
+    pub holes: Vec<(MessageId, MessageId)>,
     pub rings: Vec<RestoredRing>,
     pub sessions: Vec<Saved>,
 }
@@ -73,6 +75,7 @@ impl Store {
         Ok(Recovered {
             origin: self.origin,
             last: self.last,
+            holes: self.holes.clone(),
             rings: restored,
             sessions,
         })

@@ -1,10 +1,14 @@
-//! How far back the log goes: by age, by messages of one metric and priority, by the size of the file.
+//! How far back the log goes: by age, by messages of one metric and priority, by the size of the file;
+//! and the audit trail: by an age of its own, and by the size of the file.
 //!
 //! It is done in steps of a few hundred rows, between the transactions of publishers. The newest
 //! message of a ring always stays, for it is a metric's value.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use super::audit;
 use super::file::{id_of, put, to_sql};
 use super::keys;
 use crate::config;
@@ -22,17 +26,27 @@ const FULL_PERCENT: u64 = 90;
 pub(super) struct Retention {
     settings: config::Retention,
     key_ttl_ms: u64,
+    /// `None`: until it is said, nothing of the audit trail goes because of its age.
+    audit_ms: Option<u64>,
     /// Messages up to here have been looked at for their age in this round.
     looked_at: MessageId,
+    /// The same for the round that makes room in a file that is full.
+    made_room_to: MessageId,
 }
 
 impl Retention {
     pub fn new(settings: &config::Store) -> Self {
         Self {
             settings: settings.retention.clone(),
-            key_ttl_ms: u64::try_from(settings.key_ttl.as_millis()).unwrap_or(u64::MAX),
+            key_ttl_ms: millis(settings.key_ttl),
+            audit_ms: None,
             looked_at: MessageId::ZERO,
+            made_room_to: MessageId::ZERO,
         }
+    }
+
+    pub fn set_audit(&mut self, age: Duration) {
+        self.audit_ms = Some(millis(age));
     }
 
     pub fn set(&mut self, connection: &Connection, settings: config::Retention) {
@@ -46,30 +60,57 @@ impl Retention {
     pub fn step(&mut self, connection: &mut Connection, now_ms: u64) -> rusqlite::Result<bool> {
         let before = |ms: u64| MessageId::new(now_ms.saturating_sub(ms), 0).unwrap_or_default();
         let keys_before = before(self.key_ttl_ms);
-        let age = u64::try_from(self.settings.age.as_millis()).unwrap_or(u64::MAX);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let keys = keys::forget(&transaction, keys_before, ROWS_MAX)?;
+        let age = millis(self.settings.age);
         let (aged, looked_at) = oldest(&transaction, self.looked_at, before(age))?;
+        let audit = match self.audit_ms {
+            Some(age) => audit::forget(&transaction, sql_ms(now_ms.saturating_sub(age)), ROWS_MAX)?,
+            None => 0,
+        };
         let many = beyond(&transaction, self.settings.messages_per_metric_max)?;
-        let large = match is_full(&transaction, &self.settings)? {
-            true => {
-                oldest(
-                    &transaction,
-                    MessageId::ZERO,
-                    MessageId::from_bits(i64::MAX as u64),
-                )?
-                .0
-            }
-            false => 0,
+        let (large, made_room_to) = match is_full(&transaction, &self.settings)? {
+            true => make_room(&transaction, self.made_room_to)?,
+            false => (0, MessageId::ZERO),
         };
         transaction.commit()?;
         self.looked_at = looked_at;
+        self.made_room_to = made_room_to;
         let free: i64 = connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
         if free > 0 {
             give_back(connection)?;
         }
-        Ok(keys == ROWS_MAX || looked_at > MessageId::ZERO || aged + many + large > 0)
+        let goes_on = looked_at > MessageId::ZERO || made_room_to > MessageId::ZERO;
+        Ok(keys == ROWS_MAX || goes_on || aged + audit + many + large > 0)
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn sql_ms(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
+}
+
+/// Takes away the oldest, be it messages or records of the audit trail, so that both reach equally far
+/// back: messages older than the oldest record, or else records. Returns how many, and from where on
+/// to look next.
+fn make_room(
+    transaction: &Transaction<'_>,
+    from: MessageId,
+) -> rusqlite::Result<(usize, MessageId)> {
+    let audited_ms = audit::oldest_ms(transaction)?;
+    let up_to = match audited_ms {
+        Some(ms) => MessageId::new(u64::try_from(ms).unwrap_or_default(), 0).unwrap_or_default(),
+        None => MessageId::from_bits(i64::MAX as u64),
+    };
+    let (messages, next) = oldest(transaction, from, up_to)?;
+    if messages > 0 || next > MessageId::ZERO || audited_ms.is_none() {
+        return Ok((messages, next));
+    }
+    let records = audit::forget(transaction, i64::MAX, ROWS_MAX)?;
+    Ok((records, MessageId::ZERO))
 }
 
 /// Above this SQLite itself refuses, and keeps the disk from filling up, which would stop even

@@ -28,6 +28,12 @@ CREATE TABLE message (
 
 CREATE INDEX message_ring ON message (ring, id);
 
+-- Ids after the first and before the second may have been given and are not in the log.
+CREATE TABLE hole (
+    after INTEGER PRIMARY KEY,
+    before INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE session (
     token BLOB PRIMARY KEY,
     position INTEGER NOT NULL,

@@ -12,6 +12,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::append::{self, Batch, Rings, Settled};
+use super::audit::{AuditHealth, AuditRecord, AuditShared, Waiting};
 use super::error::{AppendError, reason};
 use super::file::{self, Store};
 use super::retention::Retention;
@@ -31,7 +32,9 @@ const TIDIES_EVERY: Duration = Duration::from_millis(20);
 enum Command {
     Append(Batch),
     Sessions(Vec<SessionChange>),
+    Audit(Vec<AuditRecord>),
     Retain(config::Retention),
+    RetainAudit(Duration),
     Close(oneshot::Sender<()>),
 }
 
@@ -56,6 +59,8 @@ pub struct Health {
     pub waiting_bytes: usize,
     /// Why nothing can be written just now; `None` while all is well.
     pub last_error: Option<String>,
+    /// The audit trail in the file.
+    pub audit: AuditHealth,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +70,7 @@ struct Shared {
     failures: AtomicU64,
     waiting_bytes: AtomicUsize,
     last_error: Mutex<Option<String>>,
+    audit: AuditShared,
 }
 
 impl Shared {
@@ -104,6 +110,7 @@ impl Store {
             listener: Box::new(listener),
             shared,
             sessions_lost: false,
+            audit: Waiting::default(),
         };
         let named = thread::Builder::new().name("store".to_owned());
         named.spawn(move || thread.run(&received))?;
@@ -142,9 +149,26 @@ impl Writer {
         let _ = self.commands.send(Command::Sessions(changes));
     }
 
+    /// Hands records of the audit trail over, to be written with the next transaction; never waits.
+    /// Returns how many of them, the first ones, there was room for.
+    pub fn audit(&self, mut records: Vec<AuditRecord>) -> usize {
+        let taken = self.shared.audit.admit(&records);
+        records.truncate(taken);
+        if taken == 0 || self.commands.send(Command::Audit(records)).is_ok() {
+            return taken;
+        }
+        // The thread is gone.
+        0
+    }
+
     /// How far back the log goes, from now on.
     pub fn retain(&self, retention: config::Retention) {
         let _ = self.commands.send(Command::Retain(retention));
+    }
+
+    /// How far back the audit trail goes, from now on. Before this is said nothing of it goes.
+    pub fn retain_audit(&self, age: Duration) {
+        let _ = self.commands.send(Command::RetainAudit(age));
     }
 
     pub fn health(&self) -> Health {
@@ -157,6 +181,7 @@ impl Writer {
             failures: count(&shared.failures),
             waiting_bytes: shared.waiting_bytes.load(Ordering::Relaxed),
             last_error: last_error.unwrap_or_else(PoisonError::into_inner).clone(),
+            audit: shared.audit.health(),
         }
     }
 
@@ -179,21 +204,26 @@ struct Thread {
     shared: Arc<Shared>,
     /// Changes of sessions were in a transaction that failed.
     sessions_lost: bool,
+    audit: Waiting,
 }
 
 impl Thread {
     fn run(mut self, commands: &Receiver<Command>) {
         let mut look_at = Instant::now() + LOOKS_EVERY;
         loop {
-            let wait = look_at.saturating_duration_since(Instant::now());
+            let wake_at = self.audit.due().map_or(look_at, |due| due.min(look_at));
+            let wait = wake_at.saturating_duration_since(Instant::now());
             let mut closing = None;
             match commands.recv_timeout(wait) {
                 Ok(first) => closing = self.take(first, commands),
+                Err(RecvTimeoutError::Timeout) if self.audit.is_due() => self.commit(vec![], &[]),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.close(),
             }
             if let Some(done) = closing {
                 self.close();
+                // With it the lock: whoever was told may open the file again.
+                drop(self);
                 let _ = done.send(());
                 return;
             }
@@ -218,6 +248,8 @@ impl Thread {
             match command {
                 Command::Append(batch) => batches.push(batch),
                 Command::Sessions(more) => changes.extend(more),
+                Command::Audit(records) => self.audit.add(records),
+                Command::RetainAudit(age) => self.retention.set_audit(age),
                 Command::Retain(retention) => self.retention.set(&self.store.connection, retention),
                 Command::Close(done) => closing = Some(done),
             }
@@ -225,7 +257,7 @@ impl Thread {
                 break;
             }
         }
-        if !batches.is_empty() || !changes.is_empty() {
+        if !batches.is_empty() || !changes.is_empty() || self.audit.is_due() {
             self.commit(batches, &changes);
         }
         closing
@@ -233,6 +265,7 @@ impl Thread {
 
     fn commit(&mut self, batches: Vec<Batch>, changes: &[SessionChange]) {
         let written = self.write(&batches, changes);
+        self.audit.settle(written.is_ok(), &self.shared.audit);
         let bytes = batches.iter().map(Batch::bytes).sum();
         self.shared
             .waiting_bytes
@@ -267,11 +300,13 @@ impl Thread {
         changes: &[SessionChange],
     ) -> rusqlite::Result<Vec<Result<Vec<crate::domain::message::MessageId>, AppendError>>> {
         let connection = &mut self.store.connection;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let append = |batch| append::append(&transaction, &mut self.rings, batch);
         let outcomes = batches.iter().map(append).collect::<Result<_, _>>()?;
         self.rings.count(&transaction)?;
         sessions::write(&transaction, changes)?;
+        self.audit.write(&mut transaction, &self.shared.audit);
         transaction.commit()?;
         Ok(outcomes)
     }
@@ -319,7 +354,15 @@ impl Thread {
         error.unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    fn close(&self) {
+    fn close(&mut self) {
+        while self.audit.due().is_some() {
+            self.commit(vec![], &[]);
+            // After a failure the next attempt is for later, and there is no later.
+            if !self.audit.is_due() {
+                break;
+            }
+        }
+        self.audit.give_up(&self.shared.audit);
         let closed = file::close(&self.store.connection);
         if let Err(error) = closed {
             log::warn!("the store was not closed in order: {}", reason(&error));

@@ -45,7 +45,25 @@ pub struct Snapshot {
     pub hub_mailbox_messages: u64,
     pub totals: Totals,
     pub audit: AuditState,
+    /// `None`: nothing outlives the process, and there are no samples.
+    pub store: Option<StoreSnapshot>,
     pub sources: Vec<SourceSnapshot>,
+}
+
+/// What survives a restart, and how it gets there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StoreSnapshot {
+    /// Transactions.
+    pub commits: u64,
+    /// Batches of publishers in them.
+    pub batches: u64,
+    /// Transactions that failed.
+    pub failures: u64,
+    /// Bytes that wait to be written.
+    pub waiting_bytes: u64,
+    /// Records of the audit trail written, and those missing from it.
+    pub audit_written: u64,
+    pub audit_lost: u64,
 }
 
 /// One metric source. Its metric's name is the label.
@@ -80,6 +98,7 @@ impl Collector for Snapshot {
         self.encode_messages(&mut out)?;
         self.encode_refusals(&mut out)?;
         self.encode_audit(&mut out)?;
+        self.encode_store(&mut out)?;
         self.encode_sources(&mut out)
     }
 }
@@ -193,6 +212,24 @@ impl Snapshot {
         out.counter("audit_events_lost", help, self.audit.lost)?;
         let help = "Failed attempts to write the audit trail.";
         out.counter("audit_write_errors", help, self.audit.errors)
+    }
+
+    fn encode_store(&self, out: &mut Out<'_>) -> fmt::Result {
+        let Some(store) = &self.store else {
+            return Ok(());
+        };
+        out.counter("store_commits", "Transactions of the store.", store.commits)?;
+        let help = "Batches of messages written to the store, several in a transaction.";
+        out.counter("store_batches", help, store.batches)?;
+        let help = "Transactions of the store that failed.";
+        out.counter("store_failures", help, store.failures)?;
+        let help = "Size of what waits to be written to the store.";
+        let bytes = Some(&Unit::Bytes);
+        out.gauge("store_waiting", help, bytes, &store.waiting_bytes)?;
+        let help = "Events of the audit trail written to the store.";
+        out.counter("store_audit_events_written", help, store.audit_written)?;
+        let help = "Events missing from the audit trail in the store.";
+        out.counter("store_audit_events_lost", help, store.audit_lost)
     }
 
     fn encode_sources(&self, out: &mut Out<'_>) -> fmt::Result {

@@ -97,6 +97,12 @@ fn full() -> Snapshot {
             lost: 1,
             ..AuditState::default()
         },
+        store: Some(StoreSnapshot {
+            commits: 6,
+            batches: 8,
+            waiting_bytes: 512,
+            ..StoreSnapshot::default()
+        }),
         sources: vec![
             source("credits.total", Some(Duration::from_secs(30))),
             source("never-yet", None),
@@ -147,6 +153,11 @@ fn the_text_parses_and_says_what_the_snapshot_holds() {
         ("statshub_unauthenticated_total", 0.0),
         ("statshub_audit_events_written_total", 5.0),
         ("statshub_audit_events_lost_total", 1.0),
+        ("statshub_store_commits_total", 6.0),
+        ("statshub_store_batches_total", 8.0),
+        ("statshub_store_failures_total", 0.0),
+        ("statshub_store_waiting_bytes", 512.0),
+        ("statshub_store_audit_events_written_total", 0.0),
         ("statshub_source_polls_total{source=\"credits.total\"}", 9.0),
         ("statshub_source_failures_total{source=\"never-yet\"}", 2.0),
         (

@@ -16,7 +16,15 @@ use scan::{code, paths, without_tests};
 const LAYERS: [&[&str]; 8] = [
     &["domain"],
     &["wire", "config"],
-    &["telemetry", "auth", "broker", "source", "demo", "load"],
+    &[
+        "telemetry",
+        "auth",
+        "broker",
+        "store",
+        "source",
+        "demo",
+        "load",
+    ],
     &["hub"],
     &["transport"],
     &["http"],

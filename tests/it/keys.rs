@@ -29,7 +29,7 @@ fn commented_in() -> String {
     FILE.lines().map(plain).collect::<Vec<_>>().join("\n")
 }
 
-/// `section.key` and value, of lists of tables all of them.
+/// `section.key` and value, of lists of tables all of them, of tables in a section too.
 fn written(text: &str) -> Vec<(String, Value)> {
     let table: Table = text.parse().unwrap();
     let mut written = Vec::new();
@@ -39,14 +39,21 @@ fn written(text: &str) -> Vec<(String, Value)> {
             table => vec![table],
         };
         for table in tables {
-            let keys = table.as_table().unwrap().clone();
-            written.extend(
-                keys.into_iter()
-                    .map(|(key, value)| (format!("{section}.{key}"), value)),
-            );
+            collect(&section, table, &mut written);
         }
     }
     written
+}
+
+fn collect(name: &str, value: Value, into: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Table(table) if name != "source.headers" => {
+            for (key, value) in table {
+                collect(&format!("{name}.{key}"), value, into);
+            }
+        }
+        value => into.push((name.to_owned(), value)),
+    }
 }
 
 fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -13,6 +13,7 @@ mod messages;
 mod operations;
 mod settings;
 mod sources;
+mod store;
 mod streams;
 mod subscriptions;
 mod support;

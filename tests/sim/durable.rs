@@ -190,6 +190,7 @@ impl Durable {
         Recovered {
             origin: self.origin,
             last: self.last,
+            holes: Vec::new(),
             rings: self
                 .rings
                 .iter()

@@ -1,4 +1,4 @@
-//! A history that goes on with a log that was kept elsewhere.
+//! A history as a log has it that outlived the process.
 
 use std::sync::Arc;
 
@@ -46,6 +46,12 @@ impl History {
             self.forget(&topic);
             self.origin = self.origin.max(newest);
         }
+    }
+
+    /// The same log, which lacks what may have been between these: it was set back. In order, and apart.
+    pub fn with_holes(mut self, holes: Vec<(MessageId, MessageId)>) -> Self {
+        self.holes = holes;
+        self
     }
 
     fn restore(&mut self, restored: RestoredRing) {

@@ -100,6 +100,14 @@ impl Event {
         }
     }
 
+    /// The event for whoever keeps it elsewhere than in a file of lines.
+    pub(super) fn record(&self, line: &str) -> Record {
+        Record {
+            at_ms: self.time.as_millisecond(),
+            text: line.trim_end_matches('\n').to_owned(),
+        }
+    }
+
     /// The event as one line of JSON, line break included.
     pub(super) fn line(&self) -> String {
         // Cannot fail, made of strings and JSON as it is; and one bad event must not hold up the rest.
@@ -109,6 +117,15 @@ impl Event {
         line.push('\n');
         line
     }
+}
+
+/// An event as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The event's time, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// Its line, without the line break.
+    pub text: String,
 }
 
 fn millis<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
@@ -156,6 +173,18 @@ mod tests {
                 "\n"
             )
         );
+    }
+
+    #[test]
+    fn the_time_of_a_record_is_that_of_its_text() {
+        for nanos in [0, 999_999, 1_000_000, 999_999_999] {
+            let time = Timestamp::new(1_700_000_000, nanos).unwrap();
+            let event = Event::new(Action::Publish, time);
+            let record = event.record(&event.line());
+            let text: Value = serde_json::from_str(&record.text).unwrap();
+            let time: Timestamp = text["time"].as_str().unwrap().parse().unwrap();
+            assert_eq!(record.at_ms, time.as_millisecond(), "{}", record.text);
+        }
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! The audit trail: who did what, from where, and with which outcome; one JSON line an event.
 //!
 //! `event` says what is recorded and how it is written, `trail` is the handle and its queue,
-//! `sink` the file. Recording never waits and never fails; what could not be kept is counted, and
+//! `sink` the file. A [`Keeper`], which another room provides, gets everything too. Recording never waits and never fails; what could not be kept is counted, and
 //! the loss is itself an event in the trail.
 
 mod event;
 mod sink;
 mod trail;
 
-pub use event::{Action, Event, Outcome};
-pub use trail::{Audit, AuditState, QUEUE_EVENTS_MAX};
+pub use event::{Action, Event, Outcome, Record};
+pub use trail::{Audit, AuditState, Keeper, QUEUE_EVENTS_MAX};

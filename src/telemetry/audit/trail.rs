@@ -4,14 +4,15 @@
 //! reopen or close change together, and the line that tells of a loss stands just where it happened.
 
 use std::collections::VecDeque;
+use std::fmt::Debug;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::event::Event;
+use super::event::{Event, Record};
 use super::sink::Sink;
 use crate::config;
 
@@ -19,6 +20,12 @@ use crate::config;
 pub const QUEUE_EVENTS_MAX: usize = 8192;
 /// How long after a failure writing is tried again. Meanwhile events wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Keeps the trail once more, elsewhere than in its file. What ails the one is nothing to the other.
+pub trait Keeper: Debug + Send {
+    /// Takes the first of `records`, as many as there is room for, without waiting. Returns how many.
+    fn keep(&self, records: Vec<Record>) -> usize;
+}
 
 /// What the trail has to say about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,6 +38,8 @@ pub struct AuditState {
     pub errors: u64,
     /// Why nothing can be written just now; `None` while all is well.
     pub last_error: Option<String>,
+    /// Events that the keeper did not take. The next that it takes tells of them.
+    pub not_kept: u64,
 }
 
 /// A handle on the audit trail. Clones record to the same trail.
@@ -54,6 +63,8 @@ struct Queue {
     events: VecDeque<Event>,
     /// Of `state.lost`, those the trail does not tell of yet.
     lost_untold: u64,
+    /// On its way to the thread.
+    keeper: Option<Box<dyn Keeper>>,
     reopen: bool,
     closing: bool,
     ended: bool,
@@ -102,7 +113,10 @@ impl Audit {
             trail: trail.clone(),
             sink,
             pending: VecDeque::new(),
-            failing: false,
+            pending_lost: 0,
+            keeper: None,
+            not_kept: 0,
+            failed_at: None,
         };
         let thread = std::thread::Builder::new().name("audit".into());
         let thread = thread.spawn(move || writer.run())?;
@@ -125,6 +139,14 @@ impl Audit {
         queue.events.push_back(event);
         drop(queue);
         trail.wake.notify_one();
+    }
+
+    /// From now on everything goes to `keeper` too.
+    pub fn keep_in(&self, keeper: impl Keeper + 'static) {
+        if let Some(trail) = &self.trail {
+            trail.lock().keeper = Some(Box::new(keeper));
+            trail.wake.notify_one();
+        }
     }
 
     /// Opens the file anew, for whoever rotates it and says so by SIGHUP. (One who does not is
@@ -165,7 +187,7 @@ impl Audit {
 
 impl Queue {
     fn is_idle(&self) -> bool {
-        !self.reopen && !self.closing && self.is_empty()
+        !self.reopen && !self.closing && self.is_empty() && self.keeper.is_none()
     }
 
     fn is_empty(&self) -> bool {
@@ -183,19 +205,27 @@ impl Trail {
 struct Writer {
     trail: Arc<Trail>,
     sink: Sink,
-    pending: VecDeque<Event>,
-    /// The last attempt failed; the next one waits for [`RETRY_AFTER`].
-    failing: bool,
+    /// Lines for the sink.
+    pending: VecDeque<String>,
+    /// Events behind them, for which there was no more room.
+    pending_lost: u64,
+    keeper: Option<Box<dyn Keeper>>,
+    /// Events that the keeper has not taken, and was not told of yet.
+    not_kept: u64,
+    /// When writing to the sink failed; [`RETRY_AFTER`] later is the next attempt.
+    failed_at: Option<Instant>,
 }
 
 impl Writer {
     fn run(mut self) {
         loop {
-            let closing = self.take();
-            let failed = self.write().err();
-            self.failing = failed.is_some();
-            self.tell(failed.as_ref());
-            if closing && (self.failing || self.trail.lock().is_empty()) {
+            let (closing, reopened) = self.take();
+            if closing || reopened || self.retry_in().is_none_or(|wait| wait.is_zero()) {
+                let failed = self.write().err();
+                self.failed_at = failed.as_ref().map(|_| Instant::now());
+                self.tell(failed.as_ref());
+            }
+            if closing && (self.failed_at.is_some() || self.trail.lock().is_empty()) {
                 break;
             }
         }
@@ -204,37 +234,111 @@ impl Writer {
         }
     }
 
-    /// Waits for something to do and takes it over; true when the trail is to be closed.
-    fn take(&mut self) -> bool {
+    /// How long to wait before the sink is tried again; `None`: it works.
+    fn retry_in(&self) -> Option<Duration> {
+        let failed_at = self.failed_at?;
+        Some(RETRY_AFTER.saturating_sub(failed_at.elapsed()))
+    }
+
+    /// Waits for something to do and takes it over, for the sink and for the keeper. True when the trail
+    /// is to be closed, and when the file is to be opened anew.
+    fn take(&mut self) -> (bool, bool) {
         let trail = self.trail.clone();
         let queue = trail.lock();
-        let mut queue = if self.failing {
-            let untold = |queue: &mut Queue| !queue.reopen && !queue.closing;
-            let waited = trail.wake.wait_timeout_while(queue, RETRY_AFTER, untold);
-            waited.unwrap_or_else(PoisonError::into_inner).0
-        } else {
-            let waited = trail.wake.wait_while(queue, |queue| queue.is_idle());
-            waited.unwrap_or_else(PoisonError::into_inner)
+        let untold = (self.not_kept > 0).then_some(RETRY_AFTER);
+        let mut queue = match self.retry_in().or(untold) {
+            Some(wait) => {
+                let idle = |queue: &mut Queue| queue.is_idle();
+                let waited = trail.wake.wait_timeout_while(queue, wait, idle);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => {
+                let waited = trail.wake.wait_while(queue, |queue| queue.is_idle());
+                waited.unwrap_or_else(PoisonError::into_inner)
+            }
         };
-        if std::mem::take(&mut queue.reopen) {
+        if let Some(keeper) = queue.keeper.take() {
+            self.keeper = Some(keeper);
+        }
+        let reopened = std::mem::take(&mut queue.reopen);
+        if reopened {
             self.sink.forget();
         }
-        if self.pending.is_empty() {
-            self.pending = std::mem::take(&mut queue.events);
-            // What was lost came after all that was in the full queue.
-            let lost = std::mem::take(&mut queue.lost_untold);
-            if lost > 0 {
-                self.pending.push_back(Event::lost(lost, Timestamp::now()));
+        let events = std::mem::take(&mut queue.events);
+        let lost = std::mem::take(&mut queue.lost_untold);
+        let closing = queue.closing;
+        drop(queue);
+        self.hand_out(&events, lost);
+        (closing, reopened)
+    }
+
+    /// To the sink and to the keeper: `events`, and behind them that so many more are lost, which came
+    /// after all that was in the full queue.
+    fn hand_out(&mut self, events: &VecDeque<Event>, lost: u64) {
+        let has_keeper = self.keeper.is_some();
+        let mut records = Vec::new();
+        if has_keeper && self.not_kept > 0 {
+            let lost = lost_now(self.not_kept);
+            records.push(lost.record(&lost.line()));
+        }
+        let told = records.len();
+        for event in events {
+            let line = event.line();
+            if has_keeper {
+                records.push(event.record(&line));
+            }
+            if !self.pend(line) {
+                self.pending_lost += 1;
+                self.trail.lock().state.lost += 1;
             }
         }
-        queue.closing
+        if lost > 0 {
+            let event = lost_now(lost);
+            let line = event.line();
+            if has_keeper {
+                records.push(event.record(&line));
+            }
+            if !self.pend(line) {
+                self.pending_lost += lost;
+            }
+        }
+        let Some(keeper) = self.keeper.as_ref().filter(|_| !records.is_empty()) else {
+            return;
+        };
+        let count = records.len();
+        let kept = keeper.keep(records);
+        if kept >= told {
+            self.not_kept = 0;
+        }
+        let refused = count.saturating_sub(kept.max(told)) as u64;
+        self.not_kept += refused;
+        self.trail.lock().state.not_kept += refused;
+    }
+
+    /// A line for the sink, behind what is known to be lost before it. False: there is no room.
+    fn pend(&mut self, line: String) -> bool {
+        let room = self.trail.capacity.saturating_sub(self.pending.len());
+        if room < 1 + usize::from(self.pending_lost > 0) {
+            return false;
+        }
+        if self.pending_lost > 0 {
+            let lost = lost_now(std::mem::take(&mut self.pending_lost));
+            self.pending.push_back(lost.line());
+        }
+        self.pending.push_back(line);
+        true
     }
 
     fn write(&mut self) -> io::Result<()> {
         self.sink.refresh()?;
-        while let Some(event) = self.pending.front() {
-            self.sink.append(&event.line())?;
+        while let Some(line) = self.pending.front() {
+            self.sink.append(line)?;
             self.pending.pop_front();
+            self.trail.lock().state.written += 1;
+        }
+        if self.pending_lost > 0 {
+            self.sink.append(&lost_now(self.pending_lost).line())?;
+            self.pending_lost = 0;
             self.trail.lock().state.written += 1;
         }
         Ok(())
@@ -253,6 +357,10 @@ impl Writer {
             _ => {}
         }
     }
+}
+
+fn lost_now(events: u64) -> Event {
+    Event::lost(events, Timestamp::now())
 }
 
 impl Drop for Writer {

@@ -11,6 +11,7 @@ fn started(path: &Path) -> Audit {
     Audit::start(&config::Audit {
         enabled: true,
         file: Some(path.to_owned()),
+        retention: SOON,
     })
     .unwrap()
 }
@@ -117,6 +118,7 @@ fn a_file_that_cannot_be_opened_stops_the_start() {
     let settings = config::Audit {
         enabled: true,
         file: Some("/no/such/directory/audit.log".into()),
+        retention: SOON,
     };
     let error = Audit::start(&settings).unwrap_err().to_string();
     assert!(
@@ -174,10 +176,78 @@ fn switched_off_it_does_nothing_and_all_is_well() {
     let audit = Audit::start(&config::Audit {
         enabled: false,
         file: Some("/no/such/file".into()),
+        retention: SOON,
     })
     .unwrap();
     record(&audit, "a");
     audit.reopen();
     assert_eq!(audit.state(), AuditState::default());
     assert!(audit.close(Duration::ZERO));
+}
+
+/// Has room for so many records at a time.
+#[derive(Debug, Clone)]
+struct Shelf {
+    room: usize,
+    kept: std::sync::Arc<Mutex<Vec<String>>>,
+}
+
+impl Keeper for Shelf {
+    fn keep(&self, records: Vec<Record>) -> usize {
+        let taken = records.len().min(self.room);
+        let texts = records.into_iter().take(taken).map(|record| record.text);
+        self.kept.lock().unwrap().extend(texts);
+        taken
+    }
+}
+
+fn shelf(room: usize) -> Shelf {
+    let kept = Default::default();
+    Shelf { room, kept }
+}
+
+#[test]
+fn a_keeper_gets_what_the_file_gets_and_also_while_the_file_cannot_be_written() {
+    for path in ["/dev/full", "/dev/null"] {
+        let (audit, shelf) = (started(Path::new(path)), shelf(100));
+        audit.keep_in(shelf.clone());
+        for target in ["a", "b"] {
+            record(&audit, target);
+            let reached = || {
+                shelf
+                    .kept
+                    .lock()
+                    .unwrap()
+                    .iter()
+                    .any(|it| it.contains(target))
+            };
+            until(&audit, |_| reached());
+        }
+        audit.close(SOON);
+        assert_eq!(shelf.kept.lock().unwrap().len(), 2, "{path}");
+        assert!(!shelf.kept.lock().unwrap()[0].contains('\n'));
+    }
+}
+
+#[test]
+fn a_keeper_without_room_is_told_later_how_much_it_lacks() {
+    let (_dir, path) = temporary();
+    let (audit, full) = (Audit::waiting(10), shelf(1));
+    for target in ["a", "b", "c"] {
+        record(&audit, target);
+    }
+    audit.keep_in(full.clone());
+    audit
+        .write_to(Sink::open(Some(path.clone())).unwrap())
+        .unwrap();
+    until(&audit, |state| state.written == 3);
+    assert!(audit.close(SOON));
+    assert_eq!(audit.state().not_kept, 2);
+    let kept = full.kept.lock().unwrap();
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    assert!(
+        kept[0].contains("\"a\"") && kept[1].contains("\"lost\":2"),
+        "{kept:?}"
+    );
+    assert_eq!(lines(&path), ["a", "b", "c"], "the file lacks nothing");
 }

@@ -96,12 +96,12 @@ fn the_topic_decides_the_type_and_what_the_data_is() {
         named,
         as_is,
     );
-    check(Topic::Alerts, "system_alert", as_is, "");
+    check(Topic::Alerts, "system_alert", as_is, as_is);
     check(
         Topic::Test(user("7"), Transport::Sse),
         "test_message",
         as_is,
-        "",
+        as_is,
     );
 }
 

@@ -2,7 +2,7 @@
 
 use super::command;
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 10] = [
     "serve",
     "demo",
     "check-config",
@@ -11,6 +11,8 @@ const COMMANDS: [&str; 8] = [
     "publish",
     "tail",
     "health",
+    "audit",
+    "backup",
 ];
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Chapter 8 of the wire contract: every command, what it prints where, and how it ends. That
 //! `check-token` takes a token or tells what is wrong with it is in the chapter on authentication.
 
+mod audit;
+mod backup;
 mod check;
 mod help;
 mod publish;

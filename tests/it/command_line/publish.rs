@@ -26,7 +26,7 @@ async fn published(start: Start) -> String {
         "the id and nothing else: {said:?}"
     );
     assert!(
-        said.stderr.contains("durability memory"),
+        said.stderr.contains("durability process"),
         "what it is worth: {said:?}"
     );
     id

@@ -29,7 +29,7 @@ async fn a_message_is_taken_and_comes_with_the_id_it_was_given() {
         let answer = api.post("/publish", &body).await;
         assert_eq!(answer.status, 202, "{answer:?}");
         assert_eq!(fields(answer.data()), ["durability", "messageId"]);
-        assert_eq!(answer.data()["durability"], "memory");
+        assert_eq!(answer.data()["durability"], "process");
         for client in clients {
             let message = client.next().await;
             assert_eq!(
@@ -87,7 +87,7 @@ async fn a_batch_is_taken_whole_and_in_order() {
     let answer = api.post("/publish", &json!({"messages": messages})).await;
     assert_eq!(answer.status, 202, "{answer:?}");
     assert_eq!(fields(answer.data()), ["durability", "messageIds"]);
-    assert_eq!(answer.data()["durability"], "memory");
+    assert_eq!(answer.data()["durability"], "process");
     let ids = answer.data()["messageIds"].as_array().unwrap();
     assert_eq!(ids.len(), 20);
     assert!(

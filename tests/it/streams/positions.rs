@@ -233,8 +233,9 @@ async fn a_position_ahead_of_the_log_or_from_before_it_gets_a_snapshot() {
 }
 
 #[tokio::test]
-async fn after_a_restart_every_old_position_gets_a_snapshot_and_every_old_token_is_gone() {
-    let mut hub = hub().await;
+async fn after_a_restart_without_a_store_positions_get_a_snapshot_and_tokens_are_gone() {
+    let memory = "[store]\ndurability = \"memory\"";
+    let mut hub = Hub::with().config(memory).start().await;
     let ada = token::admin("ada");
     let mut client = hub.open(Transport::Sse, "", &ada).await;
     let notice = client.next().await;

@@ -20,6 +20,26 @@ fn a_position_of_another_log_or_ahead_of_this_one_is_not_covered() {
     }
 }
 
+/// Somebody else's log may have gone on past the place to which this one was set back.
+#[test]
+fn a_position_in_a_hole_is_not_covered_however_far_the_log_goes_on() {
+    let mut history = History::restored(limits(), id(10), id(30), [])
+        .with_holes(vec![(id(12), id(14)), (id(20), id(30))]);
+    history.push(message(40, metric("a"), Priority::Normal));
+    for (position, expected) in [
+        (10, true),
+        (12, true),
+        (13, false),
+        (14, true),
+        (20, true),
+        (21, false),
+        (29, false),
+        (30, true),
+    ] {
+        assert_eq!(history.covers(id(position)), expected, "{position}");
+    }
+}
+
 /// What was kept at a cut and went afterwards has an old id, and is counted all the same.
 #[test]
 fn a_message_that_outlives_a_cut_is_counted_when_it_goes() {

@@ -1,0 +1,219 @@
+//! `audit` and `backup`: what an operator does with the store's file, also while a hub writes it.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::arguments::{Audit, AuditTail, AuditVerify, Backup, ConfigFile};
+use super::{Environment, configured, whereabouts};
+use crate::config::Durability;
+use crate::store::{self, AuditFile, Break, Fault, Hash, Kept, Summary, Verdict};
+use crate::telemetry::mask::one_json_line;
+
+/// How often something that takes long says how far it is.
+const SAYS_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked for new records.
+const LOOKS_EVERY: Duration = Duration::from_millis(200);
+/// Records read at a time.
+const ROWS: usize = 1000;
+
+/// Checks the audit trail, or shows it.
+///
+/// # Errors
+/// Bad settings, or a file that cannot be read.
+pub async fn audit(
+    audit: &Audit,
+    environment: &Environment,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    match audit {
+        Audit::Verify(wanted) => verify(wanted, environment, out),
+        Audit::Tail(wanted) => {
+            tail(wanted, environment, out).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Copies the store into a file of its own and says its size.
+///
+/// # Errors
+/// Bad settings, a store that cannot be read or a file that cannot be written.
+pub fn backup(
+    wanted: &Backup,
+    environment: &Environment,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let from = file(None, &wanted.config, environment)?;
+    let mut progress = Progress::of("pages");
+    let say = |done, all| progress.say(done, all);
+    let bytes = store::backup(&from, &wanted.file, wanted.force, say)?;
+    writeln!(out, "{}: {bytes} bytes", wanted.file.display())?;
+    Ok(())
+}
+
+/// The file that is named, or the one of the settings.
+fn file(
+    named: Option<&PathBuf>,
+    config: &ConfigFile,
+    environment: &Environment,
+) -> anyhow::Result<PathBuf> {
+    if let Some(file) = named {
+        return Ok(file.clone());
+    }
+    // Whoever looks at the file need not have the key that tokens are checked with.
+    let settings = whereabouts(config, environment);
+    let settings = settings.map_or_else(|| configured(config, environment), Ok)?;
+    if settings.store.durability == Durability::Memory {
+        bail!("these settings have no store: store.durability is memory");
+    }
+    Ok(settings.store.file)
+}
+
+fn verify(
+    wanted: &AuditVerify,
+    environment: &Environment,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    let path = file(wanted.file.as_ref(), &wanted.config, environment)?;
+    let mut progress = Progress::of("records");
+    let verdict = AuditFile::open(&path)?.verify(wanted.expect, |done, all| {
+        progress.say(done, all);
+    })?;
+    let (code, line) = match &verdict {
+        Verdict::Whole(summary) => (ExitCode::SUCCESS, format!("whole: {}", whole(summary))),
+        Verdict::Broken(at) => (ExitCode::FAILURE, format!("broken: {}", broken(at))),
+        Verdict::NotThere(summary) => (
+            ExitCode::FAILURE,
+            format!(
+                "broken: the expected hash is not in the chain; its end was cut off or written anew, or what it was the hash of has been removed since; otherwise {}",
+                whole(summary)
+            ),
+        ),
+    };
+    writeln!(out, "{line}")?;
+    Ok(code)
+}
+
+fn whole(summary: &Summary) -> String {
+    let place = |(id, at_ms): (i64, i64)| format!("{id} ({})", time(at_ms));
+    let mut text = format!("{} records", summary.records);
+    if let Some((from, to)) = summary.from.zip(summary.to) {
+        text += &format!(" from {} to {}", place(from), place(to));
+    }
+    if summary.removed > 0 {
+        text += &format!(", {} before them removed by retention", summary.removed);
+    }
+    text + &format!(", newest hash {}", hex(&summary.newest))
+}
+
+fn broken(at: &Break) -> String {
+    let (id, time) = (at.id, time(at.at_ms));
+    match at.fault {
+        Fault::Missing => format!("record {id} is missing; the next one there is of {time}"),
+        Fault::BeforeTheBeginning => {
+            format!("record {id} ({time}) stands before the beginning of the chain")
+        }
+        Fault::Changed => format!(
+            "record {id} ({time}) does not follow from the one before: it was changed, inserted or exchanged"
+        ),
+        Fault::OtherTime => format!("record {id} ({time}) has another time than its text"),
+    }
+}
+
+async fn tail(
+    wanted: &AuditTail,
+    environment: &Environment,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let path = file(wanted.file.as_ref(), &wanted.config, environment)?;
+    let trail = AuditFile::open(&path)?;
+    let mut last = trail.newest_id()?;
+    let mut shown = Vec::new();
+    let mut before = last.saturating_add(1);
+    while shown.len() < wanted.lines {
+        let rows = trail.before(before, ROWS)?;
+        let Some(oldest) = rows.last() else {
+            break;
+        };
+        before = oldest.id;
+        let rows = rows.into_iter().filter_map(|row| line(&row, wanted));
+        shown.extend(rows.take(wanted.lines - shown.len()));
+    }
+    for line in shown.iter().rev() {
+        writeln!(out, "{line}")?;
+    }
+    while wanted.follow {
+        let rows = trail.after(last, ROWS)?;
+        for row in &rows {
+            last = row.id;
+            if let Some(line) = line(row, wanted) {
+                writeln!(out, "{line}")?;
+            }
+        }
+        if rows.is_empty() {
+            out.flush()?;
+            sleep(LOOKS_EVERY).await;
+        }
+    }
+    Ok(())
+}
+
+/// A record as one line of JSON with its number in front; `None` where it is not wanted.
+fn line(row: &Kept, wanted: &AuditTail) -> Option<String> {
+    let text = String::from_utf8_lossy(&row.text);
+    let parsed = serde_json::from_str::<Value>(&text);
+    let record = match parsed {
+        Ok(Value::Object(record)) => record,
+        // Nothing that a hub wrote.
+        _ => serde_json::Map::from_iter([("record".to_owned(), text.into())]),
+    };
+    let is = |field: &str, wanted: Option<&String>| {
+        wanted.is_none_or(|wanted| record.get(field).and_then(Value::as_str) == Some(wanted))
+    };
+    if !is("action", wanted.action.as_ref()) || !is("actor", wanted.actor.as_ref()) {
+        return None;
+    }
+    let mut numbered = serde_json::Map::from_iter([("id".to_owned(), json!(row.id))]);
+    numbered.extend(record);
+    let text = Value::Object(numbered).to_string();
+    Some(one_json_line(&text).into_owned())
+}
+
+fn time(at_ms: i64) -> String {
+    match Timestamp::from_millisecond(at_ms) {
+        Ok(time) => format!("{time:.3}"),
+        Err(_) => format!("{at_ms} ms"),
+    }
+}
+
+fn hex(hash: &Hash) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Says on standard error how far something is, where it takes long.
+struct Progress {
+    what: &'static str,
+    said: Instant,
+}
+
+impl Progress {
+    fn of(what: &'static str) -> Self {
+        let said = Instant::now();
+        Self { what, said }
+    }
+
+    fn say(&mut self, done: u64, all: u64) {
+        if self.said.elapsed() >= SAYS_EVERY {
+            self.said = Instant::now();
+            // Nobody who reads it is no reason to stop.
+            let _ = writeln!(io::stderr(), "{done} of {all} {}", self.what);
+        }
+    }
+}

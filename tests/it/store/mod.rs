@@ -1,0 +1,7 @@
+//! What survives a restart, however the process ended.
+
+mod crash;
+mod failures;
+mod follower;
+mod keys;
+mod restart;
