@@ -69,7 +69,9 @@ impl Hub {
         store: Writer,
     ) -> Self {
         let broker = broker::Local::going_on_after(recovered.last);
-        let state = super::store::restored(&settings, recovered, clock.now());
+        let now = clock.now();
+        let mut state = super::store::restored(limits(&settings), recovered, now);
+        state.clean_up(now);
         Self {
             store: Some(store),
             ..Self::with_state(settings, clock, state, broker)

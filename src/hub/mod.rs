@@ -36,5 +36,5 @@ pub use connection::Connection;
 pub use handle::{Error, HubHandle};
 pub use line::Line;
 pub use messages::{Chosen, Overview, Renewed};
-pub use store::StoreLink;
+pub use store::{StoreLink, restored};
 pub use worker::{Client, Lingering, Registration, Stream, Wanted, Worker};

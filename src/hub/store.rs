@@ -5,9 +5,8 @@ use std::sync::{Arc, OnceLock};
 use actix::{Addr, Context, Handler, Message, MessageResult, WeakAddr};
 
 use super::actor::Hub;
-use crate::config::Settings;
 use crate::domain::history::History;
-use crate::domain::hub::HubState;
+use crate::domain::hub::{HubState, Limits};
 use crate::domain::session::{Session, State};
 use crate::domain::time::Now;
 use crate::store::{Listener, Recovered, Saved, SessionChange, Settled, Writer};
@@ -60,8 +59,7 @@ pub(super) struct SaveSessions {
 pub(super) struct LastSave;
 
 /// The state that an earlier process left behind.
-pub(super) fn restored(settings: &Settings, recovered: Recovered, now: Now) -> HubState {
-    let limits = super::actor::limits(settings);
+pub fn restored(limits: Limits, recovered: Recovered, now: Now) -> HubState {
     let Recovered {
         origin,
         last,
@@ -70,9 +68,13 @@ pub(super) fn restored(settings: &Settings, recovered: Recovered, now: Now) -> H
         sessions,
     } = recovered;
     let history = History::restored(limits.history.clone(), origin, last, rings).with_holes(holes);
-    let sessions: Vec<Session> = sessions.iter().filter_map(|it| away(it, now)).collect();
-    let mut state = HubState::restored(limits, history, sessions);
-    state.clean_up(now);
+    let back = sessions.iter().filter_map(|saved| away(saved, now));
+    let mut state = HubState::restored(limits, history, back);
+    // From now on they are away, and are not to be away from the next start on.
+    let were_there = sessions
+        .iter()
+        .filter(|saved| saved.away_since_ms.is_none());
+    were_there.for_each(|saved| state.note(saved.token));
     state
 }
 
@@ -104,7 +106,7 @@ impl Hub {
         }
     }
 
-    fn save(&mut self) {
+    fn save(&mut self, mut changes: Vec<SessionChange>) {
         self.is_saving = false;
         let Some(store) = &self.store else {
             return;
@@ -113,7 +115,7 @@ impl Hub {
             Some(session) => SessionChange::Saved(Box::new(Saved::of(session))),
             None => SessionChange::Forgotten(token),
         };
-        let changes: Vec<_> = self.state.take_changed().into_iter().map(change).collect();
+        changes.extend(self.state.take_changed().into_iter().map(change));
         if !changes.is_empty() {
             store.sessions(changes);
         }
@@ -156,10 +158,13 @@ impl Handler<SaveSessions> for Hub {
     type Result = ();
 
     fn handle(&mut self, wanted: SaveSessions, _: &mut Context<Self>) {
+        let mut changes = Vec::new();
         if wanted.all {
+            // What was forgotten meanwhile is not among them.
+            changes.push(SessionChange::Anew);
             self.state.note_all();
         }
-        self.save();
+        self.save(changes);
     }
 }
 
@@ -167,7 +172,7 @@ impl Handler<LastSave> for Hub {
     type Result = MessageResult<LastSave>;
 
     fn handle(&mut self, _: LastSave, _: &mut Context<Self>) -> Self::Result {
-        self.save();
+        self.save(Vec::new());
         self.save_positions();
         MessageResult(self.store.clone())
     }

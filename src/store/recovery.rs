@@ -131,17 +131,23 @@ fn ring(
         topic: row.topic.clone(),
         priority: row.priority,
         gone: gone.collect::<rusqlite::Result<_>>()?,
-        cut: row.cut.max(floor_of(connection, row, floor)?),
+        cut: row.cut.max(unread(connection, row, floor, before)?),
         kept,
     })
 }
 
-/// The newest id of the ring among those that are not read.
-fn floor_of(connection: &Connection, row: &Row, floor: MessageId) -> rusqlite::Result<MessageId> {
-    let text = "SELECT max(id) FROM message WHERE ring = ?1 AND id <= ?2";
+/// The newest id of the ring among those that are not read: neither above `floor`, nor of messages that
+/// are, which begin with `before`.
+fn unread(
+    connection: &Connection,
+    row: &Row,
+    floor: MessageId,
+    before: MessageId,
+) -> rusqlite::Result<MessageId> {
+    let text = "SELECT max(id) FROM message WHERE ring = ?1 AND id <= ?2 AND id < ?3";
     let mut statement = connection.prepare_cached(text)?;
-    let newest: Option<i64> =
-        statement.query_row(params![row.number, to_sql(floor)], |row| row.get(0))?;
+    let parameters = params![row.number, to_sql(floor), to_sql(before)];
+    let newest: Option<i64> = statement.query_row(parameters, |row| row.get(0))?;
     Ok(newest.map(id_of).unwrap_or_default())
 }
 
@@ -167,3 +173,6 @@ fn newest(connection: &Connection, ring: &Row, max: usize) -> rusqlite::Result<V
         .query_map(params![ring.number, max], message)?
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,8 @@ use crate::domain::session::{Connection as Stream, Identity, Session, State};
 /// What became of a session.
 #[derive(Debug)]
 pub enum SessionChange {
+    /// Whatever was written before: no more.
+    Anew,
     Saved(Box<Saved>),
     /// Its client has been sent everything up to here.
     Moved(Uuid, MessageId),
@@ -141,6 +143,7 @@ pub(super) fn write(connection: &Connection, changes: &[SessionChange]) -> rusql
     let mut forget = connection.prepare_cached("DELETE FROM session WHERE token = ?1")?;
     for change in changes {
         match change {
+            SessionChange::Anew => connection.execute("DELETE FROM session", [])?,
             SessionChange::Saved(saved) => {
                 let away = saved.away_since_ms.and_then(|ms| i64::try_from(ms).ok());
                 // Cannot fail: strings, numbers and lists of them.

@@ -24,6 +24,8 @@ pub struct Client {
     /// The newest message that has arrived: none comes again, and none that is older.
     arrived: MessageId,
     opened: bool,
+    /// The hub went on from a log, and may know of an earlier position than the client has.
+    may_get_again: bool,
     pub was_refused_for_room: bool,
 }
 
@@ -45,6 +47,7 @@ impl Client {
             last_id: None,
             arrived: MessageId::ZERO,
             opened: false,
+            may_get_again: false,
             was_refused_for_room: false,
         }
     }
@@ -55,6 +58,10 @@ impl Client {
 
     pub fn lost_its_stream(&mut self) {
         self.link = Link::None;
+    }
+
+    pub fn may_get_again(&mut self) {
+        self.may_get_again = true;
     }
 
     fn key(&self) -> Option<ConnectionKey> {
@@ -292,6 +299,9 @@ impl Simulation {
                     // In another tab's session what this one has got does not count.
                     client.arrived = MessageId::ZERO;
                     client.last_id = request.last;
+                }
+                if std::mem::take(&mut client.may_get_again) && request.last.is_none() {
+                    client.arrived = MessageId::ZERO;
                 }
                 client.link = Link::Open(request.key);
                 if client.token != Some(token) {

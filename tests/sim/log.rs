@@ -15,6 +15,10 @@ pub struct Published {
     pub step: u64,
     /// Still in the hub's log.
     pub kept: bool,
+    /// Not in the log that outlives the hub.
+    pub is_lost: bool,
+    /// Went without the hub knowing of it.
+    pub is_uncounted: bool,
 }
 
 pub struct Log {
@@ -23,6 +27,8 @@ pub struct Log {
     /// Indexes of what is still kept, in order.
     kept: Vec<usize>,
     pub bytes: usize,
+    /// Where it began at first.
+    began: MessageId,
     pub origin: MessageId,
     pub last: MessageId,
     /// The newest message of each topic.
@@ -47,6 +53,7 @@ impl Log {
             all: Vec::new(),
             kept: Vec::new(),
             bytes: 0,
+            began: origin,
             origin,
             last: origin,
             newest: HashMap::new(),
@@ -66,6 +73,8 @@ impl Log {
             cost: message.cost(),
             step,
             kept: true,
+            is_lost: false,
+            is_uncounted: false,
         });
         self.kept.push(index);
         self.bytes += message.cost();
@@ -89,6 +98,11 @@ impl Log {
         };
         let excess = ring.len().saturating_sub(keep);
         ring.into_iter().take(excess).for_each(|i| self.let_go(i));
+        self.fit_bytes();
+        index
+    }
+
+    fn fit_bytes(&mut self) {
         while self.bytes > self.limits.bytes_max {
             let lowest = self
                 .kept
@@ -97,7 +111,6 @@ impl Log {
                 .min_by_key(|i| (self.all[*i].priority, *i));
             self.let_go(lowest.expect("something is kept"));
         }
-        index
     }
 
     fn let_go(&mut self, index: usize) {
@@ -118,32 +131,86 @@ impl Log {
             .filter(|(_, index)| self.all[**index].id <= before)
             .map(|(topic, _)| topic.clone())
             .collect();
-        for topic in idle {
-            let newest = self.newest.remove(&topic).expect("it was listed");
-            self.origin = self.origin.max(self.all[newest].id);
-            for priority in Priority::ALL {
-                self.gauges.remove(&(topic.clone(), priority));
-            }
-            let going: Vec<usize> = self
-                .kept
-                .iter()
-                .copied()
-                .filter(|i| self.all[*i].topic == topic)
-                .collect();
-            going.into_iter().for_each(|i| self.let_go(i));
+        idle.into_iter().for_each(|topic| self.forget(&topic));
+    }
+
+    fn forget(&mut self, topic: &Topic) {
+        let newest = self.newest.remove(topic).expect("it is known");
+        self.origin = self.origin.max(self.all[newest].id);
+        for priority in Priority::ALL {
+            self.gauges.remove(&(topic.clone(), priority));
         }
+        let going: Vec<usize> = self
+            .kept
+            .iter()
+            .copied()
+            .filter(|i| self.all[*i].topic == *topic)
+            .collect();
+        going.into_iter().for_each(|i| self.let_go(i));
     }
 
     /// The process died and its log with it.
     pub fn lose_everything(&mut self, origin: MessageId) {
+        self.lose_memory();
+        self.all
+            .iter_mut()
+            .for_each(|message| message.is_lost = true);
+        self.began = origin;
+        self.origin = origin;
+        self.last = origin;
+    }
+
+    fn lose_memory(&mut self) {
         for index in std::mem::take(&mut self.kept) {
             self.all[index].kept = false;
         }
         self.bytes = 0;
         self.newest.clear();
         self.gauges.clear();
-        self.origin = origin;
-        self.last = origin;
+    }
+
+    /// The process died, and another reads its log, of which `left` is left: the newest messages of
+    /// each topic and priority, and of all that is in it the newest `ids_read` ids.
+    pub fn recover(&mut self, left: &[MessageId], ids_read: usize) {
+        self.lose_memory();
+        self.origin = self.began;
+        let unread = &left[..left.len().saturating_sub(ids_read)];
+        let mut rings = HashMap::<(Topic, Priority), Vec<usize>>::new();
+        for (index, message) in self.all.iter_mut().enumerate().rev() {
+            message.is_lost |= left.binary_search(&message.id).is_err();
+            message.is_uncounted = message.is_lost || unread.binary_search(&message.id).is_ok();
+            if !message.is_lost {
+                let ring = (message.topic.clone(), message.priority);
+                rings.entry(ring).or_default().push(index);
+                self.newest.entry(message.topic.clone()).or_insert(index);
+            }
+        }
+        // Each from its newest message on.
+        for ring in rings.into_values() {
+            let read = &ring[..ring.len().min(self.limits.backlog_messages_max)];
+            read.iter().for_each(|i| self.all[*i].is_uncounted = false);
+            let is_gauge = |i: &usize| self.all[*i].retain == Retain::Latest;
+            let gauge = ring.iter().copied().find(is_gauge);
+            if let Some(gauge) = gauge.map(|i| &self.all[i]) {
+                self.gauges
+                    .insert((gauge.topic.clone(), gauge.priority), gauge.id);
+            }
+            let kept = read
+                .iter()
+                .filter(|i| gauge.is_none_or(|gauge| gauge <= **i));
+            self.kept.extend(kept);
+        }
+        self.kept.sort_unstable();
+        for index in &self.kept {
+            self.all[*index].kept = true;
+            self.bytes += self.all[*index].cost;
+        }
+        while !self.has_room(&[]) {
+            let oldest = self.newest.iter().min_by_key(|(_, index)| **index);
+            let oldest = oldest.map(|(topic, _)| topic.clone());
+            self.forget(&oldest.expect("there are too many"));
+        }
+        self.fit_bytes();
     }
 
     pub fn admits(&self, topics: &[Topic]) -> bool {
@@ -153,8 +220,12 @@ impl Log {
             .collect();
         new.sort_by_key(|topic| format!("{topic:?}"));
         new.dedup();
+        self.has_room(&new)
+    }
+
+    fn has_room(&self, new: &[&Topic]) -> bool {
         let is_metric = |topic: &&Topic| matches!(topic, Topic::Metric(_));
-        let fits = |new: usize, known: usize, max: usize| new == 0 || new + known <= max;
+        let fits = |new: usize, known: usize, max: usize| new + known <= max;
         let metrics = new.iter().filter(|topic| is_metric(topic)).count();
         let known = self.newest.keys().filter(is_metric).count();
         fits(metrics, known, self.limits.metrics_max)

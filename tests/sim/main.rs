@@ -4,6 +4,7 @@
 //! `SIM_SEED=7 cargo test --test sim` runs one seed again, `SIM_SEEDS=100000` runs more of them.
 
 mod client;
+mod durable;
 mod log;
 mod names;
 mod oracle;
@@ -26,19 +27,26 @@ const SEEDS: u64 = 1_000;
 const THREADS: u64 = 2;
 
 /// What must happen somewhere in so many histories, or they prove less than it seems.
-const CORNERS: [&str; 30] = [
+const CORNERS: [&str; 37] = [
+    "a change of subscription was lost",
+    "a failed write",
+    "a position was lost",
+    "a session was lost",
     "accepted",
     "accepted with lastEventId",
     "away too long",
     "caught up",
     "caught up with something dropped",
+    "clean stop",
     "clock jump",
     "conflated",
     "connection limit",
+    "crash and recovery",
     "cursor",
     "disconnected by an operator",
     "draining",
     "hub full",
+    "in the log and told nobody",
     "new session",
     "new session from a position",
     "refresh by another user",

@@ -39,6 +39,13 @@ pub struct Rates {
     pub cursor: u32,
     pub clock_jump: u32,
     pub restart: u32,
+    pub crash: u32,
+    /// The writer commits, or fails to.
+    pub commit: u32,
+    pub failed_write: u32,
+    /// Sessions that changed are handed to the writer, and positions.
+    pub save: u32,
+    pub heartbeat: u32,
     pub drain: u32,
     /// A channel with something in it moves.
     pub flow: u32,
@@ -60,7 +67,22 @@ pub struct Weather {
     pub priorities: [usize; 4],
     /// Whether a worker throws the queue away before it asks for the position.
     pub abandons_first: bool,
+    /// Whether there is a log that outlives the process, and what may be missing from it.
+    pub stored: bool,
+    pub retention: Retention,
+    /// Ids of the log that are read at a start.
+    pub ids_at_start: usize,
     pub rates: Rates,
+}
+
+/// How a log is kept from growing.
+#[derive(Debug, Clone, Copy)]
+pub enum Retention {
+    Everything,
+    /// The oldest go.
+    Age,
+    /// So many of each topic and priority stay.
+    PerRing(usize),
 }
 
 impl Weather {
@@ -72,8 +94,19 @@ impl Weather {
                 .for_each(|gauge| *gauge = rng.per_mille(300));
         }
         let users = rng.between(2, 3);
+        let limits = limits(rng);
+        let ids = limits.history.counted_ids_max;
         Self {
-            limits: limits(rng),
+            stored: rng.per_mille(600),
+            retention: rng.pick(&[
+                Retention::Everything,
+                Retention::Everything,
+                Retention::Age,
+                Retention::PerRing(1),
+                Retention::PerRing(12),
+            ]),
+            ids_at_start: rng.pick(&[ids, ids, ids.min(60), ids.min(10), 0]),
+            limits,
             queue: outbox::Limits {
                 messages_max: rng.between(2, 6),
                 bytes_max: rng.pick(&[1 << 20, 1 << 20, 60]),
@@ -144,6 +177,11 @@ fn rates(rng: &mut Rng) -> Rates {
         cursor: rng.pick(&[0, 20, 200]),
         clock_jump: rng.pick(&[0, 0, 3]),
         restart: rng.pick(&[0, 0, 0, 2]),
+        crash: rng.pick(&[1, 2, 6]),
+        commit: rng.pick(&[100, 400, 1000]),
+        failed_write: rng.pick(&[0, 0, 20]),
+        save: rng.pick(&[30, 200, 1000]),
+        heartbeat: rng.pick(&[10, 100, 500]),
         drain: rng.pick(&[0, 0, 0, 1]),
         flow: rng.pick(&[200, 600, 1000]),
     }

@@ -30,8 +30,22 @@ impl History {
         let mut history = Self::new(limits, origin);
         history.last = last.max(origin);
         rings.into_iter().for_each(|ring| history.restore(ring));
+        history.limit_topics();
         history.shrink();
         history
+    }
+
+    /// Forgets the topics longest without a message until the rest is as many as allowed: a log
+    /// elsewhere still has those that were forgotten here.
+    fn limit_topics(&mut self) {
+        let max = self.limits.metrics_max;
+        while self.metrics > max || self.topics.len() - self.metrics > max.saturating_mul(10) {
+            let Some((newest, topic)) = self.recency.pop_first() else {
+                return;
+            };
+            self.forget(&topic);
+            self.origin = self.origin.max(newest);
+        }
     }
 
     /// The same log, which lacks what may have been between these: it was set back. In order, and apart.

@@ -8,7 +8,8 @@ use crate::domain::message::MessageId;
 use crate::domain::session::{Session, State};
 
 impl HubState {
-    /// A hub that goes on with what an earlier one had. `sessions` are away.
+    /// A hub that goes on with what an earlier one had. `sessions` are away; of more than may be,
+    /// those away longest are forgotten, as if they had all gone one after the other.
     pub fn restored(
         limits: Limits,
         history: History,
@@ -20,6 +21,9 @@ impl HubState {
         sessions
             .into_iter()
             .for_each(|session| hub.take_in(session));
+        let users: Vec<_> = hub.by_user.keys().cloned().collect();
+        users.iter().for_each(|user| hub.limit_away_of(user));
+        hub.limit_away();
         debug_assert!(hub.is_consistent());
         hub
     }
@@ -39,7 +43,7 @@ impl HubState {
     }
 
     /// Something was said of the session that is to be remembered.
-    pub(super) fn note(&mut self, token: Uuid) {
+    pub fn note(&mut self, token: Uuid) {
         if let Some(changed) = &mut self.changed {
             changed.insert(token);
         }

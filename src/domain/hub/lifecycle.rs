@@ -55,13 +55,14 @@ impl HubState {
         self.away.insert((now.mono, token));
         let user = session.user().clone();
         self.note(token);
-        self.limit_away(&user);
+        self.limit_away_of(&user);
+        self.limit_away();
         debug_assert!(self.is_consistent());
     }
 
-    /// A user has at most twice as many away sessions as live connections are allowed; the hub has
-    /// a limit too. Whoever is away longest is forgotten first.
-    fn limit_away(&mut self, user: &UserId) {
+    /// A user has at most twice as many away sessions as live connections are allowed. Whoever is
+    /// away longest is forgotten first.
+    pub(super) fn limit_away_of(&mut self, user: &UserId) {
         let mut away: Vec<(Duration, Uuid)> = self
             .sessions_of(user)
             .filter_map(|session| match session.state {
@@ -76,6 +77,10 @@ impl HubState {
         away.into_iter()
             .take(excess)
             .for_each(|(_, token)| self.forget(token));
+    }
+
+    /// The hub has a limit too.
+    pub(super) fn limit_away(&mut self) {
         while self.away.len() > self.limits.away_max {
             let Some(&(_, token)) = self.away.first() else {
                 return;

@@ -289,7 +289,10 @@ impl Oracle {
     /// Whether the hub may have forgotten what went for this session after `position`.
     pub(super) fn may_not_know(&self, session: usize, position: MessageId) -> bool {
         let missed = self.missed(session, position).0;
-        self.counts_forgotten && missed.iter().any(|index| !self.log.all[*index].kept)
+        missed
+            .iter()
+            .map(|index| &self.log.all[*index])
+            .any(|message| message.is_uncounted || self.counts_forgotten && !message.kept)
     }
 
     fn check_snapshot(&self, index: usize, pieces: &[Piece]) {

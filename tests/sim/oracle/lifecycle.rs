@@ -23,35 +23,41 @@ impl Oracle {
         self.log.forget_idle(before);
     }
 
-    fn falls_behind(&mut self, index: usize) {
+    pub(super) fn falls_behind(&mut self, index: usize) {
         let from = self.sessions[index].sent_low;
         self.sessions[index].fell_behind_late = self.may_not_know(index, from);
     }
 
-    pub fn disconnected(&mut self, key: ConnectionKey, mono: Duration) {
+    pub fn disconnected(&mut self, key: ConnectionKey, mono: Duration, wall_ms: u64) {
         let Some(index) = self.by_key(key) else {
             return;
         };
-        self.sessions[index].place = Place::Away { since: mono };
+        self.sessions[index].place = Place::Away {
+            since: mono,
+            wall_ms,
+        };
         self.falls_behind(index);
         let user = self.sessions[index].user.clone();
-        self.limit_away(2 * self.limits.connections_per_user_max, |session| {
-            session.user == user
-        });
+        self.limit_away_of(&user);
         self.limit_away(self.limits.away_max, |_| true);
     }
 
-    fn limit_away(&mut self, max: usize, counts: impl Fn(&Session) -> bool) {
-        let mut away: Vec<(Duration, usize)> = Vec::new();
+    pub(super) fn limit_away_of(&mut self, user: &UserId) {
+        let max = 2 * self.limits.connections_per_user_max;
+        self.limit_away(max, |session| session.user == *user);
+    }
+
+    pub(super) fn limit_away(&mut self, max: usize, counts: impl Fn(&Session) -> bool) {
+        let mut away: Vec<(Duration, Uuid, usize)> = Vec::new();
         for index in &self.known {
             let session = &self.sessions[*index];
-            if let (Place::Away { since }, true) = (session.place, counts(session)) {
-                away.push((since, *index));
+            if let (Place::Away { since, .. }, true) = (session.place, counts(session)) {
+                away.push((since, session.token, *index));
             }
         }
         away.sort();
         let excess = away.len().saturating_sub(max);
-        for (_, index) in away.into_iter().take(excess) {
+        for (_, _, index) in away.into_iter().take(excess) {
             self.visit("too many away");
             self.forget(index);
         }
@@ -78,7 +84,7 @@ impl Oracle {
             .known
             .iter()
             .copied()
-            .filter(|i| matches!(self.sessions[*i].place, Place::Away { since } if mono - since > timeout))
+            .filter(|i| matches!(self.sessions[*i].place, Place::Away { since, .. } if mono - since > timeout))
             .collect();
         for index in old {
             self.visit("away too long");

@@ -7,9 +7,11 @@
 mod admission;
 mod backlogs;
 mod lifecycle;
+mod recovery;
 mod streams;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use statshub::domain::backlog::Receipt;
@@ -19,6 +21,8 @@ use statshub::domain::message::{Message, MessageId, Topic, Transport, UserId};
 use statshub::domain::notice::{Established, Goodbye, Notice, Piece};
 use statshub::domain::session::TicketHash;
 use uuid::Uuid;
+
+pub use recovery::{Found, Sent, Snapshot};
 
 use crate::log::Log;
 use crate::names;
@@ -38,7 +42,7 @@ pub struct Owed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     Connected { key: ConnectionKey, closing: bool },
-    Away { since: Duration },
+    Away { since: Duration, wall_ms: u64 },
     Forgotten,
 }
 
@@ -84,6 +88,7 @@ pub struct Oracle {
     counts_forgotten: bool,
     literal: bool,
     exact_split: bool,
+    gauges_mixed: bool,
     pub sessions: Vec<Session>,
     /// Indexes of sessions that are not forgotten.
     known: Vec<usize>,
@@ -107,6 +112,7 @@ impl Oracle {
             counts_forgotten: weather.forgets_counts(),
             literal: !(weather.is_bounded_in_bytes() || gauges && weather.gauges_mixed),
             exact_split: !(weather.forgets_counts() && gauges),
+            gauges_mixed: gauges && weather.gauges_mixed,
             sessions: Vec::new(),
             known: Vec::new(),
             streams: BTreeMap::new(),

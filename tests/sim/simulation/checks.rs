@@ -23,6 +23,7 @@ impl Simulation {
             );
         }
         if self.step.is_multiple_of(16) {
+            self.check_saved();
             let statistics = self.hub.statistics();
             assert_eq!(statistics.sessions, self.oracle.known().count(), "sessions");
             for (user, live) in &statistics.connections_by_user {
@@ -55,9 +56,10 @@ impl Simulation {
     pub(super) fn calm_down(&mut self) {
         self.quiet = true;
         if self.oracle.draining {
-            self.restart();
+            self.end();
         }
         self.weather.rates.flow = 1000;
+        self.weather.rates.commit = 1000;
         self.weather.rates.notice = 1000;
         for step in 0..QUIET_STEPS {
             if step == QUIET_STEPS - 20 {

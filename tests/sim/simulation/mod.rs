@@ -4,6 +4,7 @@ mod channel;
 mod checks;
 mod operating;
 mod reports;
+mod storing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use statshub::domain::fanout::ConnectionKey;
+use statshub::domain::history::History;
 use statshub::domain::hub::{Change, Connect, HubState, Opening, RefreshError};
 use statshub::domain::message::{
     IdGenerator, Message, MessageId, Priority, Retain, Topic, Transport,
@@ -22,6 +24,7 @@ use uuid::Uuid;
 use channel::Channel;
 
 use crate::client::Client;
+use crate::durable::Durable;
 use crate::names::{self, METRICS};
 use crate::oracle::Oracle;
 use crate::plant::Plant;
@@ -48,6 +51,7 @@ pub struct Simulation {
     pub quiet: bool,
     messages: Vec<Arc<Message>>,
     ids: IdGenerator,
+    durable: Durable,
     to_worker: [Channel<Arc<Effect>>; WORKERS],
     to_hub: [Channel<Report>; WORKERS],
     held: Option<Effect>,
@@ -80,6 +84,16 @@ pub fn run(seed: u64, steps: u64, plant: Plant) -> Outcome {
     }
 }
 
+/// A hub that nobody left anything.
+fn beginning(weather: &Weather, plant: Plant, origin: MessageId) -> HubState {
+    let limits = plant.limits(&weather.limits);
+    if !weather.stored {
+        return HubState::new(limits, origin);
+    }
+    let history = History::restored(limits.history.clone(), origin, origin, []);
+    HubState::restored(limits, history, [])
+}
+
 impl Simulation {
     pub fn new(seed: u64, plant: Plant) -> Self {
         let mut rng = Rng::new(seed);
@@ -91,7 +105,8 @@ impl Simulation {
             .map(|index| Client::new(index % weather.users, &mut rng))
             .collect();
         Self {
-            hub: HubState::new(plant.limits(&weather.limits), origin),
+            hub: beginning(&weather, plant, origin),
+            durable: Durable::new(origin),
             oracle: Oracle::new(&weather, origin),
             workers: Default::default(),
             clients,
@@ -143,6 +158,7 @@ impl Simulation {
             self.publish();
             self.operate();
         }
+        self.write();
         for client in 0..self.clients.len() {
             self.act(client);
         }

@@ -14,16 +14,34 @@ impl Simulation {
         };
         let rates = self.weather.rates.clone();
         if self.rng.per_mille(rates.alert) {
-            self.publish_one(Topic::Alerts, Priority::Critical);
+            let alert = self.draft(Topic::Alerts, Priority::Critical);
+            self.append(vec![alert]);
             return;
         }
         if self.rng.per_mille(rates.test) {
             let transport = self.rng.pick(&[Transport::Sse, Transport::Websocket]);
             let user = names::user(self.rng.below(self.weather.users));
-            self.publish_one(Topic::Test(user, transport), Priority::Low);
+            let test = self.draft(Topic::Test(user, transport), Priority::Low);
+            self.append(vec![test]);
             return;
         }
         let topics: Vec<Topic> = (0..count).map(|_| self.some_metric()).collect();
+        if !self.admit(&topics) {
+            self.oracle.visit("too many metrics");
+            return;
+        }
+        let mut batch = Vec::new();
+        for topic in topics {
+            let priority = self.some_priority();
+            batch.push(self.draft(topic, priority));
+        }
+        self.append(batch);
+    }
+
+    /// Whether there is room, with what is on its way into the log.
+    fn admit(&mut self, topics: &[Topic]) -> bool {
+        let waiting = self.durable.waiting_topics();
+        let topics: Vec<Topic> = topics.iter().chain(waiting).cloned().collect();
         let now = self.now();
         let admitted = self.hub.admit(topics.iter(), now).is_ok();
         let mut expected = self.oracle.log.admits(&topics);
@@ -37,15 +55,7 @@ impl Simulation {
             expected = self.oracle.log.admits(&topics);
         }
         assert_eq!(admitted, expected, "whether there is room for {topics:?}");
-        if !admitted {
-            self.oracle.visit("too many metrics");
-        }
-        if admitted {
-            for topic in topics {
-                let priority = self.some_priority();
-                self.publish_one(topic, priority);
-            }
-        }
+        admitted
     }
 
     fn some_metric(&mut self) -> Topic {
@@ -69,7 +79,7 @@ impl Simulation {
         Priority::Critical
     }
 
-    fn publish_one(&mut self, topic: Topic, priority: Priority) {
+    fn draft(&mut self, topic: Topic, priority: Priority) -> Arc<Message> {
         let is_gauge = topic.metric().is_some_and(|name| {
             let index = METRICS.iter().position(|metric| *metric == name.as_str());
             index.is_some_and(|index| self.weather.gauges[index])
@@ -83,34 +93,28 @@ impl Simulation {
         let id = self.ids.next(self.wall_ms);
         assert!(id > last, "ids strictly increase");
         let size = self.rng.pick(&[10, 40, 300]);
-        let message = |priority| {
-            Arc::new(Message {
-                id,
-                topic: topic.clone(),
-                priority,
-                retain,
-                published_at: self.mono,
-                sse: Bytes::from(vec![b'.'; size]),
-                json: 0..size,
-                value: 0..0,
-                websocket: Default::default(),
-            })
-        };
-        let true_message = message(priority);
-        let told = if self.plant == Plant::PriorityIgnored {
-            message(Priority::Low)
-        } else {
-            true_message.clone()
-        };
-        self.note(id.to_bits());
-        self.oracle.published(&true_message, self.step);
-        self.messages.push(true_message);
-        let audience = self.hub.audience(&topic);
-        assert_eq!(
-            audience,
-            self.oracle.audience(&topic),
-            "the audience of {topic:?}"
-        );
+        Arc::new(Message {
+            id,
+            topic,
+            priority,
+            retain,
+            published_at: self.mono,
+            sse: Bytes::from(vec![b'.'; size]),
+            json: 0..size,
+            value: 0..0,
+            websocket: Default::default(),
+        })
+    }
+
+    /// The hub, and with it everybody, gets a message.
+    pub(super) fn hand_over(&mut self, message: Arc<Message>) {
+        self.note(message.id.to_bits());
+        self.oracle.published(&message, self.step);
+        self.messages.push(message.clone());
+        let audience = self.hub.audience(&message.topic);
+        let expected = self.oracle.audience(&message.topic);
+        assert_eq!(audience, expected, "the audience of {:?}", message.topic);
+        let told = self.plant.falsify_published(message);
         let ((), effects) = self.ask(|hub, _, effects| hub.published(told, effects));
         self.forward(effects);
     }
@@ -151,8 +155,12 @@ impl Simulation {
             self.forward(effects);
         }
         let is_drained = self.drained_at.is_some_and(|at| self.step > at + 40);
-        if is_drained || self.rng.per_mille(rates.restart) {
+        if is_drained {
+            self.end();
+        } else if self.rng.per_mille(rates.restart) {
             self.restart();
+        } else if self.weather.stored && self.rng.per_mille(rates.crash) {
+            self.crash();
         }
     }
 
@@ -161,7 +169,7 @@ impl Simulation {
         self.oracle.log.forget_idle(before);
     }
 
-    fn ago(&self, time: Duration) -> MessageId {
+    pub(super) fn ago(&self, time: Duration) -> MessageId {
         let before = self.wall_ms.saturating_sub(time.as_millis() as u64);
         MessageId::new(before, 0).expect("an id")
     }
@@ -206,19 +214,34 @@ impl Simulation {
         }
     }
 
+    /// The process ends after a drain, and another starts.
+    pub(super) fn end(&mut self) {
+        if self.weather.stored {
+            self.stop();
+        } else {
+            self.restart();
+        }
+    }
+
     /// The process dies and another starts, with nothing but the clock and the newest id.
-    pub(super) fn restart(&mut self) {
+    fn restart(&mut self) {
         self.oracle.visit("restart");
+        self.lose_streams();
+        let wall = MessageId::new(self.wall_ms, 0).expect("an id");
+        let origin = self.ids.last().max(wall);
+        self.ids = IdGenerator::above(origin);
+        self.hub = beginning(&self.weather, self.plant, origin);
+        self.durable = Durable::new(origin);
+        self.oracle.restarted(origin);
+    }
+
+    /// What is on its way in a process goes with it.
+    pub(super) fn lose_streams(&mut self) {
         self.drained_at = None;
         self.workers = Default::default();
         self.to_worker = Default::default();
         self.to_hub = Default::default();
         self.held = None;
-        let wall = MessageId::new(self.wall_ms, 0).expect("an id");
-        let origin = self.ids.last().max(wall);
-        self.ids = IdGenerator::above(origin);
-        self.hub = HubState::new(self.plant.limits(&self.weather.limits), origin);
-        self.oracle.restarted(origin);
         self.clients.iter_mut().for_each(Client::lost_its_stream);
     }
 }

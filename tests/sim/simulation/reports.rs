@@ -52,7 +52,9 @@ impl Simulation {
         let last = self.oracle.log.last;
         let heard = self.plant.falsify_report(&mut report, last, &mut self.rng);
         match report {
-            Report::Disconnected(key, _) if !heard => self.oracle.disconnected(key, self.mono),
+            Report::Disconnected(key, _) if !heard => {
+                self.oracle.disconnected(key, self.mono, self.wall_ms);
+            }
             _ if !heard => {}
             Report::Connect(request) => self.connect(request),
             Report::Lagging(key, position) => {
@@ -66,7 +68,7 @@ impl Simulation {
             }
             Report::Disconnected(key, position) => {
                 let ((), effects) = self.ask(|hub, now, _| hub.disconnected(key, position, now));
-                self.oracle.disconnected(key, self.mono);
+                self.oracle.disconnected(key, self.mono, self.wall_ms);
                 self.forward(effects);
             }
             Report::Change(key, change, patterns) => {

@@ -1,6 +1,7 @@
 //! The history against the buffer that the wire contract describes, taken literally.
 
 mod cases;
+mod restored;
 
 use std::collections::BTreeSet;
 

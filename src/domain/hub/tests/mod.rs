@@ -2,6 +2,7 @@
 
 mod admission;
 mod backlogs;
+mod keeping;
 mod lifecycle;
 mod statistics;
 mod subscribing;

@@ -1,9 +1,11 @@
 //! Bugs planted at the seams, to prove that the oracle would see them.
 
+mod recovery;
+
 use std::sync::Arc;
 
 use statshub::domain::hub::Limits;
-use statshub::domain::message::{Message, MessageId, Topic};
+use statshub::domain::message::{Message, MessageId, Priority, Topic};
 use statshub::domain::notice::{Notice, Piece};
 use statshub::domain::pattern::Subscription;
 
@@ -51,10 +53,42 @@ pub enum Plant {
     PriorityIgnored,
     /// Expired tokens are not looked for.
     ExpiryIgnored,
+    /// A start does not read one topic and priority.
+    RingForgotten,
+    /// A start reads one message too few of each.
+    KeptOneTooFew,
+    /// A start does not look how far the ids had got.
+    IdsAgain,
+    /// The newest message of a log, which may have been told nobody, is not read.
+    LateMessageLost,
+    /// A start leaves one session out.
+    SessionForgotten,
+    /// Sessions come back with everything sent.
+    PositionTooFar,
+    /// Sessions that were away come back as if they had just gone.
+    AwayFromNowOn,
+    /// A start takes a log for older than it is.
+    OriginForgotten,
+    /// What is no longer in the log is taken for nothing.
+    CutIgnored,
+    /// The ids of earlier messages are not read, and nobody says so.
+    GoneNotRead,
+    /// What a gauge has replaced comes back.
+    ReplacedKept,
+    /// A message for one user comes back as everybody's.
+    TargetedForAll,
+    /// Messages come back with another priority.
+    PriorityLost,
+    /// Now and then what a session has become is not written.
+    ChangeNotSaved,
+    /// Now and then a session that is no more stays written.
+    EndNotSaved,
+    /// The hub has a message before it is in the log.
+    HandedOverEarly,
 }
 
 impl Plant {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 35] = [
         Self::EvictionOffByOne,
         Self::NewestDropped,
         Self::ReplayCutShort,
@@ -74,6 +108,22 @@ impl Plant {
         Self::SlowClientDelaysOthers,
         Self::PriorityIgnored,
         Self::ExpiryIgnored,
+        Self::RingForgotten,
+        Self::KeptOneTooFew,
+        Self::IdsAgain,
+        Self::LateMessageLost,
+        Self::SessionForgotten,
+        Self::PositionTooFar,
+        Self::AwayFromNowOn,
+        Self::OriginForgotten,
+        Self::CutIgnored,
+        Self::GoneNotRead,
+        Self::ReplacedKept,
+        Self::TargetedForAll,
+        Self::PriorityLost,
+        Self::ChangeNotSaved,
+        Self::EndNotSaved,
+        Self::HandedOverEarly,
     ];
 
     pub fn limits(self, limits: &Limits) -> Limits {
@@ -82,6 +132,16 @@ impl Plant {
             limits.history.backlog_messages_max -= 1;
         }
         limits
+    }
+
+    /// Falsifies what reaches the hub.
+    pub fn falsify_published(self, message: Arc<Message>) -> Arc<Message> {
+        match self {
+            Self::PriorityIgnored => {
+                recovery::changed(&message, |message| message.priority = Priority::Low)
+            }
+            _ => message,
+        }
     }
 
     /// Falsifies what a client says has arrived.
@@ -139,7 +199,7 @@ impl Plant {
                         Piece::Notice(Notice::Dropped(receipt)) => receipt,
                         _ => continue,
                     };
-                    for priority in statshub::domain::message::Priority::ALL {
+                    for priority in Priority::ALL {
                         receipt.dropped[priority] = receipt.dropped[priority].saturating_sub(1);
                     }
                 }
