@@ -8,6 +8,7 @@
 //! May use: nothing of this crate. Never: reads a clock, draws a random number, does I/O, knows how
 //! anything is encoded.
 
+pub mod alert;
 pub mod backlog;
 pub mod fanout;
 pub mod history;

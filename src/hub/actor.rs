@@ -21,7 +21,7 @@ use crate::domain::history;
 use crate::domain::hub::{HubState, Limits, Refusal};
 use crate::domain::message::{Draft, Message, Priority, Topic};
 use crate::domain::time::Now;
-use crate::store::{Answer, Batch, Keyed, KeysInMemory, Recovered, Writer};
+use crate::store::{AlertWrite, Answer, Batch, Keyed, KeysInMemory, Recovered, Writer};
 use crate::wire::message::Publication;
 
 /// Requests and reports that may wait for the Hub.
@@ -126,6 +126,7 @@ impl Hub {
         &mut self,
         publications: Vec<Publication>,
         keys: Vec<Option<Keyed>>,
+        alert: Option<AlertWrite>,
         answer: Answer,
     ) {
         let now = self.clock.now();
@@ -142,6 +143,7 @@ impl Hub {
             messages,
             keys,
             wall_ms: now.wall_ms,
+            alert,
             answer,
         };
         match self.store.clone() {

@@ -1,10 +1,12 @@
 //! How far back the log goes: by age, by messages of one metric and priority, by the size of the file.
 //!
 //! It is done in steps of a few hundred rows, between the transactions of publishers. The newest
-//! message of a ring always stays, for it is a metric's value.
+//! message of a ring always stays, for it is a metric's value. Alerts stay until they are resolved, and
+//! then as long as messages do.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use super::alerts;
 use super::file::{id_of, put, to_sql};
 use super::keys;
 use crate::config;
@@ -51,7 +53,13 @@ impl Retention {
         let keys = keys::forget(&transaction, keys_before, ROWS_MAX)?;
         let (aged, looked_at) = oldest(&transaction, self.looked_at, before(age))?;
         let many = beyond(&transaction, self.settings.messages_per_metric_max)?;
-        let large = match is_full(&transaction, &self.settings)? {
+        let is_full = is_full(&transaction, &self.settings)?;
+        let alerts_before = match is_full {
+            true => i64::MAX,
+            false => i64::try_from(now_ms.saturating_sub(age)).unwrap_or(i64::MAX),
+        };
+        let alerts = alerts::forget(&transaction, alerts_before, ROWS_MAX)?;
+        let large = match is_full {
             true => {
                 oldest(
                     &transaction,
@@ -68,7 +76,8 @@ impl Retention {
         if free > 0 {
             give_back(connection)?;
         }
-        Ok(keys == ROWS_MAX || looked_at > MessageId::ZERO || aged + many + large > 0)
+        let rounds_on = keys == ROWS_MAX || looked_at > MessageId::ZERO;
+        Ok(rounds_on || aged + many + large + alerts > 0)
     }
 }
 
