@@ -18,6 +18,7 @@ pub mod notice;
 pub mod outbox;
 pub mod pattern;
 pub mod routing;
+pub mod series;
 pub mod session;
 #[cfg(test)]
 mod testing;

@@ -53,6 +53,14 @@ impl Reader {
             .await
     }
 
+    /// The newest message of all; what comes later has a higher id.
+    ///
+    /// # Errors
+    /// Too many read, or the file cannot be read.
+    pub async fn newest(&self) -> Result<MessageId, ReadError> {
+        self.read(walk::newest).await
+    }
+
     /// The next messages of a walk, at most `rows_max` (fewer where they are large), and the walk as it
     /// goes on behind them. None: it is at its end.
     ///

@@ -181,6 +181,13 @@ pub(super) const RINGS_OF_ONE: &str = "SELECT id, kind, metric, user, priority F
 const RINGS_OF_ALL: &str = "SELECT id, kind, metric, user, priority FROM ring \
     WHERE kind IN (0, 1) AND user IN ('', ?1)";
 
+pub(super) fn newest(connection: &Connection) -> rusqlite::Result<MessageId> {
+    let text = "SELECT max(id) FROM message";
+    let mut statement = connection.prepare_cached(text)?;
+    let newest: Option<i64> = statement.query_row([], |row| row.get(0))?;
+    Ok(newest.map(id_of).unwrap_or_default())
+}
+
 fn value(connection: &Connection, id: i64) -> rusqlite::Result<Option<String>> {
     let mut statement = connection.prepare_cached(VALUE)?;
     statement.query_row([id], |row| row.get(0)).optional()
