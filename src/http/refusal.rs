@@ -112,7 +112,11 @@ mod tests {
             assert_eq!(got, (status, code), "{error:?}");
         };
         check(Error::Busy, 503, "unavailable");
-        check(TooManyMetrics.into(), 429, "rate_limited");
+        check(
+            AppendError::from(TooManyMetrics).into(),
+            429,
+            "rate_limited",
+        );
         check(NameError::Patterns.into(), 400, "invalid_request");
         check(Refused(Refusal::ConnectionLimit), 429, "connection_limit");
         check(Refused(Refusal::HubFull), 429, "connection_limit");

@@ -246,3 +246,7 @@ fn ring(row: &SqlRow<'_>) -> rusqlite::Result<Option<(i64, Ring)>> {
         (number, ring)
     }))
 }
+
+#[cfg(test)]
+#[path = "walk_tests.rs"]
+mod tests;
