@@ -56,12 +56,13 @@ impl Wanted {
             Aggregate::parse(text)
                 .ok_or_else(|| invalid("agg", format_args!("one of {allowed} is wanted")))
         });
+        let aggregate = aggregate.transpose()?.unwrap_or(Aggregate::Avg);
         let field = wanted.field.as_deref().map(parameters::field).transpose()?;
         Ok(Self {
             patterns: parameters::patterns(wanted.metric.as_deref())?,
             bounds: parameters::bounds(Some(from), Some(to)),
             grid: Grid::over(from, to, step_ms).map_err(|error| invalid("step", error))?,
-            aggregate: aggregate.transpose()?.unwrap_or(Aggregate::Avg),
+            aggregate,
             field,
         })
     }
