@@ -82,10 +82,10 @@ async fn listed(
     let next = alerts.last().filter(|_| has_more);
     let next = next.map(|alert| Cursor(alert.id).write(asked));
     let shown: Result<Vec<_>, _> = alerts.iter().map(shown).collect();
-    Ok(reply::ok(json!({
-        "alerts": shown.map_err(Problem::internal)?,
-        "nextCursor": next,
-    })))
+    Ok(reply::ok(Listed {
+        alerts: shown.map_err(Problem::internal)?,
+        next_cursor: next,
+    }))
 }
 
 fn named<T>(
@@ -96,6 +96,14 @@ fn named<T>(
 ) -> Result<Option<T>, Problem> {
     let wanted = || invalid(name, format_args!("one of {} is wanted", all.join(", ")));
     text.map(|text| parse(text).ok_or_else(wanted)).transpose()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    alerts: Vec<Shown>,
+    /// `None`: there are no more.
+    next_cursor: Option<String>,
 }
 
 type Shown = IndexMap<String, Box<RawValue>>;

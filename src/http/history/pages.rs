@@ -1,7 +1,7 @@
 //! `GET history`: messages page by page, or their numbers in buckets.
 
 use actix_web::{HttpResponse, web};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::parameters::{self, Asked, Cursor, invalid};
@@ -28,6 +28,14 @@ pub(in crate::http) struct Wanted {
     pub step: Option<String>,
     pub field: Option<String>,
     pub agg: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page<'a> {
+    messages: Vec<Shown<'a>>,
+    /// `None`: there are no more.
+    next_cursor: Option<String>,
 }
 
 /// `GET history`.
@@ -88,10 +96,10 @@ async fn page(
     let (walk, rows) = reader.page(walk, limit).await?;
     let shown: Result<Vec<_>, _> = rows.iter().map(Shown::of).collect();
     let next = rows.last().filter(|_| !walk.is_at_end());
-    Ok(reply::ok(json!({
-        "messages": shown.map_err(Problem::internal)?,
-        "nextCursor": next.map(|row| Cursor(row.id).write(asked)),
-    })))
+    Ok(reply::ok(Page {
+        messages: shown.map_err(Problem::internal)?,
+        next_cursor: next.map(|row| Cursor(row.id).write(asked)),
+    }))
 }
 
 /// What is left of the bounds behind a page that ended there.
