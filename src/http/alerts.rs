@@ -274,6 +274,6 @@ async fn change(
     let data = Json::trusted(serde_json::to_string(&fields).map_err(Failed::Json)?);
     let told = state
         .hub
-        .alert(data, AlertWrite::Change(change), Vec::new());
+        .alert(data, AlertWrite::Change(Box::new(change)), Vec::new());
     told.await.map_err(Failed::Hub)
 }

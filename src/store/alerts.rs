@@ -12,7 +12,7 @@ pub enum AlertWrite {
     /// It is a new one.
     New(Severity),
     /// It tells what has become of one.
-    Change(AlertChange),
+    Change(Box<AlertChange>),
 }
 
 /// An alert goes on.

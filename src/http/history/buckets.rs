@@ -10,7 +10,7 @@ use serde_json::{Number, Value, json};
 use super::pages;
 use super::parameters::{self, invalid};
 use crate::domain::pattern::{MetricName, Pattern};
-use crate::domain::series::{Aggregate, Bucket, Grid, Series};
+use crate::domain::series::{Aggregate, Bucket, Grid, GridError, Series};
 use crate::http::access::Caller;
 use crate::http::reply::{self, Problem};
 use crate::store::{Bounds, Order, Reader, Ring, Walk};
@@ -58,10 +58,14 @@ impl Wanted {
         });
         let aggregate = aggregate.transpose()?.unwrap_or(Aggregate::Avg);
         let field = wanted.field.as_deref().map(parameters::field).transpose()?;
+        let grid = Grid::over(from, to, step_ms).map_err(|error| match error {
+            GridError::Empty => invalid("from", "it must lie before `to`, or in the past"),
+            GridError::TooMany(_) => invalid("step", error),
+        });
         Ok(Self {
             patterns: parameters::patterns(wanted.metric.as_deref())?,
             bounds: parameters::bounds(Some(from), Some(to)),
-            grid: Grid::over(from, to, step_ms).map_err(|error| invalid("step", error))?,
+            grid: grid?,
             aggregate,
             field,
         })

@@ -175,13 +175,12 @@ impl Export {
             Part::Messages => {}
             Part::End => return Ok(None),
         }
-        let broken = |error: String| Broken(error);
         let page = self.reader.page(self.walk, ROWS).await;
-        let (walk, rows) = page.map_err(|error| broken(error.to_string()))?;
+        let (walk, rows) = page.map_err(|error| Broken(error.to_string()))?;
         self.walk = walk;
         for row in &rows {
             let written = write(&mut text, row, self.format, self.is_first);
-            written.map_err(|error| broken(error.to_string()))?;
+            written.map_err(|error| Broken(error.to_string()))?;
             self.is_first = false;
         }
         if self.walk.is_at_end() {
@@ -190,7 +189,11 @@ impl Export {
                 text.push_str("\n]\n");
             }
         }
-        Ok(Some((self, text.into())))
+        match text.is_empty() {
+            // An empty chunk says that the body ends, and here it does.
+            true => Ok(None),
+            false => Ok(Some((self, text.into()))),
+        }
     }
 }
 

@@ -36,6 +36,7 @@ async fn a_bad_parameter_is_refused_by_its_name() {
         ("/history?step=0&from=1", "step"),
         ("/history?step=1w&from=1", "step"),
         ("/history?step=1m&from=1&to=1", "from"),
+        ("/history?step=1m&from=9999999999999", "Invalid from"),
         ("/history?step=1m&from=1&agg=p99", "agg"),
         ("/history?step=1m&from=1&field=", "field"),
         ("/history?step=1m&from=1&field=/a~2", "field"),
