@@ -181,7 +181,7 @@ async fn a_time_is_from_its_begin_to_before_its_end() {
         !found.is_empty()
             && found
                 .iter()
-                .all(|it| millis(ids_of(&[it.clone()])[0]) >= last)
+                .all(|it| millis(ids_of(std::slice::from_ref(it))[0]) >= last)
     );
     assert_eq!(
         all(&api, &format!("from={}", last + 1_000_000)).await,
