@@ -10,7 +10,7 @@ use super::kinds::{Text, text};
 use crate::domain::pattern::{MetricName, Pattern};
 
 /// Paths that other endpoints have, so that `websocket.path` cannot be one of them.
-pub const FIXED_PATHS: [&str; 29] = [
+pub const FIXED_PATHS: [&str; 33] = [
     "/",
     "/page.css",
     "/page.js",
@@ -35,6 +35,10 @@ pub const FIXED_PATHS: [&str; 29] = [
     "/api/admin/analytics/test-connection",
     "/api/admin/analytics/publish",
     "/api/admin/analytics/alerts",
+    "/api/admin/analytics/alerts/{id}/acknowledge",
+    "/api/admin/analytics/alerts/{id}/resolve",
+    "/api/admin/analytics/history",
+    "/api/admin/analytics/export",
     "/api/admin/analytics/metrics",
     "/api/admin/analytics/ticket",
     "/api/admin/analytics/refresh",

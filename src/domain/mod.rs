@@ -8,6 +8,7 @@
 //! May use: nothing of this crate. Never: reads a clock, draws a random number, does I/O, knows how
 //! anything is encoded.
 
+pub mod alert;
 pub mod backlog;
 pub mod fanout;
 pub mod history;
@@ -17,6 +18,7 @@ pub mod notice;
 pub mod outbox;
 pub mod pattern;
 pub mod routing;
+pub mod series;
 pub mod session;
 #[cfg(test)]
 mod testing;

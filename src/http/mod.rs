@@ -9,6 +9,7 @@
 //! Never writes a credential, a query string or a body to a log.
 
 pub mod access;
+mod alerts;
 pub mod body;
 pub mod client;
 pub mod code;
@@ -16,6 +17,7 @@ pub mod decode;
 pub mod endpoint;
 pub mod failed_resumes;
 mod health;
+mod history;
 mod idempotency;
 mod kept;
 pub mod limit;

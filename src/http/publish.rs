@@ -13,8 +13,10 @@ use super::decode;
 use super::idempotency::IdempotencyKey;
 use super::reply::{self, Problem};
 use super::state::State;
+use crate::domain::alert::Severity;
 use crate::domain::message::{Draft, Json, MessageId, Priority, Retain, UserId};
 use crate::domain::pattern::MetricName;
+use crate::store::AlertWrite;
 use crate::telemetry::audit::{Action, Event};
 use crate::wire::json;
 
@@ -190,26 +192,6 @@ struct Alert {
     message: String,
 }
 
-#[derive(Deserialize, Clone, Copy)]
-#[serde(rename_all = "lowercase")]
-enum Severity {
-    Critical,
-    High,
-    Medium,
-    Low,
-}
-
-impl Severity {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Critical => "critical",
-            Self::High => "high",
-            Self::Medium => "medium",
-            Self::Low => "low",
-        }
-    }
-}
-
 /// `POST alerts`: to everybody, whatever they subscribe to.
 pub(super) async fn alert(
     state: web::Data<State>,
@@ -243,7 +225,8 @@ async fn alerted(
         state.settings.load().http.message_bytes_max,
     )?;
     let keys = key.of_alert(caller.user(), &data);
-    let id = state.hub.alert(data, keys).await?.to_string();
+    let id = state.hub.alert(data, AlertWrite::New(alert.severity), keys);
+    let id = id.await?.to_string();
     event.details = Some(json!({"messageId": id}));
     let durability = state.hub.durability();
     Ok(reply::accepted(

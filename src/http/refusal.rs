@@ -10,7 +10,7 @@ use crate::auth::{self, www_authenticate};
 use crate::domain::hub::{RefreshError, Refusal};
 use crate::domain::pattern::NameError;
 use crate::hub::Error;
-use crate::store::AppendError;
+use crate::store::{AppendError, ReadError};
 
 /// The hub works off what waits for it in far less.
 const OVERLOAD_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -32,6 +32,9 @@ impl From<Error> for Problem {
             Error::NotTaken(error @ AppendError::Failed(_)) => {
                 Self::unavailable(capitalized(&error), LOG_RETRY_AFTER)
             }
+            Error::NotTaken(error @ AppendError::AlertChanged) => {
+                Self::unavailable(capitalized(&error), OVERLOAD_RETRY_AFTER)
+            }
             Error::NotTaken(AppendError::TooManyMetrics(_)) => Self::rate_limited(
                 METRICS_RETRY_AFTER,
             )
@@ -47,6 +50,20 @@ impl From<Error> for Problem {
             // One answer, so that nobody learns whose a reconnect token is.
             Error::NotRenewed(RefreshError::UnknownSession | RefreshError::OtherUser) => {
                 Self::reconnect_token_invalid()
+            }
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Busy => {
+                Self::unavailable("Too many read the history at once", OVERLOAD_RETRY_AFTER)
+            }
+            // What ails the file is for its operator, and in the log.
+            ReadError::Failed(reason) => {
+                Self::internal(format!("the log cannot be read: {reason}"))
             }
         }
     }

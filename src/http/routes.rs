@@ -5,7 +5,8 @@ use actix_web::{FromRequest, Handler, Responder, web};
 
 use super::endpoint::{Endpoint, not_found};
 use super::{
-    health, operators, page, prometheus, publish, status, streams, subscriptions, tickets,
+    alerts, health, history, operators, page, prometheus, publish, status, streams, subscriptions,
+    tickets,
 };
 
 /// Under which everything is that is not about the process itself.
@@ -28,7 +29,7 @@ fn endpoints() -> Vec<Endpoint> {
         at("/reconnect").get(streams::reconnect),
         // Publishers
         at("/publish").post(publish::publish),
-        at("/alerts").post(publish::alert),
+        at("/alerts").get(alerts::list).post(publish::alert),
         // A user's own streams
         at("/ticket").post(tickets::ticket),
         at("/refresh").post(tickets::refresh),
@@ -40,6 +41,11 @@ fn endpoints() -> Vec<Endpoint> {
         at("/websocket-info").get(status::websocket_info),
         at("/websocket-stats").get(status::websockets),
         at("/connection-stats").get(status::connections),
+        // What there was
+        at("/history").get(history::history),
+        at("/export").get(history::export),
+        at("/alerts/{id}/acknowledge").post(alerts::acknowledge),
+        at("/alerts/{id}/resolve").post(alerts::resolve),
         // Operators
         at("/connections").get(operators::connections),
         at("/disconnect").post(operators::disconnect),

@@ -21,7 +21,7 @@ use crate::domain::hub::{self, Change, Ended, RefreshError, Refusal, SessionFilt
 use crate::domain::message::{self, Draft, Json, MessageId, Transport, UserId};
 use crate::domain::pattern::{MetricName, NameError, Pattern};
 use crate::domain::session::Identity;
-use crate::store::{Answer, AppendError, Health, Keyed, Writer};
+use crate::store::{AlertWrite, Answer, AppendError, Health, Keyed, Reader, Writer};
 use crate::telemetry::latency::Summary;
 
 /// How long a request may wait for the Hub before its sender is told to come back.
@@ -58,6 +58,7 @@ pub struct HubHandle {
     clock: Clock,
     durability: Durability,
     store: Option<Writer>,
+    reader: Option<Reader>,
 }
 
 impl HubHandle {
@@ -69,6 +70,7 @@ impl HubHandle {
         };
         Self {
             durability,
+            reader: store.as_ref().map(|_| Reader::new(&settings.store.file)),
             store,
             hub,
             meters: Arc::default(),
@@ -92,6 +94,11 @@ impl HubHandle {
     /// How the store is; `None` where there is none.
     pub fn store(&self) -> Option<Health> {
         self.store.as_ref().map(Writer::health)
+    }
+
+    /// The log as it is in the store; `None` where there is none.
+    pub fn reader(&self) -> Option<&Reader> {
+        self.reader.as_ref()
     }
 
     /// Writes down what is to outlive the process, and closes the store. Ready when that is done.
@@ -118,12 +125,22 @@ impl HubHandle {
         self.ask_log(publish).await
     }
 
-    /// Broadcasts an alert; `data` must be an object.
+    /// Broadcasts an alert, or what has become of one, and writes that down; `data` must be an object.
     ///
     /// # Errors
-    /// The hub is overloaded.
-    pub async fn alert(&self, data: Json, keys: Vec<Option<Keyed>>) -> Result<MessageId, Error> {
-        let alert = |answer| Alert { data, keys, answer };
+    /// The alert is not any more as `write` says (nothing has changed then), or the hub is overloaded.
+    pub async fn alert(
+        &self,
+        data: Json,
+        write: AlertWrite,
+        keys: Vec<Option<Keyed>>,
+    ) -> Result<MessageId, Error> {
+        let alert = |answer| Alert {
+            data,
+            write,
+            keys,
+            answer,
+        };
         let ids = self.ask_log(alert).await?;
         Ok(ids.first().copied().unwrap_or_default())
     }

@@ -15,7 +15,7 @@ use crate::domain::hub::{
 use crate::domain::message::{self, Draft, Json, MessageId, Transport, UserId};
 use crate::domain::pattern::{MetricName, NameError, Pattern};
 use crate::domain::session::{Identity, Session};
-use crate::store::{Answer, Keyed};
+use crate::store::{AlertWrite, Answer, Keyed};
 use crate::telemetry::latency::Summary;
 
 /// Somebody wants a stream.
@@ -69,11 +69,12 @@ pub struct Publish {
     pub answer: Answer,
 }
 
-/// An alert for everybody; its data is an object.
+/// An alert for everybody, or what has become of one; its data is an object.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Alert {
     pub data: Json,
+    pub write: AlertWrite,
     /// One, or none.
     pub keys: Vec<Option<Keyed>>,
     pub answer: Answer,

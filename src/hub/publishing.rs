@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::actor::Hub;
 use crate::domain::message::{Draft, Message, Priority, Topic};
-use crate::store::{Answer, Batch, Keyed, Writer};
+use crate::store::{AlertWrite, Answer, Batch, Keyed, Writer};
 use crate::wire::message::Publication;
 
 impl Hub {
@@ -13,6 +13,7 @@ impl Hub {
         &mut self,
         publications: Vec<Publication>,
         keys: Vec<Option<Keyed>>,
+        alert: Option<AlertWrite>,
         answer: Answer,
     ) {
         let now = self.clock.now();
@@ -29,6 +30,7 @@ impl Hub {
             messages,
             keys,
             wall_ms: now.wall_ms,
+            alert,
             answer,
         };
         match self.store.clone() {

@@ -22,22 +22,28 @@ impl Handler<Publish> for Hub {
         self.pace(ctx);
         let drafts = wanted.drafts.into_iter();
         let publications = drafts.map(|draft| self.complete(draft)).collect();
-        self.publish(publications, wanted.keys, wanted.answer);
+        self.publish(publications, wanted.keys, None, wanted.answer);
     }
 }
 
 impl Handler<Alert> for Hub {
     type Result = ();
 
-    fn handle(&mut self, Alert { data, keys, answer }: Alert, ctx: &mut Context<Self>) {
+    fn handle(&mut self, wanted: Alert, ctx: &mut Context<Self>) {
         self.pace(ctx);
+        let Alert {
+            data,
+            write,
+            keys,
+            answer,
+        } = wanted;
         let alert = Publication {
             topic: Topic::Alerts,
             data,
             priority: Priority::Critical,
             retain: Retain::All,
         };
-        self.publish(vec![alert], keys, answer);
+        self.publish(vec![alert], keys, Some(write), answer);
     }
 }
 
@@ -58,7 +64,7 @@ impl Handler<Test> for Hub {
             };
             // Whoever asked sees on the connections whether it came.
             let (answer, _) = oneshot::channel();
-            self.publish(vec![test], Vec::new(), answer);
+            self.publish(vec![test], Vec::new(), None, answer);
         }
         connections
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot;
 
+use super::alerts::{self, AlertWrite};
 use super::error::AppendError;
 use super::file::to_sql;
 use super::keys::{self, Keyed};
@@ -21,6 +22,8 @@ pub struct Batch {
     pub keys: Vec<Option<Keyed>>,
     /// When it was published, in milliseconds since the Unix epoch.
     pub wall_ms: u64,
+    /// What it means for the alerts; only with a batch of one message.
+    pub alert: Option<AlertWrite>,
     pub answer: Answer,
 }
 
@@ -148,6 +151,11 @@ pub(super) fn append(
             None => known.push(None),
         }
     }
+    if let Some(AlertWrite::Change(change)) = &batch.alert
+        && !alerts::change(connection, change)?
+    {
+        return Ok(Err(AppendError::AlertChanged));
+    }
     let insert =
         "INSERT INTO message (id, ring, retain, wall_ms, data) VALUES (?1, ?2, ?3, ?4, ?5)";
     let mut insert = connection.prepare_cached(insert)?;
@@ -160,16 +168,20 @@ pub(super) fn append(
         let ring = rings.number(connection, message)?;
         *rings.added.entry(ring).or_default() += 1;
         let data = message.value();
+        // It was text when it came in, and is a part of it.
+        let text = String::from_utf8_lossy(&data);
         insert.execute(params![
             to_sql(message.id),
             ring,
             message.retain == Retain::Latest,
             i64::try_from(batch.wall_ms).unwrap_or(i64::MAX),
-            // It was text when it came in, and is a part of it.
-            String::from_utf8_lossy(&data),
+            text,
         ])?;
         if let Some(keyed) = batch.keys.get(index).copied().flatten() {
             keys::remember(connection, keyed, message.id)?;
+        }
+        if let Some(AlertWrite::New(severity)) = batch.alert {
+            alerts::insert(connection, message.id, severity, &text)?;
         }
         ids.push(message.id);
     }

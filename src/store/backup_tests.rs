@@ -88,6 +88,7 @@ fn publish(writer: &Writer, seconds: impl IntoIterator<Item = u64>) {
             messages: vec![Arc::new(encode(id(seconds), publication, at(seconds)))],
             keys: Vec::new(),
             wall_ms: at(seconds).wall_ms,
+            alert: None,
             answer,
         };
         assert!(writer.append(batch).is_ok());

@@ -46,9 +46,21 @@ impl OpenError {
 pub enum AppendError {
     #[error("the idempotency key was used for another message")]
     KeyReused,
+    #[error("the alert has changed meanwhile")]
+    AlertChanged,
     #[error(transparent)]
     TooManyMetrics(#[from] TooManyMetrics),
     #[error("the log cannot be written: {0}")]
+    Failed(String),
+}
+
+/// Why nothing was read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Others read; trying again later may help.
+    #[error("too many read the log at once")]
+    Busy,
+    #[error("the log cannot be read: {0}")]
     Failed(String),
 }
 

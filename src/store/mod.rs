@@ -9,6 +9,7 @@
 //! May use the domain, the wire and the settings. Never blocks a worker: the writer has its thread,
 //! readers have connections of their own.
 
+mod alerts;
 mod append;
 mod audit;
 mod backup;
@@ -17,20 +18,25 @@ mod error;
 mod file;
 mod holes;
 mod keys;
+mod reader;
 mod recovery;
 mod retention;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod writer;
 
+pub use alerts::{Alert, AlertChange, AlertFilter, AlertStep, AlertWrite};
 pub use append::{Answer, Batch, Settled};
 pub use audit::{AuditHealth, AuditRecord, GENESIS, Hash, Link};
 pub use backup::{BackupError, backup};
 pub use chain::{AuditFile, Break, Fault, Kept, Summary, Verdict};
-pub use error::{AppendError, OpenError};
+pub use error::{AppendError, OpenError, ReadError};
 pub use file::Store;
 pub use keys::{Fingerprint, Key, Keyed, KeysInMemory};
+pub use reader::Reader;
 pub use recovery::{Recovered, Wanted};
 pub use sessions::{Saved, SessionChange};
+pub use walk::{Bounds, Order, Ring, Row, Walk};
 pub use writer::{Health, Listener, Writer};

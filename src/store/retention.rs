@@ -2,15 +2,16 @@
 //! and the audit trail: by an age of its own, and by the size of the file.
 //!
 //! It is done in steps of a few hundred rows, between the transactions of publishers. The newest
-//! message of a ring always stays, for it is a metric's value.
+//! message of a ring always stays, for it is a metric's value. Alerts stay until they are resolved, and
+//! then as long as messages do.
 
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::audit;
 use super::file::{id_of, put, to_sql};
 use super::keys;
+use super::{alerts, audit};
 use crate::config;
 use crate::domain::message::MessageId;
 
@@ -69,7 +70,13 @@ impl Retention {
             None => 0,
         };
         let many = beyond(&transaction, self.settings.messages_per_metric_max)?;
-        let (large, made_room_to) = match is_full(&transaction, &self.settings)? {
+        let is_full = is_full(&transaction, &self.settings)?;
+        let alerts_before = match is_full {
+            true => i64::MAX,
+            false => sql_ms(now_ms.saturating_sub(age)),
+        };
+        let alerts = alerts::forget(&transaction, alerts_before, ROWS_MAX)?;
+        let (large, made_room_to) = match is_full {
             true => make_room(&transaction, self.made_room_to)?,
             false => (0, MessageId::ZERO),
         };
@@ -81,7 +88,7 @@ impl Retention {
             give_back(connection)?;
         }
         let goes_on = looked_at > MessageId::ZERO || made_room_to > MessageId::ZERO;
-        Ok(keys == ROWS_MAX || goes_on || aged + audit + many + large > 0)
+        Ok(keys == ROWS_MAX || goes_on || aged + audit + many + large + alerts > 0)
     }
 }
 

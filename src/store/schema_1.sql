@@ -48,6 +48,8 @@ CREATE TABLE publish_key (
     hash BLOB NOT NULL
 ) STRICT;
 
+-- Each is the message of the same id, and stays when that goes. `data` is what was published. Severity
+-- low, medium, high or critical; state open, acknowledged or resolved.
 CREATE TABLE alert (
     id INTEGER PRIMARY KEY,
     severity TEXT NOT NULL,
@@ -55,11 +57,16 @@ CREATE TABLE alert (
     state TEXT NOT NULL,
     acknowledged_by TEXT,
     acknowledged_ms INTEGER,
+    acknowledged_note TEXT,
     resolved_by TEXT,
-    resolved_ms INTEGER
+    resolved_ms INTEGER,
+    resolved_note TEXT
 ) STRICT;
 
 CREATE INDEX alert_state ON alert (state, id);
+CREATE INDEX alert_severity ON alert (severity, id);
+CREATE INDEX alert_state_severity ON alert (state, severity, id);
+CREATE INDEX alert_resolved ON alert (resolved_ms) WHERE resolved_ms IS NOT NULL;
 
 -- Each hash is of the record and the hash before.
 CREATE TABLE audit (

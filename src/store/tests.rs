@@ -67,6 +67,7 @@ fn batch(messages: Vec<Arc<Message>>, keys: Vec<Option<Keyed>>) -> Batch {
         wall_ms: BEGIN_MS,
         messages,
         keys,
+        alert: None,
         answer: oneshot::channel().0,
     }
 }

@@ -7,6 +7,7 @@ mod command_line;
 mod demo;
 mod endpoints;
 mod envelope;
+mod history;
 mod hostile;
 mod keys;
 mod messages;

@@ -46,6 +46,7 @@ fn append(store: &Store, numbers: std::ops::RangeInclusive<u64>, name: &str) {
         messages: numbers.map(message).collect(),
         keys: Vec::new(),
         wall_ms: 0,
+        alert: None,
         answer: oneshot::channel().0,
     };
     let written = append::append(&store.connection, &mut Rings::default(), &batch);

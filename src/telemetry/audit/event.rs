@@ -28,6 +28,11 @@ pub enum Action {
     ReadConnections,
     ReadStats,
     ReadMetrics,
+    ReadHistory,
+    Export,
+    ReadAlerts,
+    AcknowledgeAlert,
+    ResolveAlert,
     /// A request turned away before it was known what it wanted.
     Denied,
     Start,

@@ -16,7 +16,7 @@ fn rings(messages: &[Arc<Message>], missing: &Missing) -> (Vec<RestoredRing>, BT
     let mut rings: Vec<(Topic, Priority, Vec<Arc<Message>>)> = Vec::new();
     for message in messages {
         let is_its = |(topic, priority, _): &&mut (Topic, Priority, Vec<Arc<Message>>)| {
-            (&*topic, *priority) == (&message.topic, message.priority)
+            (topic, *priority) == (&message.topic, message.priority)
         };
         match rings.iter_mut().find(is_its) {
             Some((_, _, ring)) => ring.push(message.clone()),

@@ -111,6 +111,29 @@ async fn whatever_an_operator_reads_or_does_is_a_line() {
             .await,
         ada.gets("/metrics", ("read_metrics", none.clone(), "ok"))
             .await,
+        ada.gets("/history?metric=a", ("read_history", json!("a"), "ok"))
+            .await,
+        ada.gets(
+            "/history?step=x",
+            ("read_history", none.clone(), "invalid_request"),
+        )
+        .await,
+        ada.gets("/export?metric=a.*", ("export", json!("a.*"), "ok"))
+            .await,
+        ada.gets("/alerts", ("read_alerts", none.clone(), "ok"))
+            .await,
+        ada.posts(
+            "/alerts/1-0/acknowledge",
+            json!({}),
+            ("acknowledge_alert", json!("1-0"), "not_found"),
+        )
+        .await,
+        ada.posts(
+            "/alerts/1-0/resolve",
+            json!({}),
+            ("resolve_alert", json!("1-0"), "not_found"),
+        )
+        .await,
         ada.posts("/ticket", json!({}), ("ticket", none.clone(), "ok"))
             .await,
         ada.posts(

@@ -1,0 +1,279 @@
+//! `GET alerts`, `POST alerts/{id}/acknowledge` and `POST alerts/{id}/resolve`: who has seen to what.
+
+use actix_web::{HttpResponse, web};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::access::{Admin, Caller, outcome};
+use super::body::{OptionalJsonBody, QueryOf, WhenOpen};
+use super::history::{Asked, Cursor, invalid, limit, reader};
+use super::publish::invalid_at;
+use super::reply::{self, Problem};
+use super::state::State;
+use crate::domain::alert::{AlertState, Severity, Transition};
+use crate::domain::message::{Json, MessageId};
+use crate::hub::Error;
+use crate::store::{Alert, AlertChange, AlertFilter, AlertStep, AlertWrite, AppendError};
+use crate::telemetry::audit::{Action, Event};
+use crate::wire::message::timestamp;
+
+/// Longest note, in characters.
+const NOTE_CHARS_MAX: usize = 1000;
+/// How often a change is tried whose alert others change too. It goes on twice in its life.
+const ATTEMPTS: usize = 3;
+
+/// Unknown parameters are refused: a misspelt one would show too much.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    state: Option<String>,
+    severity: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// `GET alerts`: the newest first.
+pub(super) async fn list(
+    state: web::Data<State>,
+    Admin(caller): Admin,
+    page: Result<QueryOf<Page>, Problem>,
+) -> Result<HttpResponse, Problem> {
+    let mut event = caller.event(Action::ReadAlerts);
+    let done = listed(&state, page).await;
+    event.outcome = outcome(&done);
+    state.audit.record(event);
+    done
+}
+
+async fn listed(
+    state: &State,
+    page: Result<QueryOf<Page>, Problem>,
+) -> Result<HttpResponse, Problem> {
+    let reader = reader(state)?;
+    let QueryOf(page) = page?;
+    let states = AlertState::ALL.map(AlertState::as_str);
+    let of_state = named("state", page.state.as_deref(), AlertState::parse, &states)?;
+    let severities = Severity::ALL.map(Severity::as_str);
+    let severity = named(
+        "severity",
+        page.severity.as_deref(),
+        Severity::parse,
+        &severities,
+    )?;
+    let limit = limit(page.limit.as_deref())?;
+    let asked = Asked::of(&[
+        Some("alerts"),
+        page.state.as_deref(),
+        page.severity.as_deref(),
+    ]);
+    let cursor = page.cursor.as_deref();
+    let cursor = cursor.map(|text| Cursor::read(text, asked)).transpose()?;
+    let filter = AlertFilter {
+        state: of_state,
+        severity,
+        before: cursor.map(|cursor| cursor.0),
+    };
+    // One more tells whether there are more.
+    let mut alerts = reader.alerts(filter, limit + 1).await?;
+    let has_more = alerts.len() > limit;
+    alerts.truncate(limit);
+    let next = alerts.last().filter(|_| has_more);
+    let next = next.map(|alert| Cursor(alert.id).write(asked));
+    let shown: Result<Vec<_>, _> = alerts.iter().map(shown).collect();
+    Ok(reply::ok(Listed {
+        alerts: shown.map_err(Problem::internal)?,
+        next_cursor: next,
+    }))
+}
+
+fn named<T>(
+    name: &str,
+    text: Option<&str>,
+    parse: impl Fn(&str) -> Option<T>,
+    all: &[&str],
+) -> Result<Option<T>, Problem> {
+    let wanted = || invalid(name, format_args!("one of {} is wanted", all.join(", ")));
+    text.map(|text| parse(text).ok_or_else(wanted)).transpose()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    alerts: Vec<Shown>,
+    /// `None`: there are no more.
+    next_cursor: Option<String>,
+}
+
+type Shown = IndexMap<String, Box<RawValue>>;
+
+/// What was published, and behind it what has become of it. Of the publisher's fields those with our
+/// names give way.
+fn shown(alert: &Alert) -> serde_json::Result<Shown> {
+    let mut fields: Shown = serde_json::from_str(&alert.data)?;
+    let mut set = |name: &str, value: Option<&str>| {
+        to_raw_value(&value).map(|value| fields.insert(name.to_owned(), value))
+    };
+    set("alertId", Some(&alert.id.to_string()))?;
+    set("raisedAt", Some(&timestamp(alert.id.millis())))?;
+    set("state", Some(alert.state.as_str()))?;
+    let steps = [
+        ("acknowledged", &alert.acknowledged),
+        ("resolved", &alert.resolved),
+    ];
+    for (name, step) in steps {
+        let step = step.as_ref();
+        let at = step.map(|step| timestamp(step.at_ms));
+        let note = step.and_then(|step| step.note.as_deref());
+        set(&format!("{name}By"), step.map(|step| step.by.as_str()))?;
+        set(&format!("{name}At"), at.as_deref())?;
+        set(&format!("{name}Note"), note)?;
+    }
+    Ok(fields)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Noted {
+    note: Option<String>,
+}
+
+type NotedBody = WhenOpen<OptionalJsonBody<Noted>>;
+
+/// `POST alerts/{id}/acknowledge`: somebody has seen it.
+pub(super) async fn acknowledge(
+    state: web::Data<State>,
+    Admin(caller): Admin,
+    id: web::Path<String>,
+    body: NotedBody,
+) -> Result<HttpResponse, Problem> {
+    go_on(&state, &caller, AlertState::Acknowledged, &id, body).await
+}
+
+/// `POST alerts/{id}/resolve`: it is over.
+pub(super) async fn resolve(
+    state: web::Data<State>,
+    Admin(caller): Admin,
+    id: web::Path<String>,
+    body: NotedBody,
+) -> Result<HttpResponse, Problem> {
+    go_on(&state, &caller, AlertState::Resolved, &id, body).await
+}
+
+async fn go_on(
+    state: &State,
+    caller: &Caller,
+    to: AlertState,
+    id: &str,
+    body: NotedBody,
+) -> Result<HttpResponse, Problem> {
+    let action = match to {
+        AlertState::Resolved => Action::ResolveAlert,
+        AlertState::Open | AlertState::Acknowledged => Action::AcknowledgeAlert,
+    };
+    let mut event = caller.event(action);
+    event.target = Some(id.to_owned());
+    let done = gone_on(state, caller, to, id, body, &mut event).await;
+    event.outcome = outcome(&done);
+    state.audit.record(event);
+    done
+}
+
+/// Where it went, as the answer shows it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GoneOn {
+    alert: Shown,
+    /// The id of the message that tells everybody; `None` where nothing has changed.
+    message_id: Option<String>,
+}
+
+async fn gone_on(
+    state: &State,
+    caller: &Caller,
+    to: AlertState,
+    id: &str,
+    body: NotedBody,
+    event: &mut Event,
+) -> Result<HttpResponse, Problem> {
+    let reader = reader(state)?;
+    let OptionalJsonBody(noted) = body.0?;
+    let note = note(noted)?;
+    let unknown = || Problem::not_found().saying("There is no such alert");
+    let id = MessageId::parse(id).ok_or_else(unknown)?;
+    for _ in 0..ATTEMPTS {
+        let mut alert = reader.alert(id).await?.ok_or_else(unknown)?;
+        let message_id = match alert.state.towards(to) {
+            Transition::Nothing => None,
+            Transition::Refused => {
+                let text =
+                    "This alert is resolved already, and is not opened again by acknowledging it";
+                return Err(Problem::invalid(text));
+            }
+            Transition::Change => match change(state, caller, &mut alert, to, &note).await {
+                Ok(message_id) => Some(message_id.to_string()),
+                // Somebody was quicker: look again.
+                Err(Failed::Hub(Error::NotTaken(AppendError::AlertChanged))) => continue,
+                Err(Failed::Hub(error)) => return Err(error.into()),
+                Err(Failed::Json(error)) => return Err(Problem::internal(error)),
+            },
+        };
+        event.details = Some(json!({"messageId": message_id}));
+        return Ok(reply::ok(GoneOn {
+            alert: shown(&alert).map_err(Problem::internal)?,
+            message_id,
+        }));
+    }
+    Err(Error::NotTaken(AppendError::AlertChanged).into())
+}
+
+fn note(noted: Option<Noted>) -> Result<Option<String>, Problem> {
+    let note = noted.and_then(|noted| noted.note);
+    let fits = |note: &String| (1..=NOTE_CHARS_MAX).contains(&note.trim().chars().count());
+    match note.as_ref().is_none_or(fits) {
+        true => Ok(note),
+        false => {
+            let allowed = format_args!("a note has 1 to {NOTE_CHARS_MAX} characters");
+            Err(invalid_at("note", allowed))
+        }
+    }
+}
+
+enum Failed {
+    Hub(Error),
+    Json(serde_json::Error),
+}
+
+/// Writes it down and tells everybody, both or neither.
+async fn change(
+    state: &State,
+    caller: &Caller,
+    alert: &mut Alert,
+    to: AlertState,
+    note: &Option<String>,
+) -> Result<MessageId, Failed> {
+    let step = AlertStep {
+        by: caller.user().clone(),
+        at_ms: state.now_ms(),
+        note: note.clone(),
+    };
+    let change = AlertChange {
+        id: alert.id,
+        from: alert.state,
+        to,
+        step: step.clone(),
+    };
+    alert.state = to;
+    match to {
+        AlertState::Resolved => alert.resolved = Some(step),
+        AlertState::Open | AlertState::Acknowledged => alert.acknowledged = Some(step),
+    }
+    let fields = shown(alert).map_err(Failed::Json)?;
+    // On one line: the publisher's part came so out of the log.
+    let data = Json::trusted(serde_json::to_string(&fields).map_err(Failed::Json)?);
+    let told = state
+        .hub
+        .alert(data, AlertWrite::Change(Box::new(change)), Vec::new());
+    told.await.map_err(Failed::Hub)
+}
