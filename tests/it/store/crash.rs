@@ -88,7 +88,12 @@ async fn what_was_acknowledged_reaches_everybody_once_and_in_order_over_thirty_c
     let following: Vec<_> = following.collect();
 
     let mut rng = Rng::new(1);
-    for _ in 0..CRASHES {
+    for crash in 0..CRASHES {
+        // Every other time all of them are back, or hardly any would ever be where it is slow.
+        if crash % 2 == 0 {
+            let watcher = hub.api(&token::admin("watcher"));
+            watcher.sessions_when("?state=live", FOLLOWERS).await;
+        }
         sleep(Duration::from_millis(rng.between(1, 300) as u64)).await;
         hub.crash().await;
         hub = hub.again().await;
@@ -125,7 +130,7 @@ async fn what_was_acknowledged_reaches_everybody_once_and_in_order_over_thirty_c
         resumes += follower.resumes;
     }
     assert!(
-        resumes > FOLLOWERS * CRASHES / 2,
+        resumes >= FOLLOWERS * (CRASHES / 2 - 1),
         "{resumes} resumes are too few to tell"
     );
     assert!(
