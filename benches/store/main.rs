@@ -1,11 +1,13 @@
 //! What durability costs: publishes a second and latency without a store, with one that survives the
-//! process, and with one that survives a power cut; and how long a start takes over the log's size.
+//! process, and with one that survives a power cut; how long a start takes over the log's size, and
+//! what queries of a long log take.
 //!
 //! `cargo bench --bench store [-- --seconds N] [-- --messages N]`. Everything runs on loopback, in a
 //! folder of its own that is removed at the end, and stops by itself.
 
 mod hub;
 mod publishers;
+mod queries;
 
 use std::time::Duration;
 
@@ -79,6 +81,7 @@ async fn starts(messages_max: u64) {
         println!("| {messages} | {megabytes:.0} | {millis:.0} |");
         wanted *= 10;
     }
+    queries::run(hub.address).await;
 }
 
 fn argument(name: &str) -> Option<u64> {
