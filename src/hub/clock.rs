@@ -50,7 +50,7 @@ impl Clock {
         }
     }
 
-    /// Never jumps. Begins at [`BEGIN`].
+    /// Never jumps. Begins some days above nought.
     pub fn mono(&self) -> Duration {
         BEGIN + self.started.elapsed()
     }

@@ -57,7 +57,7 @@ fn hash(parts: &[&[u8]]) -> [u8; KEPT] {
     kept
 }
 
-/// Keys for a hub without a store: those of the last while, and no more than [`KEYS_MAX`].
+/// Keys for a hub without a store: those of the last while, and no more than a hundred thousand.
 #[derive(Debug)]
 pub struct KeysInMemory {
     ttl: Duration,

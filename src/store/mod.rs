@@ -1,7 +1,7 @@
 //! What survives a restart: the log of messages, the sessions, the keys of publishers that try again,
 //! in one SQLite file.
 //!
-//! One thread writes ([`writer`]): whatever has come while it wrote goes into its next transaction,
+//! One thread writes (`writer`): whatever has come while it wrote goes into its next transaction,
 //! so the cost of a commit is shared by everybody who waits for it. A message is in the file before
 //! anybody hears of it: what was sent to a client is in the log, and what is not in the log was seen
 //! by nobody. [`Recovered`] is what a start finds.
