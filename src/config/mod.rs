@@ -180,7 +180,8 @@ pub struct Store {
     pub retention: Retention,
 }
 
-/// `[store.retention]`: how far back the log goes. The newest message of a metric always stays.
+/// `[store.retention]`: how far back the log goes. The newest message of a metric stays until it is too
+/// old.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Retention {
     pub age: Duration,

@@ -2,8 +2,8 @@
 //! and the audit trail: by an age of its own, and by the size of the file.
 //!
 //! It is done in steps of a few hundred rows, between the transactions of publishers. The newest
-//! message of a ring always stays, for it is a metric's value. Alerts stay until they are resolved, and
-//! then as long as messages do.
+//! message of a ring is a metric's value: it goes because of its age, and because of the file's size
+//! only where nothing else is left. Alerts stay until they are resolved, and then as long as messages do.
 
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub(super) struct Retention {
     looked_at: MessageId,
     /// The same for the round that makes room in a file that is full.
     made_room_to: MessageId,
+    /// Rings are gone that somebody may remember the numbers of.
+    removed_rings: bool,
 }
 
 impl Retention {
@@ -43,7 +45,13 @@ impl Retention {
             audit_ms: None,
             looked_at: MessageId::ZERO,
             made_room_to: MessageId::ZERO,
+            removed_rings: false,
         }
+    }
+
+    /// Whether rings have gone since the last call.
+    pub fn take_removed_rings(&mut self) -> bool {
+        std::mem::take(&mut self.removed_rings)
     }
 
     pub fn set_audit(&mut self, age: Duration) {
@@ -64,7 +72,7 @@ impl Retention {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let keys = keys::forget(&transaction, keys_before, ROWS_MAX)?;
         let age = millis(self.settings.age);
-        let (aged, looked_at) = oldest(&transaction, self.looked_at, before(age))?;
+        let (aged, looked_at) = oldest(&transaction, self.looked_at, before(age), Which::All)?;
         let audit = match self.audit_ms {
             Some(age) => audit::forget(&transaction, sql_ms(now_ms.saturating_sub(age)), ROWS_MAX)?,
             None => 0,
@@ -80,6 +88,7 @@ impl Retention {
             true => make_room(&transaction, self.made_room_to)?,
             false => (0, MessageId::ZERO),
         };
+        self.removed_rings |= forget_rings(&transaction)?;
         transaction.commit()?;
         self.looked_at = looked_at;
         self.made_room_to = made_room_to;
@@ -112,12 +121,16 @@ fn make_room(
         Some(ms) => MessageId::new(u64::try_from(ms).unwrap_or_default(), 0).unwrap_or_default(),
         None => MessageId::from_bits(i64::MAX as u64),
     };
-    let (messages, next) = oldest(transaction, from, up_to)?;
-    if messages > 0 || next > MessageId::ZERO || audited_ms.is_none() {
+    let (messages, next) = oldest(transaction, from, up_to, Which::Followed)?;
+    if messages > 0 || next > MessageId::ZERO {
         return Ok((messages, next));
     }
     let records = audit::forget(transaction, i64::MAX, ROWS_MAX)?;
-    Ok((records, MessageId::ZERO))
+    if records > 0 {
+        return Ok((records, MessageId::ZERO));
+    }
+    // Very many metrics, of which each has one message: better to lose the oldest than to take no more.
+    oldest(transaction, MessageId::ZERO, up_to, Which::All)
 }
 
 /// Above this SQLite itself refuses, and keeps the disk from filling up, which would stop even
@@ -135,12 +148,21 @@ fn is_full(connection: &Connection, settings: &config::Retention) -> rusqlite::R
     Ok(used * page > settings.file_bytes_max / 100 * FULL_PERCENT)
 }
 
-/// Takes away the oldest messages after `from` up to `to`, but for the newest of each ring. Returns how
-/// many, and from where on to look next.
+/// Which messages may go.
+#[derive(Clone, Copy, PartialEq)]
+enum Which {
+    All,
+    /// All but the newest of each ring.
+    Followed,
+}
+
+/// Takes away the oldest messages after `from` up to `to`. Returns how many, and from where on to look
+/// next.
 fn oldest(
     transaction: &Transaction<'_>,
     from: MessageId,
     to: MessageId,
+    which: Which,
 ) -> rusqlite::Result<(usize, MessageId)> {
     let rows = {
         let text = "SELECT id, ring, EXISTS (SELECT 1 FROM message AS later \
@@ -158,7 +180,7 @@ fn oldest(
     };
     let gone: Vec<(i64, i64)> = rows
         .into_iter()
-        .filter(|(_, _, is_followed)| *is_followed)
+        .filter(|(_, _, is_followed)| which == Which::All || *is_followed)
         .map(|(id, ring, _)| (id, ring))
         .collect();
     remove(transaction, &gone)?;
@@ -202,6 +224,21 @@ fn remove(transaction: &Transaction<'_>, rows: &[(i64, i64)]) -> rusqlite::Resul
         put(transaction, "last", last.max(*id))?;
     }
     Ok(())
+}
+
+/// Rings without messages: nobody from before can be told any more what was in them. Returns whether
+/// there were any.
+fn forget_rings(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
+    let text = "DELETE FROM ring WHERE messages = 0 RETURNING cut";
+    let mut statement = transaction.prepare_cached(text)?;
+    let cuts = statement.query_map([], |row| row.get(0))?;
+    let cuts = cuts.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let Some(newest) = cuts.into_iter().max() else {
+        return Ok(false);
+    };
+    let origin: i64 = super::file::get(transaction, "origin")?.unwrap_or_default();
+    put(transaction, "origin", origin.max(newest))?;
+    Ok(true)
 }
 
 fn give_back(connection: &Connection) -> rusqlite::Result<()> {

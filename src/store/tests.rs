@@ -228,7 +228,7 @@ async fn a_log_whose_end_a_power_cut_may_have_taken_begins_anew() {
 }
 
 #[actix_rt::test]
-async fn retention_takes_the_oldest_and_leaves_the_newest_of_each_metric() {
+async fn retention_takes_the_oldest_of_each_metric_and_what_is_too_old() {
     let fixture = Fixture::new();
     let busy = (1..=2000).map(|n| message(n, metric("busy"), Priority::Low));
     let mut all = vec![message(0, metric("idle"), Priority::Low)];
@@ -248,22 +248,50 @@ async fn retention_takes_the_oldest_and_leaves_the_newest_of_each_metric() {
             messages_per_ring: 10_000,
             ids: 0,
         };
-        let mut rings = store.recover(wanted).unwrap().rings;
-        rings.sort_by_key(|ring| ring.kept.len());
-        let counts: Vec<_> = rings.iter().map(|ring| ring.kept.len()).collect();
-        (counts, rings.remove(1).cut)
+        drop(store);
+        let mut recovered = fixture.open().unwrap().recover(wanted).unwrap();
+        recovered.rings.sort_by_key(|ring| ring.kept.len());
+        let counts: Vec<_> = recovered.rings.iter().map(|ring| ring.kept.len()).collect();
+        (
+            counts,
+            recovered.rings.last().map(|ring| ring.cut),
+            recovered.origin,
+        )
     };
     let id = |n| MessageId::new(BEGIN_MS + n, 1).unwrap();
+    let begin = MessageId::new(BEGIN_MS, 0).unwrap();
     let many = |it: &mut crate::config::Retention| it.messages_per_metric_max = 1200;
-    assert_eq!(left(&many, BEGIN_MS), (vec![1, 1200], id(800)));
+    assert_eq!(left(&many, BEGIN_MS), (vec![1, 1200], Some(id(800)), begin));
     let age = |it: &mut crate::config::Retention| it.age = Duration::from_millis(1000);
-    assert_eq!(left(&age, BEGIN_MS + 2001), (vec![1, 1000], id(1000)));
-    assert_eq!(left(&age, BEGIN_MS + 1_000_000), (vec![1, 1], id(1999)));
-    let counted: i64 = fixture
+    // What was said of the idle one nobody can be told any more.
+    let expected = (vec![1000], Some(id(1000)), id(0));
+    assert_eq!(left(&age, BEGIN_MS + 2001), expected);
+    assert_eq!(left(&age, BEGIN_MS + 1_000_000), (vec![], None, id(2000)));
+    let counted: Option<i64> = fixture
         .sql()
         .query_row("SELECT sum(messages) FROM ring", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(counted, 2);
+    assert_eq!(counted, None);
+}
+
+#[actix_rt::test]
+async fn very_many_metrics_of_one_message_each_do_not_fill_the_file_for_ever() {
+    let mut fixture = Fixture::new();
+    fixture.settings.retention.file_bytes_max = 1 << 20;
+    let heard = Heard::default();
+    let writer = fixture.open().unwrap().start(heard.clone()).unwrap();
+    for n in 1..=20_000 {
+        let one = message(n, metric(&format!("order-{n}")), Priority::Low);
+        writer.append(batch(vec![one], Vec::new())).unwrap();
+        if n % 500 == 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    writer.close().await;
+    let taken = heard.outcomes().iter().filter(|it| it.is_ok()).count();
+    assert!(taken > 10_000, "{taken} of 20,000");
+    let size = std::fs::metadata(&fixture.settings.file).unwrap().len();
+    assert!(size <= 1 << 20, "{size} bytes");
 }
 
 #[test]

@@ -338,6 +338,9 @@ impl Thread {
         let is_ill = self.health_is_bad();
         let connection = &mut self.store.connection;
         let step = self.retention.step(connection, now_ms);
+        if self.retention.take_removed_rings() {
+            self.rings.forget();
+        }
         let probed = match (&step, is_ill) {
             // Where nothing is to be tidied up only writing something shows whether that works again.
             (Ok(false), true) => probe(connection).map(|()| false),
