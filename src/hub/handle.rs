@@ -324,12 +324,12 @@ impl HubHandle {
     {
         self.room().await?;
         let (answer, answered) = oneshot::channel();
-        self.ask(with(answer)).await?;
         let _waiting = Waiting::new(&self.waiting);
-        match timeout(PATIENCE, answered).await {
-            Ok(Ok(answer)) => Ok(answer?),
-            Ok(Err(_)) | Err(_) => Err(Error::Busy),
-        }
+        let done = async {
+            self.hub.send(with(answer)).await.map_err(|_| Error::Busy)?;
+            answered.await.map_err(|_| Error::Busy)
+        };
+        Ok(timeout(PATIENCE, done).await.map_err(|_| Error::Busy)???)
     }
 
     /// Waits until no worker is too far behind.

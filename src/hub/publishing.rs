@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::actor::Hub;
 use crate::domain::message::{Draft, Message, Priority, Topic};
+use crate::domain::time::Now;
 use crate::store::{AlertWrite, Answer, Batch, Keyed, Writer};
 use crate::wire::message::Publication;
 
@@ -35,7 +36,7 @@ impl Hub {
         };
         match self.store.clone() {
             Some(store) => self.append(&store, batch),
-            None => self.take(batch),
+            None => self.take(batch, now),
         }
     }
 
@@ -53,18 +54,17 @@ impl Hub {
     }
 
     /// Without a store.
-    fn take(&mut self, batch: Batch) {
+    fn take(&mut self, batch: Batch, now: Now) {
         let ids = self.keys.take(&batch);
         if let Ok(ids) = &ids {
             let new = batch.messages.into_iter().zip(ids);
             let new = new.filter(|(message, id)| message.id == **id);
-            new.for_each(|(message, _)| self.deliver(message));
+            new.for_each(|(message, _)| self.deliver(message, now));
         }
         let _ = batch.answer.send(ids);
     }
 
-    pub(super) fn deliver(&mut self, message: Arc<Message>) {
-        let now = self.clock.now();
+    pub(super) fn deliver(&mut self, message: Arc<Message>, now: Now) {
         let (state, mut outlets) = self.parts(now);
         state.published(message, &mut outlets);
     }

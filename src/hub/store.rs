@@ -137,6 +137,7 @@ impl Handler<InLog> for Hub {
     type Result = ();
 
     fn handle(&mut self, InLog(batches): InLog, _: &mut Context<Self>) {
+        let now = self.clock.now();
         for batch in batches {
             for message in &batch.messages {
                 self.new_topics.remove(&message.topic);
@@ -145,7 +146,7 @@ impl Handler<InLog> for Hub {
                 let new = batch.messages.iter().zip(ids);
                 let new = new.filter(|(message, id)| message.id == **id);
                 for (message, _) in new {
-                    self.deliver(message.clone());
+                    self.deliver(message.clone(), now);
                 }
             }
             // It fails when the publisher has gone.
