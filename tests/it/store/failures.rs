@@ -233,6 +233,20 @@ impl SmallDisk {
     }
 }
 
+impl SmallDisk {
+    /// From now on nothing on it can be changed.
+    fn is_read_only(&self) {
+        let remount = std::process::Command::new("mount")
+            .args(["-o", "remount,ro"])
+            .arg(self.0.path())
+            .status();
+        assert!(
+            remount.is_ok_and(|status| status.success()),
+            "it stays as it was"
+        );
+    }
+}
+
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         let umount = std::process::Command::new("umount")
@@ -339,4 +353,32 @@ async fn a_journal_whose_end_is_torn_off_is_read_up_to_there_and_nobody_is_left_
     };
     assert_eq!(resumed(&ids[left]).await, true, "whoever was there");
     assert_eq!(resumed(&ids[left + 1]).await, false, "whoever was further");
+}
+
+#[tokio::test]
+async fn a_file_that_may_only_be_read_is_refused_and_stays_as_it_is() {
+    let Some(disk) = SmallDisk::of("3m") else {
+        eprintln!("left out: this user may not mount a file system");
+        return;
+    };
+    let file = disk.0.path().join("log.db");
+    let config = format!(
+        "[store]\nfile = \"{}\"\n[audit]\nenabled = false",
+        file.display()
+    );
+    let mut hub = Hub::with().config(&config).start().await;
+    hub.api(&token::admin("ada")).publish("m", json!(1)).await;
+    hub.crash().await;
+    disk.is_read_only();
+    let before = fs::read(&file).expect("a file");
+    let said = Hub::with().config(&config).says().await;
+    let line = said.failure(1);
+    assert!(
+        line.contains("Read-only") && line.contains("store.file"),
+        "{line}"
+    );
+    assert!(
+        fs::read(&file).expect("a file") == before,
+        "the file was changed"
+    );
 }
