@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::actor::Hub;
-use crate::domain::message::{Draft, Message, Priority, Topic};
+use crate::domain::message::{Draft, Priority, Topic};
 use crate::domain::time::Now;
-use crate::store::{AlertWrite, Answer, Batch, Keyed, Writer};
+use crate::store::{AlertWrite, Answer, Batch, Keyed, Settled, Writer};
 use crate::wire::message::Publication;
 
 impl Hub {
@@ -35,38 +35,43 @@ impl Hub {
             answer,
         };
         match self.store.clone() {
-            Some(store) => self.append(&store, batch),
+            Some(store) => self.append(&store, batch, now),
             None => self.take(batch, now),
         }
     }
 
-    fn append(&mut self, store: &Writer, batch: Batch) {
+    fn append(&mut self, store: &Writer, batch: Batch, now: Now) {
         let topics = batch.messages.iter().map(|message| &message.topic);
         let new = topics.filter(|topic| !self.state.history().has(topic));
         self.new_topics.extend(new.cloned());
         if let Err((batch, error)) = store.append(batch) {
-            let topics = batch.messages.iter().map(|message| &message.topic);
-            topics.for_each(|topic| {
-                self.new_topics.remove(topic);
-            });
-            let _ = batch.answer.send(Err(error));
+            self.settle(batch.settled(Err(error)), now);
         }
     }
 
     /// Without a store.
     fn take(&mut self, batch: Batch, now: Now) {
-        let ids = self.keys.take(&batch);
-        if let Ok(ids) = &ids {
-            let new = batch.messages.into_iter().zip(ids);
-            let new = new.filter(|(message, id)| message.id == **id);
-            new.for_each(|(message, _)| self.deliver(message, now));
-        }
-        let _ = batch.answer.send(ids);
+        let outcome = self.keys.take(&batch);
+        self.deliver(batch.settled(outcome), now);
     }
 
-    pub(super) fn deliver(&mut self, message: Arc<Message>, now: Now) {
-        let (state, mut outlets) = self.parts(now);
-        state.published(message, &mut outlets);
+    /// A batch that was on its way into the log.
+    pub(super) fn settle(&mut self, batch: Settled, now: Now) {
+        for message in &batch.messages {
+            self.new_topics.remove(&message.topic);
+        }
+        self.deliver(batch, now);
+    }
+
+    /// Sends what is new of a batch on its way, and answers its publisher.
+    fn deliver(&mut self, batch: Settled, now: Now) {
+        if let Ok(ids) = &batch.outcome {
+            let (state, mut outlets) = self.parts(now);
+            let new = batch.messages.into_iter().zip(ids);
+            let new = new.filter(|(message, id)| message.id == **id);
+            new.for_each(|(message, _)| state.published(message, &mut outlets));
+        }
+        let _ = batch.answer.send(batch.outcome);
     }
 
     /// What a draft leaves open is what is declared for its metric, first match first.

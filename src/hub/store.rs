@@ -1,6 +1,7 @@
 //! The Hub and its store: what the one tells the other.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use actix::{Addr, Context, Handler, Message, MessageResult, WeakAddr};
 
@@ -83,9 +84,7 @@ fn away(saved: &Saved, now: Now) -> Option<Session> {
     let away_ms = saved
         .away_since_ms
         .map_or(0, |ms| now.wall_ms.saturating_sub(ms));
-    let since = now
-        .mono
-        .saturating_sub(std::time::Duration::from_millis(away_ms));
+    let since = now.mono.saturating_sub(Duration::from_millis(away_ms));
     let mut session = saved.session(State::Away {
         since,
         position: saved.position,
@@ -138,20 +137,9 @@ impl Handler<InLog> for Hub {
 
     fn handle(&mut self, InLog(batches): InLog, _: &mut Context<Self>) {
         let now = self.clock.now();
-        for batch in batches {
-            for message in &batch.messages {
-                self.new_topics.remove(&message.topic);
-            }
-            if let Ok(ids) = &batch.outcome {
-                let new = batch.messages.iter().zip(ids);
-                let new = new.filter(|(message, id)| message.id == **id);
-                for (message, _) in new {
-                    self.deliver(message.clone(), now);
-                }
-            }
-            // It fails when the publisher has gone.
-            let _ = batch.answer.send(batch.outcome);
-        }
+        batches
+            .into_iter()
+            .for_each(|batch| self.settle(batch, now));
     }
 }
 

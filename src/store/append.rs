@@ -33,12 +33,15 @@ pub struct Settled {
     pub messages: Vec<Arc<Message>>,
     /// The ids that the messages have in the log. One that differs from its message's is of an earlier
     /// attempt with the same key, and the message is to be forgotten.
-    pub outcome: Result<Vec<MessageId>, AppendError>,
+    pub outcome: Outcome,
     pub answer: Answer,
 }
 
 /// Who waits for the ids.
-pub type Answer = oneshot::Sender<Result<Vec<MessageId>, AppendError>>;
+pub type Answer = oneshot::Sender<Outcome>;
+
+/// The ids of a batch, or why it was not taken.
+pub type Outcome = Result<Vec<MessageId>, AppendError>;
 
 /// The numbers that rings have in the file, and what this transaction added to each.
 #[derive(Debug, Default)]
@@ -51,6 +54,15 @@ impl Batch {
     /// What it takes up while it waits.
     pub fn bytes(&self) -> usize {
         self.messages.iter().map(|message| message.cost()).sum()
+    }
+
+    /// What has become of it.
+    pub fn settled(self, outcome: Outcome) -> Settled {
+        Settled {
+            messages: self.messages,
+            outcome,
+            answer: self.answer,
+        }
     }
 }
 
@@ -141,7 +153,7 @@ pub(super) fn append(
     connection: &Connection,
     rings: &mut Rings,
     batch: &Batch,
-) -> rusqlite::Result<Result<Vec<MessageId>, AppendError>> {
+) -> rusqlite::Result<Outcome> {
     let mut known = Vec::with_capacity(batch.keys.len());
     for keyed in &batch.keys {
         let found = keyed.map(|keyed| keys::known(connection, keyed));

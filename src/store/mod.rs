@@ -28,7 +28,7 @@ mod walk;
 mod writer;
 
 pub use alerts::{Alert, AlertChange, AlertFilter, AlertStep, AlertWrite};
-pub use append::{Answer, Batch, Settled};
+pub use append::{Answer, Batch, Outcome, Settled};
 pub use audit::{AuditHealth, AuditRecord, GENESIS, Hash, Link};
 pub use backup::{BackupError, backup};
 pub use chain::{AuditFile, Break, Fault, Kept, Summary, Verdict};

@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::append::{self, Batch, Rings, Settled};
+use super::append::{self, Batch, Outcome, Rings, Settled};
 use super::audit::{AuditHealth, AuditRecord, AuditShared, Waiting};
 use super::error::{AppendError, reason};
 use super::file::{self, Store};
@@ -74,12 +74,9 @@ struct Shared {
 }
 
 impl Shared {
-    fn set_error(&self, error: Option<String>) -> Option<String> {
-        let mut last = self
-            .last_error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut last, error)
+    fn last_error(&self) -> MutexGuard<'_, Option<String>> {
+        let error = self.last_error.lock();
+        error.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -174,13 +171,12 @@ impl Writer {
     pub fn health(&self) -> Health {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let shared = &self.shared;
-        let last_error = shared.last_error.lock();
         Health {
             commits: count(&shared.commits),
             batches: count(&shared.batches),
             failures: count(&shared.failures),
             waiting_bytes: shared.waiting_bytes.load(Ordering::Relaxed),
-            last_error: last_error.unwrap_or_else(PoisonError::into_inner).clone(),
+            last_error: shared.last_error().clone(),
             audit: shared.audit.health(),
         }
     }
@@ -271,21 +267,13 @@ impl Thread {
             .waiting_bytes
             .fetch_sub(bytes, Ordering::Relaxed);
         self.sessions_lost |= written.is_err() && !changes.is_empty();
-        let outcomes: Vec<_> = match self.note(written) {
-            Ok(outcomes) => outcomes.into_iter().map(Some).collect(),
-            Err(_) => batches.iter().map(|_| None).collect(),
-        };
-        let failed = || {
-            let error = self.shared.last_error.lock();
-            let error = error.unwrap_or_else(PoisonError::into_inner).clone();
-            Err(AppendError::Failed(error.unwrap_or_default()))
-        };
-        let settle = |(batch, outcome): (Batch, Option<_>)| Settled {
-            messages: batch.messages,
-            outcome: outcome.unwrap_or_else(failed),
-            answer: batch.answer,
-        };
-        let settled: Vec<_> = batches.into_iter().zip(outcomes).map(settle).collect();
+        let outcomes = self.note(written).unwrap_or_else(|reason| {
+            let failed = || Err(AppendError::Failed(reason.clone()));
+            batches.iter().map(|_| failed()).collect()
+        });
+        let settled = batches.into_iter().zip(outcomes);
+        let settled = settled.map(|(batch, outcome)| batch.settled(outcome));
+        let settled: Vec<Settled> = settled.collect();
         self.shared
             .batches
             .fetch_add(settled.len() as u64, Ordering::Relaxed);
@@ -298,7 +286,7 @@ impl Thread {
         &mut self,
         batches: &[Batch],
         changes: &[SessionChange],
-    ) -> rusqlite::Result<Vec<Result<Vec<crate::domain::message::MessageId>, AppendError>>> {
+    ) -> rusqlite::Result<Vec<Outcome>> {
         let connection = &mut self.store.connection;
         let mut transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -311,22 +299,24 @@ impl Thread {
         Ok(outcomes)
     }
 
-    /// Keeps how it went for whoever asks, and says once when that changes.
-    fn note<T>(&mut self, done: rusqlite::Result<T>) -> Result<T, ()> {
-        let error = done.as_ref().err().map(reason);
+    /// Keeps how it went for whoever asks, and says once when that changes. An error comes back in
+    /// words.
+    fn note<T>(&mut self, done: rusqlite::Result<T>) -> Result<T, String> {
+        let done = done.map_err(|error| reason(&error));
+        let error = done.as_ref().err().cloned();
         if error.is_some() {
             self.rings.forget();
             self.shared.failures.fetch_add(1, Ordering::Relaxed);
         } else {
             self.shared.commits.fetch_add(1, Ordering::Relaxed);
         }
-        let before = self.shared.set_error(error.clone());
+        let before = std::mem::replace(&mut *self.shared.last_error(), error.clone());
         match (before, error) {
             (None, Some(error)) => log::error!("the store cannot be written: {error}"),
             (Some(_), None) => log::info!("the store is written again"),
             _ => {}
         }
-        done.map_err(drop)
+        done
     }
 
     /// One small step of what need not be done at once. Returns whether there is more.
@@ -335,7 +325,7 @@ impl Thread {
             self.listener.sessions_wanted();
         }
         let now_ms = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
-        let is_ill = self.health_is_bad();
+        let is_ill = self.shared.last_error().is_some();
         let connection = &mut self.store.connection;
         let step = self.retention.step(connection, now_ms);
         if self.retention.take_removed_rings() {
@@ -350,11 +340,6 @@ impl Thread {
             Ok(more) if !is_ill => more,
             done => self.note(done).unwrap_or(false),
         }
-    }
-
-    fn health_is_bad(&self) -> bool {
-        let error = self.shared.last_error.lock();
-        error.unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     fn close(&mut self) {

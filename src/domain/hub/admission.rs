@@ -320,9 +320,6 @@ impl HubState {
             session.connection.opened_at = known;
         }
         self.live += 1;
-        if let Some(changed) = &mut self.changed {
-            changed.insert(token);
-        }
         self.by_connection.insert(session.connection.key, token);
         self.expiries
             .insert((session.identity.expires_at_ms, token));
@@ -361,5 +358,6 @@ impl HubState {
             );
         }
         effects.attach(session, opening, through);
+        self.note(token);
     }
 }

@@ -235,9 +235,6 @@ impl HubState {
             self.expiries.remove(&(old, token));
             self.expiries.insert((expires_at_ms, token));
         }
-        if let Some(changed) = &mut self.changed {
-            changed.insert(token);
-        }
         if session.is_live() {
             let notice = Notice::Refreshed { expires_at_ms };
             effects.send(
@@ -246,6 +243,7 @@ impl HubState {
                 vec![notice.into()],
             );
         }
+        self.note(token);
         Ok(expires_at_ms)
     }
 

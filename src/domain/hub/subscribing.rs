@@ -80,9 +80,6 @@ impl HubState {
                 continue;
             };
             session.subscription = subscription.clone();
-            if let Some(changed) = &mut self.changed {
-                changed.insert(token);
-            }
             if session.is_live() {
                 let metrics = subscription.patterns();
                 let notice = match change {
@@ -96,6 +93,7 @@ impl HubState {
                     vec![notice.into()],
                 );
             }
+            self.note(token);
         }
         Ok(())
     }
