@@ -90,7 +90,7 @@ impl HubState {
     }
 
     /// Takes a session out of every index.
-    fn forget(&mut self, token: Uuid) {
+    pub(super) fn forget(&mut self, token: Uuid) {
         let Some(session) = self.sessions.remove(&token) else {
             return;
         };
@@ -126,6 +126,10 @@ impl HubState {
         let Some(session) = self.sessions.get_mut(token) else {
             return;
         };
+        // From before the log began anew, and it has been told of that since.
+        if position < session.began {
+            return;
+        }
         session.state = State::Lagging { position };
         self.lagging.insert(*token);
     }
@@ -166,7 +170,7 @@ impl HubState {
     }
 
     /// Ends a session's stream; the session stays until its connection has reported.
-    fn close(&mut self, token: Uuid, goodbye: Goodbye, effects: &mut impl Effects) {
+    pub(super) fn close(&mut self, token: Uuid, goodbye: Goodbye, effects: &mut impl Effects) {
         let Some(session) = self.sessions.get_mut(&token) else {
             return;
         };

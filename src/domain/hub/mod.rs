@@ -19,6 +19,7 @@ mod admission;
 mod keeping;
 mod lifecycle;
 mod publishing;
+mod shared;
 mod statistics;
 mod subscribing;
 

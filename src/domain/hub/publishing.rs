@@ -36,6 +36,11 @@ impl HubState {
     pub fn published(&mut self, message: Arc<Message>, effects: &mut impl Effects) {
         self.tally.published[message.priority] += 1;
         effects.deliver(&message);
+        self.remember(message);
+    }
+
+    /// Takes a message into the history, and sends it to nobody. Ids must come in order.
+    pub fn remember(&mut self, message: Arc<Message>) {
         self.history.push(message);
         if let Some(to) = self.history.overgrown() {
             self.carry(to);
