@@ -27,9 +27,9 @@ use uuid::Uuid;
 pub use entry::{Control, Entry, Logged};
 pub use leases::Lease;
 pub use publisher::{AlertNote, Append, Appended, Held, NotAppended};
-pub use sessions::{Open, Opened, Opening, SessionWrite, What};
+pub use sessions::{Open, Opened, Opening, SessionWrite, TakenOver, What};
 pub use status::Health;
-pub use talk::Spent;
+pub use talk::{Remembered, Spent};
 
 use crate::config;
 use crate::domain::message::{Message, MessageId};
@@ -77,7 +77,6 @@ pub struct Redis {
 
 struct Inner {
     node: String,
-    settings: config::Redis,
     keys: Arc<Keys>,
     scripts: Arc<Scripts>,
     session: watch::Receiver<Option<Arc<Session>>>,
@@ -132,7 +131,6 @@ impl Redis {
         };
         let inner = Inner {
             node,
-            settings: settings.clone(),
             keys,
             scripts,
             session,

@@ -18,6 +18,7 @@ pub(super) struct Scripts {
     pub pulse: Script,
     pub open: Script,
     pub save: Script,
+    pub release: Script,
     pub ask: Script,
     pub spend: Script,
 }
@@ -30,6 +31,7 @@ impl Scripts {
             pulse: script!("pulse"),
             open: script!("open"),
             save: script!("save"),
+            release: script!("release"),
             ask: script!("ask"),
             spend: script!("spend"),
         }

@@ -119,6 +119,19 @@ impl Redis {
         read(answer).ok_or_else(|| Away("Redis has a session that cannot be read".to_owned()))
     }
 
+    /// Lets go of a user's slot that [`Redis::open`] gave, where it still is this hub's.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn release(&self, user: &UserId, token: Uuid) -> Result<(), Away> {
+        let inner = &*self.inner;
+        let mut call = inner.scripts.release.prepare_invoke();
+        call.key(inner.keys.live(user))
+            .arg(&inner.node)
+            .arg(token.to_string());
+        self.invoke(&call).await
+    }
+
     /// Writes what has become of sessions. Returns those that are another hub's by now.
     ///
     /// # Errors

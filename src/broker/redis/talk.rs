@@ -226,7 +226,10 @@ impl Redis {
         answer.map_err(|error| Self::failed(&session, &error))
     }
 
-    async fn invoke<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, Away> {
+    pub(super) async fn invoke<T: FromRedisValue>(
+        &self,
+        call: &ScriptInvocation<'_>,
+    ) -> Result<T, Away> {
         let session = self.session()?;
         let answer = call.invoke_async(&mut session.commands.clone()).await;
         answer.map_err(|error| Self::failed(&session, &error))

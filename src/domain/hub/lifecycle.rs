@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Effects, HubState};
@@ -13,7 +14,7 @@ use crate::domain::session::{Identity, Session, State};
 use crate::domain::time::Now;
 
 /// A stream that an operator ended, for the answer and the audit trail.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ended {
     pub user: UserId,
     pub connection_id: Uuid,
@@ -21,7 +22,7 @@ pub struct Ended {
 }
 
 /// Why a token was not renewed. The old one stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RefreshError {
     /// No such session, or another user's.
     UnknownSession,
