@@ -311,25 +311,18 @@ impl HubHandle {
         })
     }
 
-    /// The numbers of this moment, of all hubs together where there are several.
+    /// The numbers of this moment, of all hubs together where there are several, and these hubs. While the shared
+    /// log is away, this hub speaks for itself.
     ///
     /// # Errors
     /// The hub is overloaded.
-    pub async fn overview_of_all(&self) -> Result<Overview, Error> {
-        let all = match &self.shared {
-            Some(shared) => shared.overview().await.ok().flatten(),
-            None => None,
-        };
-        match all {
-            Some(all) => Ok(all),
-            None => self.overview().await,
+    pub async fn overview_of_all(&self) -> Result<(Overview, Option<Vec<Node>>), Error> {
+        if let Some(shared) = &self.shared
+            && let Ok((all, nodes)) = shared.overview(self).await
+        {
+            return Ok((all, Some(nodes)));
         }
-    }
-
-    /// The hubs that share the log; only this one where Redis cannot be asked, `None` where it stands alone.
-    pub async fn nodes(&self) -> Option<Vec<Node>> {
-        let shared = self.shared.as_ref()?;
-        Some(shared.nodes(self).await)
+        Ok((self.overview().await?, None))
     }
 
     /// The log that this hub shares with others.
