@@ -1,0 +1,213 @@
+//! One of three hubs goes: whoever asks is answered by the others.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use reqwest::Method;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::{Kind, Site, behind_each, hubs};
+use crate::support::either::{Client, Transport};
+use crate::support::http::Api;
+use crate::support::hub::Hub;
+use crate::support::in_time;
+use crate::support::sse::bearer;
+use crate::support::token;
+
+/// Requests that are answered before and after a hub goes, for the test to have seen something.
+const BEFORE: usize = 20;
+const AFTER: usize = 100;
+
+/// Asks again and again, until it is told to stop. Whatever is no good answer has been a failure of the
+/// site's, which had two hubs left.
+struct Asker {
+    answered: Cell<usize>,
+    stops: Cell<bool>,
+}
+
+impl Asker {
+    fn new() -> Self {
+        Self {
+            answered: Cell::new(0),
+            stops: Cell::new(false),
+        }
+    }
+
+    async fn asks(&self, site: &Site) {
+        let api = site.api(&token::admin("asker"));
+        while !self.stops.get() {
+            let answer = api.get("/metrics").await;
+            assert_eq!(answer.status, 200, "{:?} {answer:?}", site.kind);
+            self.answered.set(self.answered.get() + 1);
+        }
+    }
+
+    /// Opens one stream after the other, as an EventSource does.
+    async fn opens(&self, site: &Site) {
+        let authorization = bearer(&token::admin("opener"));
+        let headers = [
+            ("Authorization", &*authorization),
+            ("Accept", "text/event-stream"),
+        ];
+        while !self.stops.get() {
+            let mut stream = site.sse_with("/stream?metrics=none", &headers).await;
+            assert_eq!(stream.head.status, 200, "{:?} {:?}", site.kind, stream.head);
+            stream.opened().await;
+            stream.reset();
+        }
+    }
+
+    async fn has_asked(&self, count: usize) {
+        let before = self.answered.get();
+        in_time("answers", async {
+            while self.answered.get() < before + count {
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+}
+
+/// A publisher as the contract wants it: who is told that nothing was taken, or not told anything, sends
+/// the same again with the same key.
+async fn publish(api: &Api, key: &str, body: &Value) {
+    in_time("a publish to be taken", async {
+        loop {
+            let request = api.request(Method::POST, "/publish").json(body);
+            let answer = request.header("idempotency-key", key).send().await;
+            match answer.map(|answer| answer.status().as_u16()) {
+                Ok(202) => return,
+                Ok(502 | 503) | Err(_) => sleep(Duration::from_millis(20)).await,
+                Ok(status) => panic!("{status}"),
+            }
+        }
+    })
+    .await;
+}
+
+struct Dashboard {
+    transport: Transport,
+    client: Client,
+}
+
+impl Dashboard {
+    async fn open(site: &Site, transport: Transport) -> Self {
+        let token = token::admin("dashboards");
+        let mut client = match transport {
+            Transport::Sse => Client::Sse(Box::new(site.sse("/stream", &token).await)),
+            Transport::WebSocket => Client::WebSocket(Box::new(site.websocket("", &token).await)),
+        };
+        client.opened().await;
+        Self { transport, client }
+    }
+}
+
+/// Three hubs, two dashboards on each, and somebody who asks all the time; one hub is taken away by
+/// `goes`. Gives what that hub's dashboards got at the end.
+async fn without_one(kind: Kind, goes: impl AsyncFn(Hub)) -> Vec<Vec<Value>> {
+    let mut hubs = hubs(3, "").await;
+    let site = Site::of(kind, &hubs).await;
+    let mut dashboards = Vec::new();
+    for _ in 0..3 {
+        for transport in Transport::BOTH {
+            dashboards.push(Dashboard::open(&site, transport).await);
+        }
+    }
+    let asker = Asker::new();
+    let outage = async {
+        asker.has_asked(BEFORE).await;
+        let gone = hubs.remove(0);
+        // Only its own dashboards get this.
+        gone.api(&token::admin("ada"))
+            .publish("mark", json!(1))
+            .await;
+        for hub in &hubs {
+            hub.api(&token::admin("ada"))
+                .publish("mark", json!(0))
+                .await;
+        }
+        goes(gone).await;
+        let mut last_words = Vec::new();
+        for dashboard in &mut dashboards {
+            let mark = dashboard.client.next_message("metrics_update").await;
+            if mark["data"]["mark"] == 1 {
+                let transport = dashboard.transport;
+                // At once, which no client would do, and which must work all the same.
+                let back = Dashboard::open(&site, transport).await;
+                let gone = std::mem::replace(dashboard, back);
+                last_words.push(gone.client.rest().await);
+            }
+        }
+        let publisher = site.api(&token::service("shop"));
+        for nth in 0..20 {
+            let body = json!({"metric": "orders", "data": nth});
+            publish(&publisher, &format!("order-{nth}"), &body).await;
+        }
+        asker.has_asked(AFTER).await;
+        asker.stops.set(true);
+        last_words
+    };
+    let (last_words, ..) = tokio::join!(outage, asker.asks(&site), asker.opens(&site));
+    for hub in &hubs {
+        hub.api(&token::admin("ada")).publish("end", json!(1)).await;
+    }
+    for dashboard in &mut dashboards {
+        loop {
+            let message = dashboard.client.next_message("metrics_update").await;
+            if message["data"]["end"] == 1 {
+                break;
+            }
+        }
+    }
+    last_words
+}
+
+#[tokio::test]
+async fn a_hub_that_is_told_to_stop_is_not_missed() {
+    behind_each(async |kind| {
+        let last_words = without_one(kind, async |hub: Hub| drop(hub.stop().await)).await;
+        assert_eq!(last_words.len(), 2, "{kind:?}");
+        for messages in last_words {
+            let last = messages.last().expect("last words");
+            assert_eq!(last["type"], "server_shutdown", "{kind:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hub_that_is_killed_is_not_missed() {
+    behind_each(async |kind| {
+        let last_words = without_one(kind, async |mut hub: Hub| hub.crash().await).await;
+        assert_eq!(last_words.len(), 2, "{kind:?}");
+    })
+    .await;
+}
+
+/// Its connections stand, and no answer comes: what is found out by waiting only.
+#[tokio::test]
+async fn a_hub_that_hangs_is_left_out_by_who_asks_hubs_how_they_are() {
+    behind_each(async |kind| {
+        if kind == Kind::Nginx {
+            return;
+        }
+        let hubs = hubs(3, "").await;
+        let site = Site::of(kind, &hubs).await;
+        hubs[0].signal(Signal::STOP);
+        let api = site.api(&token::admin("ada"));
+        // As many in a row as would not be without asking the one that hangs.
+        in_time("nobody to be sent there", async {
+            let mut good = 0;
+            while good < 12 {
+                let request = api.request(Method::GET, "/metrics").send();
+                let answer = tokio::time::timeout(Duration::from_secs(3), request).await;
+                good = if answer.is_ok() { good + 1 } else { 0 };
+            }
+        })
+        .await;
+        hubs[0].signal(Signal::CONT);
+    })
+    .await;
+}
