@@ -1,5 +1,6 @@
 //! What a proxy writes about a stream, whatever becomes of it, holds no credential.
 
+use futures::future::join_all;
 use serde_json::json;
 
 use super::{Site, behind_each, hubs};
@@ -35,23 +36,26 @@ async fn no_credential_gets_into_a_log() {
             ("Authorization", &*bearer(&ada)),
             ("Cookie", "access_token=CANARY"),
         ];
+        let url = site.websocket_url(&format!("?access_token={ada}"));
         let mut reconnect_tokens = Vec::new();
         // While both are there, while streams break off, and while nobody is there.
         for _ in 0..3 {
-            let mut open = Vec::new();
-            for path in &paths {
-                let mut client = site.sse_with(path, &[]).await;
-                reconnect_tokens.extend(client.head.header("x-reconnect-token").map(str::to_owned));
-                client.next_event().await;
-                open.push(client);
+            let streams = paths.iter().map(|path| site.sse_with(path, &[]));
+            let (mut streams, stream, socket) = tokio::join!(
+                join_all(streams),
+                site.sse_with("/stream", &in_headers),
+                WsClient::open(&url, &in_headers[..1]),
+            );
+            streams.push(stream);
+            for stream in &mut streams {
+                let token = stream.head.header("x-reconnect-token");
+                reconnect_tokens.extend(token.map(str::to_owned));
+                stream.next_event().await;
             }
-            open.push(site.sse_with("/stream", &in_headers).await);
-            let url = site.websocket_url(&format!("?access_token={ada}"));
-            let socket = WsClient::open(&url, &in_headers[..1]).await.ok();
             if let Some(mut hub) = hubs.pop() {
                 hub.crash().await;
             }
-            drop((open, socket));
+            drop((streams, socket.ok()));
         }
         // What came last is written last.
         site.sse_with("/reconnect?token=CANARY&last", &[("User-Agent", "x")])

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::{Kind, Site, behind_each, hubs};
+use crate::operations::stuck;
 use crate::support::either::{Client, Transport};
 use crate::support::http::Api;
 use crate::support::hub::Hub;
@@ -19,6 +20,9 @@ use crate::support::token;
 /// Requests that are answered before and after a hub goes, for the test to have seen something.
 const BEFORE: usize = 20;
 const AFTER: usize = 100;
+
+/// For the one user who opens and leaves all the time.
+const MANY: &str = "[sessions]\nconnections_per_user_max = 1000\n";
 
 /// Asks again and again, until it is told to stop. Whatever is no good answer has been a failure of the
 /// site's, which had two hubs left.
@@ -96,18 +100,25 @@ impl Dashboard {
     async fn open(site: &Site, transport: Transport) -> Self {
         let token = token::admin("dashboards");
         let mut client = match transport {
-            Transport::Sse => Client::Sse(Box::new(site.sse("/stream", &token).await)),
-            Transport::WebSocket => Client::WebSocket(Box::new(site.websocket("", &token).await)),
+            Transport::Sse => {
+                Client::Sse(Box::new(site.sse("/stream?metrics=mark,end", &token).await))
+            }
+            Transport::WebSocket => {
+                Client::WebSocket(Box::new(site.comes_back("?metrics=mark,end", &token).await))
+            }
         };
         client.opened().await;
         Self { transport, client }
     }
 }
 
-/// Three hubs, two dashboards on each, and somebody who asks all the time; one hub is taken away by
-/// `goes`. Gives what that hub's dashboards got at the end.
-async fn without_one(kind: Kind, goes: impl AsyncFn(Hub)) -> Vec<Vec<Value>> {
-    let mut hubs = hubs(3, "").await;
+/// Three hubs, two dashboards on each, and somebody who asks all the time; then one hub `goes`. Gives
+/// that one, what `goes` gave, and what its dashboards got to the end.
+async fn without_one<T>(
+    kind: Kind,
+    goes: impl AsyncFn(&mut Hub) -> T,
+) -> (Hub, T, Vec<Vec<Value>>) {
+    let mut hubs = hubs(3, MANY).await;
     let site = Site::of(kind, &hubs).await;
     let mut dashboards = Vec::new();
     for _ in 0..3 {
@@ -118,7 +129,7 @@ async fn without_one(kind: Kind, goes: impl AsyncFn(Hub)) -> Vec<Vec<Value>> {
     let asker = Asker::new();
     let outage = async {
         asker.has_asked(BEFORE).await;
-        let gone = hubs.remove(0);
+        let mut gone = hubs.remove(0);
         // Only its own dashboards get this.
         gone.api(&token::admin("ada"))
             .publish("mark", json!(1))
@@ -128,16 +139,15 @@ async fn without_one(kind: Kind, goes: impl AsyncFn(Hub)) -> Vec<Vec<Value>> {
                 .publish("mark", json!(0))
                 .await;
         }
-        goes(gone).await;
+        let kept = goes(&mut gone).await;
         let mut last_words = Vec::new();
         for dashboard in &mut dashboards {
             let mark = dashboard.client.next_message("metrics_update").await;
             if mark["data"]["mark"] == 1 {
-                let transport = dashboard.transport;
                 // At once, which no client would do, and which must work all the same.
-                let back = Dashboard::open(&site, transport).await;
-                let gone = std::mem::replace(dashboard, back);
-                last_words.push(gone.client.rest().await);
+                let back = Dashboard::open(&site, dashboard.transport).await;
+                let ended = std::mem::replace(dashboard, back);
+                last_words.push(ended.client.rest().await);
             }
         }
         let publisher = site.api(&token::service("shop"));
@@ -147,9 +157,9 @@ async fn without_one(kind: Kind, goes: impl AsyncFn(Hub)) -> Vec<Vec<Value>> {
         }
         asker.has_asked(AFTER).await;
         asker.stops.set(true);
-        last_words
+        (gone, kept, last_words)
     };
-    let (last_words, ..) = tokio::join!(outage, asker.asks(&site), asker.opens(&site));
+    let (outcome, ..) = tokio::join!(outage, asker.asks(&site), asker.opens(&site));
     for hub in &hubs {
         hub.api(&token::admin("ada")).publish("end", json!(1)).await;
     }
@@ -161,18 +171,28 @@ async fn without_one(kind: Kind, goes: impl AsyncFn(Hub)) -> Vec<Vec<Value>> {
             }
         }
     }
-    last_words
+    outcome
 }
 
 #[tokio::test]
 async fn a_hub_that_is_told_to_stop_is_not_missed() {
     behind_each(async |kind| {
-        let last_words = without_one(kind, async |hub: Hub| drop(hub.stop().await)).await;
+        // It takes its time: for as long as it stops it listens, has the fewest streams of all, and
+        // takes none.
+        let stops = async |hub: &mut Hub| {
+            let held_up = stuck(hub, "stuck").await;
+            hub.signal(Signal::TERM);
+            hub.logged("stopping").await;
+            held_up
+        };
+        let (mut hub, held_up, last_words) = without_one(kind, stops).await;
         assert_eq!(last_words.len(), 2, "{kind:?}");
         for messages in last_words {
             let last = messages.last().expect("last words");
             assert_eq!(last["type"], "server_shutdown", "{kind:?}");
         }
+        assert_eq!(hub.ended().await.code, Some(0), "{kind:?}");
+        drop(held_up);
     })
     .await;
 }
@@ -180,7 +200,7 @@ async fn a_hub_that_is_told_to_stop_is_not_missed() {
 #[tokio::test]
 async fn a_hub_that_is_killed_is_not_missed() {
     behind_each(async |kind| {
-        let last_words = without_one(kind, async |mut hub: Hub| hub.crash().await).await;
+        let (.., last_words) = without_one(kind, async |hub: &mut Hub| hub.crash().await).await;
         assert_eq!(last_words.len(), 2, "{kind:?}");
     })
     .await;

@@ -11,9 +11,10 @@ use tempfile::TempDir;
 
 use crate::support::http::Api;
 use crate::support::hub::Hub;
+use crate::support::raw::RawClient;
 use crate::support::sse::{SseClient, bearer};
 use crate::support::websocket::WsClient;
-use crate::support::{A, START_PATIENCE, raw::RawClient, within};
+use crate::support::{A, START_PATIENCE, eventually, within};
 
 /// Where nobody listens, for hubs that there are fewer of than in the file.
 const NOBODY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
@@ -195,6 +196,15 @@ impl Site {
         let headers = [("authorization", &*bearer(token))];
         let opened = WsClient::open(&self.websocket_url(query), &headers).await;
         opened.unwrap_or_else(|refused| panic!("{:?}: {refused:?}", self.kind))
+    }
+
+    /// As [`Self::websocket`], by a client that tries again where it is refused.
+    pub async fn comes_back(&self, query: &str, token: &str) -> WsClient {
+        let authorization = bearer(token);
+        let headers = [("authorization", &*authorization)];
+        let url = self.websocket_url(query);
+        let what = format!("{:?} to find a hub", self.kind);
+        eventually(&what, async || WsClient::open(&url, &headers).await.ok()).await
     }
 
     pub fn websocket_url(&self, query: &str) -> String {
