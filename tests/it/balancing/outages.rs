@@ -216,6 +216,28 @@ async fn a_hub_that_is_killed_is_not_missed() {
     .await;
 }
 
+/// A WebSocket is answered with 503 there, where an EventSource is hung up on.
+#[tokio::test]
+async fn a_websocket_finds_its_way_round_a_hub_that_stops() {
+    behind_each(async |kind| {
+        if kind == Kind::Caddy {
+            return;
+        }
+        let mut hubs = hubs(3, MANY).await;
+        let site = Site::of(kind, &hubs).await;
+        let held_up = stuck(&hubs[0], "stuck").await;
+        hubs[0].signal(Signal::TERM);
+        hubs[0].logged("stopping").await;
+        for _ in 0..6 {
+            let mut socket = site.websocket("", &token::admin("ada")).await;
+            socket.opened().await;
+        }
+        assert_eq!(hubs[0].ended().await.code, Some(0), "{kind:?}");
+        drop(held_up);
+    })
+    .await;
+}
+
 /// Its connections stand, and no answer comes: what is found out by waiting only.
 #[tokio::test]
 async fn a_hub_that_hangs_is_left_out_by_who_asks_hubs_how_they_are() {

@@ -29,7 +29,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 3] = [Self::Nginx, Self::HaProxy, Self::Caddy];
+    /// Those to test with. Not every release of Debian and Ubuntu has Caddy, the others must be there.
+    pub fn installed() -> impl Iterator<Item = Self> {
+        let caddy = Command::new("caddy").arg("version").output();
+        let caddy = caddy.is_ok().then_some(Self::Caddy);
+        [Self::Nginx, Self::HaProxy].into_iter().chain(caddy)
+    }
 
     /// Below `examples`.
     fn file(self) -> &'static str {
