@@ -16,7 +16,7 @@ use crate::support::sse::SseClient;
 use crate::support::token;
 
 /// A stream whose client has stopped reading, with more on the way to it than the network holds.
-async fn stuck(hub: &Hub, user: &str) -> SseClient {
+pub async fn stuck(hub: &Hub, user: &str) -> SseClient {
     let client = hub.sse_narrow("/stream", &token::admin(user)).await;
     let api = hub.api(&token::admin(user));
     let large = json!("x".repeat(60_000));

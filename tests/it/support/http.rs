@@ -25,19 +25,19 @@ pub struct Answer {
 impl Hub {
     /// Requests as the bearer of `token`.
     pub fn api(&self, token: &str) -> Api {
-        Api::new(self, Some(token.to_owned()))
+        Api::at(self.url(""), Some(token.to_owned()))
     }
 
     /// Requests as nobody.
     pub fn anonymous(&self) -> Api {
-        Api::new(self, None)
+        Api::at(self.url(""), None)
     }
 }
 
 impl Api {
-    fn new(hub: &Hub, token: Option<String>) -> Self {
+    /// Requests to whatever is at `base`, as in `http://127.0.0.1:80`.
+    pub fn at(base: String, token: Option<String>) -> Self {
         let client = Client::builder().no_proxy().build().expect("a client");
-        let base = hub.url("");
         Self {
             client,
             base,

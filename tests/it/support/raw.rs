@@ -1,7 +1,7 @@
 //! Bytes as they are, for requests that no decent client would send, and the head and body of an
 //! answer taken apart without any help.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -34,6 +34,13 @@ impl RawClient {
     /// With a receive buffer of about `bytes`, so that the client is soon a slow one.
     pub async fn connect_narrow(address: SocketAddr, bytes: u32) -> Self {
         Self::connect_from(address, narrow_socket(bytes)).await
+    }
+
+    /// As a client that has the address `source`.
+    pub async fn connect_as(source: IpAddr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((source, 0).into()).expect("a loopback address");
+        Self::connect_from(address, socket).await
     }
 
     async fn connect_from(address: SocketAddr, socket: TcpSocket) -> Self {

@@ -13,6 +13,8 @@ pub struct SseClient {
     pub head: Head,
     connection: RawClient,
     dechunker: Option<Dechunker>,
+    /// Of a body whose length was named, as a proxy's own answers are, so much is still to come.
+    left: Option<usize>,
     parser: Parser,
     /// Taken out of the stream and not yet asked for.
     events: std::collections::VecDeque<Event>,
@@ -85,10 +87,13 @@ impl SseClient {
         connection.send(request + "\r\n").await;
         let head = connection.head().await.expect("an answer");
         let dechunker = head.is_chunked().then(Dechunker::default);
+        let left = head.header("content-length");
+        let left = left.map(|bytes| bytes.parse().expect("a length"));
         Self {
             head,
             connection,
             dechunker,
+            left,
             parser: Parser::default(),
             events: Default::default(),
             passed: Vec::new(),
@@ -127,12 +132,14 @@ impl SseClient {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
             }
-            let over = self.dechunker.as_ref().is_some_and(|it| it.finished);
+            let over =
+                self.left == Some(0) || self.dechunker.as_ref().is_some_and(|it| it.finished);
             let pending = !self.connection.pending.is_empty();
             if over || !pending && !self.connection.read_more().await {
                 return None;
             }
             let bytes = std::mem::take(&mut self.connection.pending);
+            self.left = self.left.map(|left| left.saturating_sub(bytes.len()));
             let body = match &mut self.dechunker {
                 Some(dechunker) => dechunker.push(&bytes),
                 None => bytes,
