@@ -10,6 +10,7 @@ mod names;
 mod oracle;
 mod plant;
 mod rng;
+mod several;
 mod simulation;
 mod weather;
 mod worker;
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use plant::Plant;
+use several::Mistake;
 use simulation::Outcome;
 
 const STEPS: u64 = 2_000;
@@ -80,6 +82,11 @@ fn setting(name: &str) -> Option<u64> {
 
 /// Runs a seed; an invariant that broke is an error with its story.
 fn outcome(seed: u64, plant: Plant) -> Result<Outcome, String> {
+    quietly(|| simulation::run(seed, STEPS, plant))
+}
+
+/// A panic is an error with its text.
+fn quietly<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: std::sync::Once = std::sync::Once::new();
     HOOK.call_once(|| {
         let usual = std::panic::take_hook();
@@ -92,7 +99,7 @@ fn outcome(seed: u64, plant: Plant) -> Result<Outcome, String> {
         }));
     });
     QUIET.set(true);
-    let result = catch_unwind(AssertUnwindSafe(|| simulation::run(seed, STEPS, plant)));
+    let result = catch_unwind(AssertUnwindSafe(run));
     QUIET.set(false);
     result.map_err(|_| LAST_PANIC.take())
 }
@@ -156,5 +163,63 @@ fn every_planted_bug_is_caught() {
             "{plant:?}: seed {seed}: {}",
             why.lines().nth(1).unwrap_or_default()
         );
+    }
+}
+
+/// Of several hubs over one log.
+const SEVERAL_STEPS: u64 = 400;
+const SEVERAL_SEEDS: u64 = 1_500;
+
+/// What must happen somewhere where there are several hubs.
+const SEVERAL_CORNERS: [&str; 16] = [
+    "a hub died",
+    "came to a hub that is cut off",
+    "emptied",
+    "failover",
+    "failover with loss",
+    "founded: another server",
+    "founded: empty",
+    "founded: went back",
+    "has to wait",
+    "new",
+    "replaced where it was",
+    "resumed",
+    "resumed by position",
+    "resumed with a snapshot",
+    "told of another log",
+    "trimmed",
+];
+
+fn several(seed: u64, mistake: Mistake) -> Result<BTreeMap<&'static str, u64>, String> {
+    quietly(|| several::run(seed, SEVERAL_STEPS, mistake))
+}
+
+#[test]
+fn several_hubs_keep_every_promise() {
+    if let Some(seed) = setting("SIM_SEED") {
+        println!("{:#?}", several::run(seed, SEVERAL_STEPS, Mistake::None));
+        return;
+    }
+    let mut visited = BTreeMap::<&str, u64>::new();
+    for seed in 0..setting("SIM_SEEDS").unwrap_or(SEVERAL_SEEDS) {
+        let came_through = several(seed, Mistake::None).unwrap_or_else(|story| {
+            panic!("{story}\n\nAgain: SIM_SEED={seed} cargo test --test sim several_hubs")
+        });
+        for (corner, times) in came_through {
+            *visited.entry(corner).or_default() += times;
+        }
+    }
+    let missed: Vec<_> = SEVERAL_CORNERS
+        .iter()
+        .filter(|corner| !visited.contains_key(*corner))
+        .collect();
+    assert!(missed.is_empty(), "never: {missed:?} in {visited:?}");
+}
+
+#[test]
+fn every_mistake_of_several_hubs_is_found() {
+    for mistake in several::MISTAKES {
+        let found = (0..SEVERAL_SEEDS).find(|seed| several(*seed, mistake).is_err());
+        assert!(found.is_some(), "{mistake:?} is not found");
     }
 }
