@@ -134,8 +134,7 @@ async fn a_primary_that_is_cut_off_still_serves_who_reaches_it() {
     append(&set.nodes[0]).await;
     append(&set.nodes[1]).await;
     set.inner.set(Weather::Pass);
-    tokio::time::sleep(std::time::Duration::from_secs(25)).await;
-    println!("{}", set.sentinel.log());
+    set.first_follows().await;
     eventually("the old primary to forget its own", async || {
         (length(&set.nodes[0]).await == 1).then_some(())
     })
