@@ -2,11 +2,20 @@
 
 #![allow(dead_code)]
 mod checker;
+mod clients;
 mod faults;
 #[cfg(test)]
 mod faults_tests;
+mod front;
+mod hubs;
+mod plans;
 mod ports;
+mod publishers;
 mod record;
 mod redis;
+mod run;
+mod scenario;
+mod servers;
 #[path = "../it/support/mod.rs"]
 mod support;
+mod world;

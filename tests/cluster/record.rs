@@ -1,6 +1,6 @@
 //! What everybody saw, in the order in which they saw it. The checker judges this and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -15,6 +15,8 @@ pub struct Record {
     pub publishes: Vec<Publish>,
     /// From when to when something was broken on purpose.
     pub failures: Vec<(Millis, Millis)>,
+    /// What is in the log at the end.
+    pub kept: BTreeSet<Piece>,
     /// When the record was closed.
     pub ended: Millis,
 }

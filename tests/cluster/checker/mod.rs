@@ -24,8 +24,10 @@ pub struct Promise {
     pub connections_max: usize,
     /// How long after a failure that may not hold.
     pub lease: Millis,
-    /// Nobody has to begin anew: nothing acknowledged is ever lost.
+    /// Nothing that is shared is lost, so nobody has to begin anew.
     pub nobody_begins_anew: bool,
+    /// What was acknowledged is in the log at the end.
+    pub keeps_acknowledged: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +52,8 @@ pub enum Rule {
     Snapshot,
     /// A user has no more connections than allowed.
     Limit,
+    /// What was acknowledged is in the log at the end, where that is promised.
+    Kept,
     /// Nobody begins anew where nothing was lost.
     Anew,
     /// Everything works again once everything is mended.
@@ -91,6 +95,9 @@ pub fn check(record: &Record, promise: Promise) -> Vec<Violation> {
         }
     }
     publishing::check(&facts, &mut found);
+    if promise.keeps_acknowledged {
+        publishing::check_that_all_is_kept(record, &mut found);
+    }
     limits::check(record, promise, &mut found);
     found.0
 }

@@ -2,7 +2,7 @@
 
 use super::lives::Life;
 use super::{Found, Rule};
-use crate::record::Event;
+use crate::record::{Event, Millis};
 use crate::support::id::Id;
 
 pub fn check(life: &Life, found: &mut Found) {
@@ -62,10 +62,14 @@ fn kind(event: &Event, id: Id) -> String {
     }
 }
 
-/// For where nothing acknowledged is ever lost: who has been there goes on.
+/// A session is known everywhere once it is so old.
+const KNOWN_AFTER: Millis = 1000;
+
+/// For where nothing that is shared is lost: who has been there goes on, wherever it comes.
 pub fn check_that_nobody_begins_anew(life: &Life, found: &mut Found) {
     let log = life.log;
     let mut had_something = false;
+    let mut since = None;
     for (at, event) in &log.events {
         match event {
             Event::Asked {
@@ -83,6 +87,15 @@ pub fn check_that_nobody_begins_anew(life: &Life, found: &mut Found) {
                     );
                 }
                 had_something = true;
+                since = since.or(Some(*at));
+            }
+            Event::Refused { status: 410, .. } => {
+                if since.take().is_some_and(|since| since + KNOWN_AFTER < *at) {
+                    found.add(
+                        Rule::Anew,
+                        format!("the session of {} is unknown at {at}", log.name),
+                    );
+                }
             }
             _ => {}
         }

@@ -2,7 +2,7 @@
 
 use super::facts::Facts;
 use super::{Found, Rule};
-use crate::record::{Failed, Publish};
+use crate::record::{Failed, Publish, Record};
 use crate::support::id::Id;
 
 pub fn check(facts: &Facts, found: &mut Found) {
@@ -63,5 +63,15 @@ fn check_order(facts: &Facts, found: &mut Found) {
             let text = format!("{other:?} is {id}, sent after {one:?} was acknowledged as {above}");
             found.add(Rule::Order, text);
         }
+    }
+}
+
+pub fn check_that_all_is_kept(record: &Record, found: &mut Found) {
+    let acknowledged = record.publishes.iter().filter(|it| it.id().is_some());
+    let lost = acknowledged.filter(|it| !record.kept.contains(&it.piece));
+    let lost: Vec<_> = lost.map(|it| (it.piece, it.acknowledged[0])).collect();
+    if !lost.is_empty() {
+        let text = format!("{} acknowledged and not in the log: {lost:?}", lost.len());
+        found.add(Rule::Kept, text);
     }
 }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-
 use super::{Promise, Rule, check};
 use crate::record::{ClientLog, Event, Failed, Follows, Millis, Opened, Piece, Publish, Record};
 use crate::support::id::Id;
@@ -12,6 +11,7 @@ const PROMISE: Promise = Promise {
     connections_max: 2,
     lease: 1000,
     nobody_begins_anew: false,
+    keeps_acknowledged: false,
 };
 
 fn id(n: u64) -> Id {
@@ -134,6 +134,7 @@ fn good() -> Record {
         clients: vec![ada, bob, eve],
         publishes: (1..=10).map(|n| publish(n, metric(n), user(n))).collect(),
         failures: Vec::new(),
+        kept: (1..=10).map(piece).collect(),
         ended: 2000,
     }
 }
@@ -489,4 +490,23 @@ fn who_begins_anew_where_nothing_may_be_lost_is_found() {
     ];
     record.clients[ADA].events.extend(anew);
     assert_eq!(rules(&record, promise), [Rule::Anew]);
+    let mut record = good();
+    let unknown = Event::Refused {
+        status: 410,
+        code: "reconnect_token_invalid".into(),
+    };
+    record.clients[EVE].events.push((1100, unknown));
+    assert_eq!(rules(&record, promise), [Rule::Anew]);
+}
+
+#[test]
+fn what_was_acknowledged_and_is_not_kept_is_found() {
+    let promise = Promise {
+        keeps_acknowledged: true,
+        ..PROMISE
+    };
+    let mut record = good();
+    assert_eq!(rules(&record, promise), []);
+    record.kept.remove(&piece(4));
+    assert_eq!(rules(&record, promise), [Rule::Kept]);
 }
