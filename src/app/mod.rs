@@ -3,35 +3,28 @@
 
 mod announce;
 mod drain;
+mod hub;
 mod reload;
 mod server;
+mod sources;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use actix::Actor;
 use actix_rt::Arbiter;
 use actix_web::web::Data;
 use anyhow::{Context, anyhow};
-use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
 
 use crate::auth::Authenticator;
-use crate::config::{ConfigError, Durability, Settings};
+use crate::config::{ConfigError, Settings};
 use crate::demo::{self, Demo};
-use crate::domain::message::Draft;
 use crate::http::state::State;
-use crate::http::status::connection_stats;
-use crate::hub::{self, Clock, Hub, HubHandle, StoreLink};
-use crate::source::{HubStats, Sources};
-use crate::store::{self, AuditRecord, Store};
-use crate::telemetry::audit::{Action, Audit, Event, Keeper, Record};
+use crate::hub::{Clock, abort_on_panic};
+use crate::telemetry::audit::{Action, Audit, Event};
 use crate::telemetry::log as logging;
 
-/// What the sources have read and the hub has not taken yet.
-const DRAFTS_WAITING_MAX: usize = 1024;
 /// The demo's platform lives the same life at every start.
 const DEMO_SEED: u64 = 1;
 
@@ -45,7 +38,7 @@ pub type Reread = Box<dyn Fn(&Settings) -> Result<Settings, ConfigError>>;
 pub async fn serve(mut settings: Settings, demo: bool, reread: Reread) -> anyhow::Result<()> {
     logging::init(&settings.log)?;
     logging::report_panics();
-    hub::abort_on_panic();
+    abort_on_panic();
     raise_descriptor_limit();
     // Before anything else is started, so that a stop that comes early is an orderly one too.
     let mut signals = Signals::listen()?;
@@ -58,7 +51,7 @@ pub async fn serve(mut settings: Settings, demo: bool, reread: Reread) -> anyhow
     } else {
         None
     };
-    let app = App::start(Arc::new(settings))?;
+    let app = App::start(Arc::new(settings)).await?;
     app.announce(demo.is_some());
     app.run(&mut signals, reread).await;
     app.stop(&mut signals).await?;
@@ -73,18 +66,17 @@ struct App {
     state: Data<State>,
     server: actix_web::dev::ServerHandle,
     address: SocketAddr,
-    /// The Hub's own thread.
-    _arbiter: Arbiter,
+    /// The Hub's own, and the shared log's.
+    _threads: Vec<Arbiter>,
 }
 
 impl App {
-    fn start(settings: Arc<Settings>) -> anyhow::Result<Self> {
+    async fn start(settings: Arc<Settings>) -> anyhow::Result<Self> {
         let audit = Audit::start(&settings.audit).context("the audit trail cannot be written")?;
         let authenticator = Authenticator::start(&settings.auth)?;
         let clock = Clock::system();
-        let arbiter = Arbiter::new();
-        let hub = start_hub(&settings, clock, &arbiter, &audit)?;
-        let sources = start_sources(&settings, &hub)?;
+        let hub::Started { hub, threads } = hub::start(&settings, clock, &audit).await?;
+        let sources = sources::start(&settings, &hub)?;
         let state = Data::new(State::new(
             settings.clone(),
             hub,
@@ -104,7 +96,7 @@ impl App {
             state,
             server,
             address,
-            _arbiter: arbiter,
+            _threads: threads,
         })
     }
 
@@ -134,80 +126,6 @@ impl App {
         tokio::select! {
             () = drain::drain(&self.state, self.server) => Ok(()),
             () = told_again => Err(anyhow!("stopped at once, as told twice; not everything was finished")),
-        }
-    }
-}
-
-/// The Hub, on its own thread, with what an earlier process left in the store.
-fn start_hub(
-    settings: &Arc<Settings>,
-    clock: Clock,
-    arbiter: &Arbiter,
-    audit: &Audit,
-) -> anyhow::Result<HubHandle> {
-    let (given, thread) = (settings.clone(), arbiter.handle());
-    if settings.store.durability == Durability::Memory {
-        let hub = Hub::start_in_arbiter(&thread, move |_| Hub::new(given, clock));
-        return Ok(HubHandle::new(hub, settings, clock, None));
-    }
-    let store = Store::open(&settings.store, clock.now())?;
-    let recovered = store.recover(store::Wanted {
-        messages_per_ring: settings.sessions.backlog_messages_max,
-        ids: settings.history.counted_ids_max,
-    });
-    let recovered = recovered.with_context(|| {
-        let file = settings.store.file.display();
-        format!("the log in {file} cannot be read; put a backup in its place")
-    })?;
-    let link = StoreLink::default();
-    let writer = store.start(link.clone())?;
-    writer.retain_audit(settings.audit.retention);
-    audit.keep_in(InStore(writer.clone()));
-    let hub = {
-        let writer = writer.clone();
-        let begin = move |_: &mut _| Hub::going_on(given, clock, recovered, writer);
-        Hub::start_in_arbiter(&thread, begin)
-    };
-    link.lead_to(&hub);
-    Ok(HubHandle::new(hub, settings, clock, Some(writer)))
-}
-
-/// The audit trail's way into the store.
-#[derive(Debug)]
-struct InStore(store::Writer);
-
-impl Keeper for InStore {
-    fn keep(&self, records: Vec<Record>) -> usize {
-        let records = records.into_iter();
-        let records = records.map(|Record { at_ms, text }| AuditRecord { at_ms, text });
-        self.0.audit(records.collect())
-    }
-}
-
-/// The sources, and what takes their readings to the hub.
-fn start_sources(settings: &Settings, hub: &HubHandle) -> anyhow::Result<Sources> {
-    let (sink, readings) = mpsc::channel(DRAFTS_WAITING_MAX);
-    actix_rt::spawn(publish_readings(readings, hub.clone()));
-    let statistics: HubStats = {
-        let hub = hub.clone();
-        Arc::new(move || {
-            let hub = hub.clone();
-            async move { Ok(connection_stats(&hub.overview().await?)) }.boxed()
-        })
-    };
-    let sources = if settings.realtime.enabled {
-        settings.sources.as_slice()
-    } else {
-        &[]
-    };
-    Sources::start(sources, settings.realtime.update_interval, sink, statistics)
-}
-
-async fn publish_readings(mut readings: mpsc::Receiver<Draft>, hub: HubHandle) {
-    while let Some(draft) = readings.recv().await {
-        let metric = draft.metric.clone();
-        if let Err(error) = hub.publish(vec![draft], Vec::new()).await {
-            log::warn!("what was read for {} is lost: {error}", metric.as_str());
         }
     }
 }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Audit, Auth, AuthKeys, Driver, Durability, History, Http, Limits, Log, Outgoing, Prometheus,
-    RealTime, Retention, Sessions, Settings, Store, WebSocket,
+    Acknowledge, Audit, Auth, AuthKeys, Driver, Durability, History, Http, Limits, Log, Outgoing,
+    Prometheus, RealTime, Redis, Retention, Sessions, Settings, Store, WebSocket,
 };
 
 const KIB: usize = 1024;
@@ -25,6 +25,7 @@ impl Settings {
             sessions: sessions(),
             history: history(),
             store: store(),
+            redis: redis(),
             outgoing: outgoing(),
             auth: auth(keys),
             limits: limits(),
@@ -106,6 +107,19 @@ fn history() -> History {
         metrics_max: 10_000,
         metric_idle_timeout: seconds(24 * 3600),
         counted_ids_max: 1_000_000,
+    }
+}
+
+fn redis() -> Redis {
+    Redis {
+        url: None,
+        ca_file: None,
+        prefix: "statshub".into(),
+        acknowledge: Acknowledge::Primary,
+        replicas: 1,
+        timeout: Duration::from_secs(2),
+        log_messages_max: 100_000,
+        lease: Duration::from_secs(5),
     }
 }
 

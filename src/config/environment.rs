@@ -6,10 +6,9 @@ use toml::Value;
 
 use super::error::{ConfigError, shown};
 use super::load::Overrides;
-use super::secrets::MASK;
 
 /// Every variable that is looked at, with the key of the file that it goes over. `DATABASE_URL` is
-/// for the `sql` sources that name no URL; `REDIS_URL` has no key because this build has no use for it.
+/// for the `sql` sources that name no URL.
 pub const VARIABLES: [(&str, Option<&str>); 17] = [
     ("REAL_TIME_ENABLED", Some("realtime.enabled")),
     (
@@ -43,13 +42,12 @@ pub const VARIABLES: [(&str, Option<&str>); 17] = [
     (JWT_SECRET, Some("auth.secret")),
     ("HOST", Some("http.host")),
     ("PORT", Some("http.port")),
-    (REDIS_URL, None),
+    ("REDIS_URL", Some("redis.url")),
     (DATABASE_URL, None),
     ("RUST_LOG", Some("log.filter")),
 ];
 pub const JWT_SECRET: &str = "JWT_SECRET";
 pub const DATABASE_URL: &str = "DATABASE_URL";
-const REDIS_URL: &str = "REDIS_URL";
 
 /// The environment the program was started with. An empty variable counts as unset, because that is
 /// how compose files and unit files unset one.
@@ -66,15 +64,6 @@ impl<'a> Environment<'a> {
     pub fn over(self, key: &str) -> Option<(&'static str, &'a str)> {
         let (variable, _) = VARIABLES.iter().find(|(_, over)| *over == Some(key))?;
         Some((variable, self.get(variable)?))
-    }
-
-    /// A hub that was meant to be one of several must not run as if it were alone.
-    pub fn refuse_cluster(self) -> Result<(), ConfigError> {
-        let refused = |_| {
-            let allowed = "nothing, because this build runs as a single node: unset it";
-            Err(ConfigError::value(REDIS_URL, &Value::from(MASK), allowed))
-        };
-        self.get(REDIS_URL).map_or(Ok(()), refused)
     }
 
     /// `value` with each `${VARIABLE}` in its texts replaced; `$${` stands for `${`. What comes from a

@@ -17,6 +17,7 @@ mod error;
 mod keys;
 mod kinds;
 mod load;
+mod redis;
 mod report;
 mod secrets;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod written;
 pub use environment::VARIABLES;
 pub use error::ConfigError;
 pub use load::Overrides;
+pub use redis::{Acknowledge, Redis, RedisUrl, Topology};
 pub use report::{Changes, Key, known_keys};
 pub use texts::FIXED_PATHS;
 
@@ -49,6 +51,7 @@ pub struct Settings {
     pub sessions: Sessions,
     pub history: History,
     pub store: Store,
+    pub redis: Redis,
     pub outgoing: Outgoing,
     pub auth: Auth,
     pub limits: Limits,

@@ -7,6 +7,7 @@ use toml::map::Map;
 use url::Url;
 
 use super::kinds::{Kind, Text, text};
+use super::redis::RedisUrl;
 
 /// What is shown in place of a secret.
 pub const MASK: &str = "***";
@@ -109,6 +110,34 @@ pub fn database_url() -> Link {
         "a URL that begins with postgres://, mysql:// or sqlite:",
         |url| parse_url(url, &DATABASE_SCHEMES),
     ))
+}
+
+/// Where Redis is.
+pub struct RedisLink;
+
+impl Kind for RedisLink {
+    type Meant = RedisUrl;
+    const SECRET: bool = true;
+
+    fn allowed(&self) -> String {
+        "redis://host:port, redis-sentinel://host:port,.../name or redis-cluster://host:port,..., each also \
+         with rediss for TLS and with user:password@ before the hosts"
+            .to_owned()
+    }
+
+    fn read(&self, value: &Value) -> Option<RedisUrl> {
+        RedisUrl::parse(value.as_str()?)
+    }
+
+    fn write(&self, meant: &RedisUrl) -> Option<Value> {
+        Some(Value::String(meant.print(false)))
+    }
+
+    fn shown(&self, value: &Value) -> Value {
+        let meant = value.as_str().and_then(RedisUrl::parse);
+        let shown = meant.map_or_else(|| MASK.to_owned(), |url| url.print(true));
+        Value::String(shown)
+    }
 }
 
 /// Where a source of a kind not yet known is.

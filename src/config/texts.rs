@@ -114,6 +114,15 @@ pub fn file() -> Text<PathBuf> {
     }
 }
 
+/// Braces would move the hash tag that keeps all keys together.
+pub fn key_prefix() -> Text<String> {
+    text("1 to 64 of A-Z a-z 0-9 _ . : -", |prefix| {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b"_.:-".contains(&b);
+        let good = (1..=64).contains(&prefix.len()) && prefix.bytes().all(fits);
+        good.then(|| prefix.to_owned())
+    })
+}
+
 pub fn log_filter() -> Text<String> {
     text(
         "a log filter such as info or warn,statshub=debug",

@@ -8,6 +8,7 @@
 //! are too many, the oldest are cut and whoever still needs them is told first (see
 //! [`History::overgrown`]).
 
+mod anew;
 mod restored;
 mod ring;
 
@@ -55,6 +56,8 @@ pub struct History {
     /// Positions after the first and before the second are of messages that this log does not have. In
     /// order, and apart.
     holes: Vec<(MessageId, MessageId)>,
+    /// Values of metrics from before this log, while it is not known which of them it replaces.
+    aside: HashMap<Topic, Arc<Message>>,
 }
 
 #[derive(Debug, Default)]
@@ -78,6 +81,7 @@ impl History {
             origin,
             last: origin,
             holes: Vec::new(),
+            aside: HashMap::new(),
         }
     }
 

@@ -15,7 +15,8 @@ use super::pattern::MetricName;
 /// Packed into 64 bits, 44 for the milliseconds since the Unix epoch (until the year 2527) and 20
 /// for the sequence, because the history remembers the ids of very many messages and a connection
 /// publishes its position through one atomic.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct MessageId(u64);
 
 impl MessageId {
@@ -131,7 +132,7 @@ impl Priority {
 }
 
 /// One `T` a priority.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PerPriority<T>([T; 4]);
 
 impl<T> std::ops::Index<Priority> for PerPriority<T> {
@@ -186,9 +187,17 @@ pub enum Transport {
 }
 
 /// Whose token it was: 1 to 128 bytes, no control characters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct UserId(Arc<str>);
+
+impl TryFrom<String> for UserId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        Self::parse(&text).ok_or("a user has 1 to 128 bytes without control characters")
+    }
+}
 
 impl UserId {
     pub const BYTES_MAX: usize = 128;

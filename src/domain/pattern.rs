@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::message::MessageId;
 
@@ -57,9 +57,17 @@ impl fmt::Display for MetricName {
 }
 
 /// A metric name in which `*` stands for one whole segment and a trailing `**` for any number.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Pattern(Arc<str>);
+
+impl TryFrom<String> for Pattern {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::parse(&text)
+    }
+}
 
 impl Pattern {
     /// # Errors

@@ -4,6 +4,7 @@ use core::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::backlog::{Reader, Receipt};
@@ -13,7 +14,7 @@ use super::outbox::Progress;
 use super::pattern::Subscription;
 
 /// What a verified token said about its holder.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     pub user: UserId,
     /// The role that let it in, for the audit trail.

@@ -43,9 +43,11 @@ async fn report(req: &HttpRequest, state: &State) -> HttpResponse {
     let (keys, audit) = (state.authenticator.key_state(), state.audit.state());
     let sources = state.sources.states();
     let store = state.hub.store();
+    let log = state.hub.shared_log().map(|log| log.health());
     let mut ails = !are_good(&keys)
         || audit.last_error.is_some()
         || sources.iter().any(is_ailing)
+        || log.is_some_and(|log| log.last_error.is_some())
         || store
             .is_some_and(|store| store.last_error.is_some() || store.audit.last_error.is_some());
     // Strangers learn that something ails, not what; nor can they make the hub count its sessions.
@@ -70,7 +72,7 @@ fn are_good(keys: &KeyState) -> bool {
 
 /// Its last error also stays when it has recovered.
 fn is_ailing(source: &SourceState) -> bool {
-    source.stale || source.last_error_at > source.last_success
+    source.stale || !source.elsewhere && source.last_error_at > source.last_success
 }
 
 async fn checks(
@@ -122,6 +124,7 @@ async fn checks(
             "store": audit_in_store(state, audit),
         },
         "store": store(state),
+        "redis": redis(state),
         "sources": sources,
     })
 }
@@ -140,12 +143,35 @@ fn audit_in_store(state: &State, audit: &AuditState) -> Value {
     }
 }
 
+/// `null` where this hub stands alone.
+fn redis(state: &State) -> Value {
+    let Some(log) = state.hub.shared_log() else {
+        return Value::Null;
+    };
+    let health = log.health();
+    json!({
+        "ok": health.last_error.is_none(),
+        "node": log.node(),
+        "server": health.server,
+        "epoch": health.epoch,
+        "epochs": health.epochs,
+        "disconnects": health.disconnects,
+        "batches": health.batches,
+        "calls": health.calls,
+        "failures": health.failures,
+        "read": health.read.to_string(),
+        "newest": health.newest.to_string(),
+        "lagMs": health.lag_ms(),
+        "lastError": health.last_error,
+    })
+}
+
 fn store(state: &State) -> Value {
     match state.hub.store() {
-        None => json!({"ok": true, "durability": state.hub.durability()}),
+        None => json!({"ok": true, "durability": "memory"}),
         Some(health) => json!({
             "ok": health.last_error.is_none(),
-            "durability": state.hub.durability(),
+            "durability": state.settings.load().store.durability,
             "commits": health.commits,
             "batches": health.batches,
             "failures": health.failures,
@@ -176,6 +202,7 @@ mod tests {
                 failures: 0,
                 skipped: 0,
                 stale,
+                elsewhere: false,
             };
             assert_eq!(is_ailing(&source), expected, "{source:?}");
         };

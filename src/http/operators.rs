@@ -12,8 +12,7 @@ use super::access::{Admin, outcome};
 use super::body::{JsonBody, QueryOf};
 use super::reply::{self, Problem};
 use super::state::State;
-use super::status::by_priority;
-use crate::domain::hub::{Delivery, Ended, SessionFilter, SessionView};
+use crate::domain::hub::{Delivery, Ended, SessionFilter};
 use crate::domain::message::{Transport, UserId};
 use crate::hub::Chosen;
 use crate::telemetry::audit::{Action, Event};
@@ -54,7 +53,6 @@ pub(super) async fn connections(
         details: Some(json!({"shown": sessions.len(), "total": total})),
         ..caller.event(Action::ReadConnections)
     });
-    let sessions: Vec<Value> = sessions.iter().map(shown).collect();
     let data = json!({"connections": sessions, "total": total, "offset": offset, "limit": limit});
     Ok(reply::ok(data))
 }
@@ -66,27 +64,6 @@ fn user(text: &str, field: &str) -> Result<UserId, Problem> {
 
 fn invalid(field: &str, allowed: impl Display) -> Problem {
     Problem::invalid(format!("Invalid {field}: {allowed}"))
-}
-
-/// Never with its reconnect token, by which it could be taken over.
-fn shown(view: &SessionView) -> Value {
-    let session = &view.session;
-    let connection = &session.connection;
-    let last_write_ms = connection.progress.last_write_ms();
-    json!({
-        "connectionId": session.connection_id,
-        "user": session.user(),
-        "transport": session.transport,
-        "state": view.delivery,
-        "since": timestamp(session.since_ms),
-        "remoteAddress": connection.remote,
-        "userAgent": connection.user_agent,
-        "subscription": session.subscription.patterns(),
-        "backlog": by_priority(&view.backlog),
-        "sent": session.sent(),
-        "dropped": by_priority(&view.dropped),
-        "lastWrite": (last_write_ms > 0).then(|| timestamp(last_write_ms)),
-    })
 }
 
 /// Exactly one of these. Unknown fields are refused: a misspelt one must not be taken for none.

@@ -43,6 +43,10 @@ impl From<Error> for Problem {
                      in use, or raise history.metrics_max",
             )
             .details(json!({"setting": "history.metrics_max"})),
+            Error::Away(_) => Self::unavailable(
+                "What the hubs share cannot be asked at the moment",
+                LOG_RETRY_AFTER,
+            ),
             Error::Pattern(error) => Self::invalid(format!("Invalid metrics: {error}")),
             Error::NotRenewed(RefreshError::ExpiresEarlier) => {
                 Self::invalid("This token expires earlier than the one in use, which stays")

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::access::Admin;
 use super::reply::{self, Problem};
 use super::state::State;
 use crate::domain::hub::{Statistics, TransportStatistics};
-use crate::domain::message::PerPriority;
 use crate::hub::Overview;
 use crate::telemetry::audit::Action;
 use crate::wire::message::timestamp;
+use crate::wire::view::by_priority;
 
 /// `GET websocket-info`: fixed but for the two settings.
 pub(super) async fn websocket_info(state: web::Data<State>, _: Admin) -> HttpResponse {
@@ -38,9 +38,13 @@ pub(super) async fn connections(
     state: web::Data<State>,
     Admin(caller): Admin,
 ) -> Result<HttpResponse, Problem> {
-    let overview = state.hub.overview().await?;
+    let overview = state.hub.overview_of_all().await?;
+    let mut stats = connection_stats(&overview);
+    if let Some(nodes) = state.hub.nodes().await {
+        stats["nodes"] = json!(nodes);
+    }
     state.audit.record(caller.event(Action::ReadStats));
-    Ok(reply::ok(connection_stats(&overview)))
+    Ok(reply::ok(stats))
 }
 
 /// `GET websocket-stats`.
@@ -48,7 +52,7 @@ pub(super) async fn websockets(
     state: web::Data<State>,
     Admin(caller): Admin,
 ) -> Result<HttpResponse, Problem> {
-    let overview = state.hub.overview().await?;
+    let overview = state.hub.overview_of_all().await?;
     state.audit.record(caller.event(Action::ReadStats));
     let websocket = &overview.statistics.websocket;
     let mut stats = of_transport(websocket);
@@ -118,14 +122,6 @@ fn success_rate(attempted: u64, succeeded: u64) -> f64 {
         0 => 1.0,
         _ => succeeded as f64 / attempted as f64,
     }
-}
-
-/// The most important first.
-pub(super) fn by_priority(counts: &PerPriority<u64>) -> Map<String, Value> {
-    let counts = counts.iter().rev();
-    counts
-        .map(|(priority, count)| (priority.as_str().to_owned(), json!(count)))
-        .collect()
 }
 
 #[derive(Serialize)]

@@ -13,15 +13,18 @@ use super::clock::Clock;
 use super::effects::{Outlets, WorkerLink};
 use super::fanout::ToWorker;
 use super::messages::{
-    Admitted, Connect, Disconnected, Drain, Drained, End, Lagging, Reload, WorkerStarted,
+    Admitted, Connect, Disconnected, Drain, Drained, End, Lagging, Overview, Reload, WorkerStarted,
 };
+use super::shared::Shared;
 use crate::broker;
+use crate::broker::redis::Redis;
 use crate::config::Settings;
-use crate::domain::history;
-use crate::domain::hub::{HubState, Limits, Refusal};
-use crate::domain::message::Topic;
+use crate::domain::history::{self, History};
+use crate::domain::hub::{self, HubState, Limits, Refusal};
+use crate::domain::message::{MessageId, Topic};
 use crate::domain::time::Now;
 use crate::store::{KeysInMemory, Recovered, Writer};
+use crate::telemetry::latency::Summary;
 
 /// Requests and reports that may wait for the Hub.
 const MAILBOX_MESSAGES_MAX: usize = 4096;
@@ -38,6 +41,10 @@ pub struct Hub {
     pub(super) broker: broker::Local,
     /// `None`: nothing outlives the process.
     pub(super) store: Option<Writer>,
+    /// Messages up to here are in the store already.
+    pub(super) recorded_before: MessageId,
+    /// `None`: this hub stands alone.
+    pub(super) shared: Option<Shared>,
     /// Publishers' keys, where there is no store to keep them.
     pub(super) keys: KeysInMemory,
     /// Topics of messages that are on their way into the log, which the history does not know.
@@ -45,7 +52,7 @@ pub struct Hub {
     pub(super) me: Option<WeakAddr<Self>>,
     /// Sessions are about to be written down.
     pub(super) is_saving: bool,
-    workers: HashMap<u16, WorkerLink>,
+    pub(super) workers: HashMap<u16, WorkerLink>,
     pub(super) settings: Arc<Settings>,
     pub(super) clock: Clock,
     timers: Vec<SpawnHandle>,
@@ -78,6 +85,54 @@ impl Hub {
         }
     }
 
+    /// A hub among others: the log tells it what there is. Its own file, where it has one, is its history.
+    pub fn sharing(
+        settings: Arc<Settings>,
+        clock: Clock,
+        own: Option<(Recovered, Writer)>,
+        shared: Shared,
+    ) -> Self {
+        let limits = limits(&settings);
+        let (recovered, store) = own.unzip();
+        let history = recovered.map(|recovered| {
+            let Recovered {
+                origin,
+                last,
+                holes,
+                rings,
+                ..
+            } = recovered;
+            History::restored(limits.history.clone(), origin, last, rings).with_holes(holes)
+        });
+        let history =
+            history.unwrap_or_else(|| History::new(limits.history.clone(), MessageId::ZERO));
+        let recorded_before = history.last();
+        let state = HubState::restored(limits, history, []);
+        let broker = broker::Local::going_on_after(recorded_before);
+        Self {
+            store,
+            recorded_before,
+            shared: Some(shared),
+            ..Self::with_state(settings, clock, state, broker)
+        }
+    }
+
+    /// The numbers of this moment.
+    pub(super) fn overview(&self) -> Overview {
+        let meters = || self.workers.values().map(|worker| &worker.meter);
+        Overview {
+            statistics: self.state.statistics(),
+            delivered: meters().map(|meter| meter.delivered_total()).sum(),
+            latency: Summary::of(meters().map(|meter| &meter.latency)),
+            waiting: 0,
+            uptime: self.clock.uptime(),
+        }
+    }
+
+    pub(super) fn redis(&self) -> Option<Redis> {
+        self.shared.as_ref().map(|shared| shared.redis.clone())
+    }
+
     fn with_state(
         settings: Arc<Settings>,
         clock: Clock,
@@ -88,6 +143,8 @@ impl Hub {
             state,
             broker,
             store: None,
+            recorded_before: MessageId::ZERO,
+            shared: None,
             keys: KeysInMemory::new(settings.store.key_ttl),
             new_topics: HashSet::new(),
             me: None,
@@ -122,6 +179,18 @@ impl Hub {
         result
     }
 
+    pub(super) fn connect(&mut self, connect: hub::Connect) -> Result<Admitted, Refusal> {
+        self.with(|state, now, outlets| {
+            let token = state.connect(connect, now, outlets)?;
+            let session = state.session(&token).ok_or(Refusal::UnknownToken)?;
+            Ok(Admitted {
+                token,
+                connection_id: session.connection_id,
+                identity: session.identity.clone(),
+            })
+        })
+    }
+
     fn tell_all(&self, what: impl Fn() -> ToWorker) {
         for worker in self.workers.values() {
             worker.fanout.do_send(what());
@@ -147,10 +216,10 @@ impl Hub {
             ctx.run_interval(TICK, |hub, _| {
                 hub.with(|state, now, outlets| state.tick(now, outlets));
             }),
-            ctx.run_interval(realtime.heartbeat_interval, |hub, _| {
+            ctx.run_interval(realtime.heartbeat_interval, |hub, ctx| {
                 let wall_ms = hub.clock.now().wall_ms;
                 hub.tell_all(|| ToWorker::Heartbeat(wall_ms));
-                hub.save_positions();
+                hub.save_positions(ctx);
             }),
             ctx.run_interval(realtime.buffer_flush_interval, |hub, _| {
                 hub.tell_all(|| ToWorker::Flush);
@@ -206,15 +275,7 @@ impl Handler<Connect> for Hub {
 
     fn handle(&mut self, Connect(connect): Connect, ctx: &mut Context<Self>) -> Self::Result {
         self.pace(ctx);
-        self.with(|state, now, outlets| {
-            let token = state.connect(connect, now, outlets)?;
-            let session = state.session(&token).ok_or(Refusal::UnknownToken)?;
-            Ok(Admitted {
-                token,
-                connection_id: session.connection_id,
-                identity: session.identity.clone(),
-            })
-        })
+        self.connect(connect)
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
+use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
@@ -14,15 +16,18 @@ use super::clock::Clock;
 use super::fanout::Fanout;
 use super::messages::*;
 use super::meter::Meter;
+use super::shared::{Node, SharedLog};
 use super::store::LastSave;
-use crate::config::{Durability, Settings};
+use crate::broker::redis::{Away, Held, Redis};
+use crate::config::{Acknowledge, Durability, Settings};
 use crate::domain::fanout::ConnectionKey;
-use crate::domain::hub::{self, Change, Ended, RefreshError, Refusal, SessionFilter, SessionView};
+use crate::domain::hub::{self, Change, Ended, RefreshError, Refusal, SessionFilter};
 use crate::domain::message::{self, Draft, Json, MessageId, Transport, UserId};
 use crate::domain::pattern::{MetricName, NameError, Pattern};
 use crate::domain::session::Identity;
 use crate::store::{AlertWrite, Answer, AppendError, Health, Keyed, Reader, Writer};
 use crate::telemetry::latency::Summary;
+use crate::wire::view;
 
 /// How long a request may wait for the Hub before its sender is told to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -44,6 +49,41 @@ pub enum Error {
     Pattern(#[from] NameError),
     #[error("the token was not renewed: {0:?}")]
     NotRenewed(RefreshError),
+    /// What all hubs together know cannot be asked.
+    #[error("the shared log is away: {0}")]
+    Away(String),
+}
+
+impl From<Away> for Error {
+    fn from(Away(reason): Away) -> Self {
+        Self::Away(reason)
+    }
+}
+
+/// What a publisher's answer promises about its message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Promise {
+    /// It is in memory: this process', or that of Redis' primary.
+    Memory,
+    /// It survives the process, however that ends.
+    Process,
+    /// It survives a power cut too.
+    Power,
+    /// It is in the memory of replicas too.
+    Replicated,
+}
+
+impl Promise {
+    fn of(settings: &Settings, is_shared: bool) -> Self {
+        match (settings.redis.acknowledge, settings.store.durability) {
+            (Acknowledge::Primary, _) if is_shared => Self::Memory,
+            (Acknowledge::Replicated, _) if is_shared => Self::Replicated,
+            (_, Durability::Memory) => Self::Memory,
+            (_, Durability::Process) => Self::Process,
+            (_, Durability::Power) => Self::Power,
+        }
+    }
 }
 
 /// The Hub's address. Clones are the same hub.
@@ -56,20 +96,24 @@ pub struct HubHandle {
     /// Bytes that one worker may be behind before publishers have to wait.
     worker_backlog_bytes_max: usize,
     clock: Clock,
-    durability: Durability,
+    promise: Promise,
     store: Option<Writer>,
     reader: Option<Reader>,
+    pub(super) shared: Option<SharedLog>,
 }
 
 impl HubHandle {
-    /// `store` is the Hub's own, where it has one.
-    pub fn new(hub: Addr<Hub>, settings: &Settings, clock: Clock, store: Option<Writer>) -> Self {
-        let durability = match store {
-            Some(_) => settings.store.durability,
-            None => Durability::Memory,
-        };
+    /// `store` is the Hub's own, where it has one; `shared` the log of several hubs, where it is one of them.
+    pub fn new(
+        hub: Addr<Hub>,
+        settings: &Settings,
+        clock: Clock,
+        store: Option<Writer>,
+        shared: Option<SharedLog>,
+    ) -> Self {
         Self {
-            durability,
+            promise: Promise::of(settings, shared.is_some()),
+            shared,
             reader: store.as_ref().map(|_| Reader::new(&settings.store.file)),
             store,
             hub,
@@ -87,8 +131,8 @@ impl HubHandle {
     }
 
     /// What a publisher's answer promises.
-    pub fn durability(&self) -> Durability {
-        self.durability
+    pub fn durability(&self) -> Promise {
+        self.promise
     }
 
     /// How the store is; `None` where there is none.
@@ -103,7 +147,13 @@ impl HubHandle {
 
     /// Writes down what is to outlive the process, and closes the store. Ready when that is done.
     pub async fn close_store(&self) {
-        if let Ok(Some(store)) = self.ask(LastSave).await {
+        let Ok(last) = self.ask(LastSave).await else {
+            return;
+        };
+        if let Some(shared) = &self.shared {
+            shared.leave(&last).await;
+        }
+        if let Some(store) = last.store {
             store.close().await;
         }
     }
@@ -120,9 +170,24 @@ impl HubHandle {
         let publish = |answer| Publish {
             drafts,
             keys,
+            held: None,
             answer,
         };
         self.ask_log(publish).await
+    }
+
+    /// Publishes what was read from a source; where hubs share those, by the right of `held`.
+    ///
+    /// # Errors
+    /// As [`HubHandle::publish`], or another hub reads it by now.
+    pub async fn publish_reading(&self, draft: Draft, held: Option<Held>) -> Result<(), Error> {
+        let publish = |answer| Publish {
+            drafts: vec![draft],
+            keys: Vec::new(),
+            held,
+            answer,
+        };
+        self.ask_log(publish).await.map(drop)
     }
 
     /// Broadcasts an alert, or what has become of one, and writes that down; `data` must be an object.
@@ -150,7 +215,16 @@ impl HubHandle {
     /// # Errors
     /// The hub is overloaded.
     pub async fn test(&self, user: UserId, transport: Transport) -> Result<usize, Error> {
-        self.ask(Test { user, transport }).await
+        let connections = match &self.shared {
+            Some(shared) => Some(shared.redis.connections_of(&user, transport).await?),
+            None => None,
+        };
+        let test = Test {
+            user,
+            transport,
+            connections,
+        };
+        self.ask(test).await
     }
 
     /// Changes what one connection receives.
@@ -181,6 +255,9 @@ impl HubHandle {
         change: Change,
         patterns: Vec<Pattern>,
     ) -> Result<usize, Error> {
+        if let Some(shared) = &self.shared {
+            return shared.change_user(user, change, patterns).await;
+        }
         let wanted = ChangeUser {
             user,
             change,
@@ -194,7 +271,16 @@ impl HubHandle {
     /// # Errors
     /// [`Error::NotRenewed`] (the old one stays), or the hub is overloaded.
     pub async fn refresh(&self, of: Renewed, identity: Arc<Identity>) -> Result<u64, Error> {
-        let answer = self.ask(Refresh { of, identity }).await?;
+        let wanted = Refresh {
+            of,
+            identity: identity.clone(),
+        };
+        let answer = self.ask(wanted).await?;
+        if let (Some(shared), Renewed::Session(token), Err(RefreshError::UnknownSession)) =
+            (&self.shared, of, &answer)
+        {
+            return shared.refresh(token, &identity).await;
+        }
         answer.map_err(Error::NotRenewed)
     }
 
@@ -203,10 +289,13 @@ impl HubHandle {
     /// # Errors
     /// The hub is overloaded.
     pub async fn disconnect(&self, chosen: Chosen) -> Result<Vec<Ended>, Error> {
+        if let Some(shared) = &self.shared {
+            return shared.disconnect(chosen).await;
+        }
         self.ask(Disconnect(chosen)).await
     }
 
-    /// The numbers of this moment.
+    /// The numbers of this moment, of this hub.
     ///
     /// # Errors
     /// The hub is overloaded.
@@ -222,6 +311,32 @@ impl HubHandle {
         })
     }
 
+    /// The numbers of this moment, of all hubs together where there are several.
+    ///
+    /// # Errors
+    /// The hub is overloaded.
+    pub async fn overview_of_all(&self) -> Result<Overview, Error> {
+        let all = match &self.shared {
+            Some(shared) => shared.overview().await.ok().flatten(),
+            None => None,
+        };
+        match all {
+            Some(all) => Ok(all),
+            None => self.overview().await,
+        }
+    }
+
+    /// The hubs that share the log; only this one where Redis cannot be asked, `None` where it stands alone.
+    pub async fn nodes(&self) -> Option<Vec<Node>> {
+        let shared = self.shared.as_ref()?;
+        Some(shared.nodes(self).await)
+    }
+
+    /// The log that this hub shares with others.
+    pub fn shared_log(&self) -> Option<Redis> {
+        self.shared.as_ref().map(|shared| shared.redis.clone())
+    }
+
     /// One page of the sessions that `filter` picks, and how many there are in all.
     ///
     /// # Errors
@@ -231,13 +346,17 @@ impl HubHandle {
         filter: SessionFilter,
         offset: usize,
         limit: usize,
-    ) -> Result<(Vec<SessionView>, usize), Error> {
+    ) -> Result<(Vec<Value>, usize), Error> {
+        if let Some(shared) = &self.shared {
+            return shared.sessions(filter, offset, limit).await;
+        }
         let wanted = GetSessions {
             filter,
             offset,
             limit,
         };
-        self.ask(wanted).await
+        let (views, total) = self.ask(wanted).await?;
+        Ok((views.iter().map(view::session).collect(), total))
     }
 
     /// The newest message of every metric that `user` may see, by name.
@@ -253,6 +372,9 @@ impl HubHandle {
 
     /// Settings that can change while running.
     pub fn reload(&self, settings: Arc<Settings>) {
+        if let Some(shared) = &self.shared {
+            shared.reload(settings.clone());
+        }
         self.tell(Reload(settings));
     }
 
@@ -272,6 +394,13 @@ impl HubHandle {
     }
 
     pub(super) async fn connect(&self, connect: hub::Connect) -> Result<Admitted, Error> {
+        match &self.shared {
+            Some(shared) => shared.connect(self, connect).await,
+            None => self.connect_here(connect).await,
+        }
+    }
+
+    pub(super) async fn connect_here(&self, connect: hub::Connect) -> Result<Admitted, Error> {
         self.ask(Connect(connect)).await?.map_err(Error::Refused)
     }
 
@@ -303,7 +432,7 @@ impl HubHandle {
         self.hub.do_send(what);
     }
 
-    async fn ask<M>(&self, what: M) -> Result<M::Result, Error>
+    pub(super) async fn ask<M>(&self, what: M) -> Result<M::Result, Error>
     where
         M: Message + Send + Unpin + 'static,
         M::Result: Send,

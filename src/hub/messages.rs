@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use actix::{Addr, Message};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::fanout::Fanout;
 use super::meter::Meter;
+use crate::broker::redis::Held;
 use crate::config::Settings;
 use crate::domain::fanout::ConnectionKey;
 use crate::domain::hub::{
@@ -66,6 +68,8 @@ pub struct Publish {
     pub drafts: Vec<Draft>,
     /// One a draft, or nothing at all.
     pub keys: Vec<Option<Keyed>>,
+    /// By which right it was read from a source, where hubs share those.
+    pub held: Option<Held>,
     pub answer: Answer,
 }
 
@@ -86,6 +90,8 @@ pub struct Alert {
 pub struct Test {
     pub user: UserId,
     pub transport: Transport,
+    /// How many connections there are over all hubs; `None`: this one counts its own.
+    pub connections: Option<usize>,
 }
 
 /// Changes what one connection receives.
@@ -122,7 +128,7 @@ pub struct Refresh {
 }
 
 /// Whose streams an operator wants to end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Chosen {
     User(UserId),
     Connection(Uuid),
@@ -152,8 +158,8 @@ pub struct Disconnect(pub Chosen);
 #[rtype(result = "Statistics")]
 pub struct GetStatistics;
 
-/// The hub at one moment, as operators see it.
-#[derive(Debug, Clone)]
+/// One or all hubs at one moment, as operators see it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Overview {
     pub statistics: Statistics,
     /// Messages handed to sockets.
@@ -162,6 +168,17 @@ pub struct Overview {
     /// Requests that wait for the Hub actor.
     pub waiting: usize,
     pub uptime: std::time::Duration,
+}
+
+impl Overview {
+    /// The numbers of another hub. How long the longest one has been up says how long there was one.
+    pub fn add(&mut self, other: &Self) {
+        self.statistics.add(&other.statistics);
+        self.delivered += other.delivered;
+        self.latency.add(&other.latency);
+        self.waiting += other.waiting;
+        self.uptime = self.uptime.max(other.uptime);
+    }
 }
 
 #[derive(Message)]

@@ -26,6 +26,7 @@ mod messages;
 mod meter;
 mod publishing;
 mod requests;
+mod shared;
 mod store;
 mod worker;
 
@@ -36,5 +37,6 @@ pub use connection::Connection;
 pub use handle::{Error, HubHandle};
 pub use line::Line;
 pub use messages::{Chosen, Overview, Renewed};
+pub use shared::{About, Node, Reached, Shared, SharedLog, follow};
 pub use store::{StoreLink, restored};
 pub use worker::{Client, Lingering, Registration, Stream, Wanted, Worker};

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
+use actix::Context;
+
 use super::actor::Hub;
+use super::shared::ForAll;
+use crate::broker::redis::Held;
 use crate::domain::message::{Draft, Priority, Topic};
 use crate::domain::time::Now;
 use crate::store::{AlertWrite, Answer, Batch, Keyed, Settled, Writer};
@@ -16,6 +20,8 @@ impl Hub {
         keys: Vec<Option<Keyed>>,
         alert: Option<AlertWrite>,
         answer: Answer,
+        held: Option<Held>,
+        ctx: &mut Context<Self>,
     ) {
         let now = self.clock.now();
         let topics = publications.iter().map(|publication| &publication.topic);
@@ -23,6 +29,16 @@ impl Hub {
             // Here and below: it fails when the publisher has gone.
             let _ = answer.send(Err(error.into()));
             return;
+        }
+        if let Some(redis) = self.redis() {
+            let wanted = ForAll {
+                publications,
+                keys,
+                alert,
+                held,
+                answer,
+            };
+            return self.append_shared(&redis, wanted, ctx);
         }
         let broker = &mut self.broker;
         let append = |publication| Arc::new(broker.append(publication, now));
@@ -32,6 +48,7 @@ impl Hub {
             keys,
             wall_ms: now.wall_ms,
             alert,
+            is_copy: false,
             answer,
         };
         match self.store.clone() {
@@ -57,6 +74,10 @@ impl Hub {
 
     /// A batch that was on its way into the log.
     pub(super) fn settle(&mut self, batch: Settled, now: Now) {
+        if self.shared.is_some() {
+            // A copy of what was delivered before.
+            return;
+        }
         for message in &batch.messages {
             self.new_topics.remove(&message.topic);
         }

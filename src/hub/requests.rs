@@ -22,7 +22,14 @@ impl Handler<Publish> for Hub {
         self.pace(ctx);
         let drafts = wanted.drafts.into_iter();
         let publications = drafts.map(|draft| self.complete(draft)).collect();
-        self.publish(publications, wanted.keys, None, wanted.answer);
+        self.publish(
+            publications,
+            wanted.keys,
+            None,
+            wanted.answer,
+            wanted.held,
+            ctx,
+        );
     }
 }
 
@@ -43,7 +50,7 @@ impl Handler<Alert> for Hub {
             priority: Priority::Critical,
             retain: Retain::All,
         };
-        self.publish(vec![alert], keys, Some(write), answer);
+        self.publish(vec![alert], keys, Some(write), answer, None, ctx);
     }
 }
 
@@ -53,7 +60,9 @@ impl Handler<Test> for Hub {
     fn handle(&mut self, test: Test, ctx: &mut Context<Self>) -> Self::Result {
         self.pace(ctx);
         let topic = Topic::Test(test.user, test.transport);
-        let connections = self.state.audience(&topic);
+        let connections = test
+            .connections
+            .unwrap_or_else(|| self.state.audience(&topic));
         if connections > 0 {
             let data = test_data(self.clock.now());
             let test = Publication {
@@ -64,7 +73,7 @@ impl Handler<Test> for Hub {
             };
             // Whoever asked sees on the connections whether it came.
             let (answer, _) = oneshot::channel();
-            self.publish(vec![test], Vec::new(), None, answer);
+            self.publish(vec![test], Vec::new(), None, answer, None, ctx);
         }
         connections
     }

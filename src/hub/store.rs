@@ -6,8 +6,10 @@ use std::time::Duration;
 use actix::{Addr, Context, Handler, Message, MessageResult, WeakAddr};
 
 use super::actor::Hub;
+use crate::broker::redis::SessionWrite;
 use crate::domain::history::History;
 use crate::domain::hub::{HubState, Limits};
+use crate::domain::message::MessageId;
 use crate::domain::session::{Session, State};
 use crate::domain::time::Now;
 use crate::store::{Listener, Recovered, Saved, SessionChange, Settled, Writer};
@@ -54,10 +56,20 @@ pub(super) struct SaveSessions {
     pub all: bool,
 }
 
-/// Sessions are written down for the last time. Answers the writer, for the caller to close.
+/// Sessions are written down for the last time.
 #[derive(Message)]
-#[rtype(result = "Option<Writer>")]
+#[rtype(result = "LastWords")]
 pub(super) struct LastSave;
+
+/// What is left to be done by whoever asked.
+pub(super) struct LastWords {
+    /// To be closed.
+    pub store: Option<Writer>,
+    /// To be written where all hubs find them.
+    pub sessions: Vec<SessionWrite>,
+    pub ttl_ms: u64,
+    pub seen: MessageId,
+}
 
 /// The state that an earlier process left behind.
 pub fn restored(limits: Limits, recovered: Recovered, now: Now) -> HubState {
@@ -80,7 +92,7 @@ pub fn restored(limits: Limits, recovered: Recovered, now: Now) -> HubState {
 }
 
 /// Away since it was, or since now where its client was there to the end.
-fn away(saved: &Saved, now: Now) -> Option<Session> {
+pub(super) fn away(saved: &Saved, now: Now) -> Option<Session> {
     let away_ms = saved
         .away_since_ms
         .map_or(0, |ms| now.wall_ms.saturating_sub(ms));
@@ -96,7 +108,8 @@ fn away(saved: &Saved, now: Now) -> Option<Session> {
 impl Hub {
     /// Has changed sessions written down, once all that has arrived is handled.
     pub(super) fn save_soon(&mut self) {
-        if self.store.is_none() || self.is_saving || !self.state.has_changed() {
+        let is_kept = self.store.is_some() || self.shared.is_some();
+        if !is_kept || self.is_saving || !self.state.has_changed() {
             return;
         }
         if let Some(me) = self.me.as_ref().and_then(WeakAddr::upgrade) {
@@ -106,7 +119,6 @@ impl Hub {
     }
 
     fn save(&mut self, mut changes: Vec<SessionChange>) {
-        self.is_saving = false;
         let Some(store) = &self.store else {
             return;
         };
@@ -121,8 +133,10 @@ impl Hub {
     }
 
     /// How far the clients are, for a start after a crash.
-    pub(super) fn save_positions(&self) {
-        if let Some(store) = &self.store {
+    pub(super) fn save_positions(&mut self, ctx: &mut Context<Self>) {
+        if let Some(redis) = self.redis() {
+            self.save_positions_shared(&redis, ctx);
+        } else if let Some(store) = &self.store {
             let moved = |(token, position)| SessionChange::Moved(token, position);
             let moved: Vec<_> = self.state.positions().map(moved).collect();
             if !moved.is_empty() {
@@ -146,7 +160,11 @@ impl Handler<InLog> for Hub {
 impl Handler<SaveSessions> for Hub {
     type Result = ();
 
-    fn handle(&mut self, wanted: SaveSessions, _: &mut Context<Self>) {
+    fn handle(&mut self, wanted: SaveSessions, ctx: &mut Context<Self>) {
+        self.is_saving = false;
+        if let Some(redis) = self.redis() {
+            return self.save_shared(&redis, ctx);
+        }
         let mut changes = Vec::new();
         if wanted.all {
             // What was forgotten meanwhile is not among them.
@@ -160,9 +178,19 @@ impl Handler<SaveSessions> for Hub {
 impl Handler<LastSave> for Hub {
     type Result = MessageResult<LastSave>;
 
-    fn handle(&mut self, _: LastSave, _: &mut Context<Self>) -> Self::Result {
-        self.save(Vec::new());
-        self.save_positions();
-        MessageResult(self.store.clone())
+    fn handle(&mut self, _: LastSave, ctx: &mut Context<Self>) -> Self::Result {
+        let mut sessions = Vec::new();
+        if self.shared.is_some() {
+            sessions = self.changes_shared();
+        } else {
+            self.save(Vec::new());
+            self.save_positions(ctx);
+        }
+        MessageResult(LastWords {
+            store: self.store.clone(),
+            sessions,
+            ttl_ms: self.session_ttl_ms(),
+            seen: self.state.history().last(),
+        })
     }
 }

@@ -26,11 +26,12 @@ use tokio::sync::mpsc;
 
 use crate::config;
 use crate::domain::message::Draft;
+use crate::domain::pattern::MetricName;
 
 pub use error::SourceError;
 pub use state::SourceState;
 
-use poller::{Poller, Stop};
+use poller::{Out, Poller, Stop};
 use state::SharedRecord;
 
 /// One way to get one JSON value.
@@ -40,6 +41,37 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// Whatever kept the value from being read, in words for an operator, without credentials.
     fn read(&self) -> BoxFuture<'_, Result<Value, SourceError>>;
+}
+
+/// What was read.
+#[derive(Debug)]
+pub struct Reading {
+    pub draft: Draft,
+    /// By which right, where several hubs share the sources.
+    pub fence: Option<u64>,
+}
+
+/// Whether this hub is to read a source now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It is; the number goes with what was read.
+    Now(u64),
+    /// It is, but it was read not long ago, by another hub.
+    Later,
+    /// Another hub does.
+    Others,
+}
+
+/// Where several hubs share the sources: which of them reads which.
+pub trait Turns: Send + Sync {
+    /// These are to be read by somebody.
+    fn wanted(&self, metrics: &[MetricName]);
+
+    /// How often to ask for a turn at least.
+    fn looks_every(&self) -> Duration;
+
+    /// Whether this hub is to read the source of a metric, which is read once an interval.
+    fn turn(&self, metric: &MetricName, interval: Duration) -> Turn;
 }
 
 /// The hub's own statistics, asked for by sources of kind `hub`.
@@ -52,8 +84,9 @@ pub type HubStats =
 /// JSON takes milliseconds, which must not be taken from the Hub actor's thread.
 pub struct Sources {
     arbiter: Arbiter,
-    sink: mpsc::Sender<Draft>,
+    sink: mpsc::Sender<Reading>,
     hub_stats: HubStats,
+    turns: Option<Arc<dyn Turns>>,
     running: Mutex<Vec<Running>>,
 }
 
@@ -71,7 +104,7 @@ struct Running {
 impl Sources {
     /// Starts a poller for each of `settings`; each reads at once and then every interval of its
     /// own, or else every `update_interval`. What they read goes to `sink`; one that is full counts as
-    /// that read's failure.
+    /// that read's failure. With `turns`, only what is this hub's to read is read.
     ///
     /// # Errors
     /// A source that can never work: an unknown database scheme, a malformed URL or header. A
@@ -82,13 +115,15 @@ impl Sources {
     pub fn start(
         settings: &[config::Source],
         update_interval: Duration,
-        sink: mpsc::Sender<Draft>,
+        sink: mpsc::Sender<Reading>,
         hub_stats: HubStats,
+        turns: Option<Arc<dyn Turns>>,
     ) -> anyhow::Result<Self> {
         let sources = Self {
             arbiter: Arbiter::new(),
             sink,
             hub_stats,
+            turns,
             running: Mutex::default(),
         };
         sources.reload(settings, update_interval)?;
@@ -123,9 +158,17 @@ impl Sources {
     pub fn exchange(&self, built: Built, update_interval: Duration) {
         let mut running = self.running();
         stop_all(&mut running);
+        if let Some(turns) = &self.turns {
+            let metrics = built.settings.iter().map(|it| it.metric.clone());
+            turns.wanted(&metrics.collect::<Vec<_>>());
+        }
         let built = built.settings.iter().zip(built.sources);
         running.extend(built.map(|(setting, source)| {
-            let poller = Poller::new(setting, source, update_interval, self.sink.clone());
+            let out = Out {
+                sink: self.sink.clone(),
+                turns: self.turns.clone(),
+            };
+            let poller = Poller::new(setting, source, update_interval, out);
             Running {
                 record: poller.record(),
                 poller: Poller::start_in_arbiter(&self.arbiter.handle(), |_| poller),

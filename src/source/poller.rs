@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::Instant;
 
 use super::state::{Change, Record, SharedRecord, lock};
-use super::{Source, SourceError};
+use super::{Reading, Source, SourceError, Turn, Turns};
 use crate::config;
 use crate::domain::message::{Draft, Json, Priority};
 use crate::domain::pattern::MetricName;
@@ -24,9 +24,17 @@ pub(super) struct Poller {
     priority: Priority,
     interval: Duration,
     timeout: Duration,
-    sink: mpsc::Sender<Draft>,
+    out: Out,
     record: SharedRecord,
     reading: bool,
+    read_at: Option<Instant>,
+}
+
+/// Where readings go, and by whose leave they are made.
+pub(super) struct Out {
+    pub sink: mpsc::Sender<Reading>,
+    /// `None`: this hub stands alone and reads everything.
+    pub turns: Option<Arc<dyn Turns>>,
 }
 
 /// Ends the polling; a read under way is given up.
@@ -39,7 +47,7 @@ impl Poller {
         setting: &config::Source,
         source: Arc<dyn Source>,
         update_interval: Duration,
-        sink: mpsc::Sender<Draft>,
+        out: Out,
     ) -> Self {
         let interval = setting.interval.unwrap_or(update_interval);
         let record = Record::new(setting, interval, Timestamp::now());
@@ -49,9 +57,10 @@ impl Poller {
             priority: setting.priority,
             interval,
             timeout: setting.timeout,
-            sink,
+            out,
             record: Arc::new(Mutex::new(record)),
             reading: false,
+            read_at: None,
         }
     }
 
@@ -61,6 +70,20 @@ impl Poller {
     }
 
     fn poll(&mut self, ctx: &mut Context<Self>) {
+        let mut fence = None;
+        if let Some(turns) = &self.out.turns {
+            let turn = turns.turn(&self.metric, self.interval);
+            lock(&self.record).is_elsewhere(turn == Turn::Others);
+            let Turn::Now(given) = turn else {
+                return;
+            };
+            let is_due = |read: Instant| read.elapsed() >= self.interval;
+            if self.reading || !self.read_at.is_none_or(is_due) {
+                return;
+            }
+            fence = Some(given);
+        }
+        self.read_at = Some(Instant::now());
         if std::mem::replace(&mut self.reading, true) {
             lock(&self.record).skipped();
             return;
@@ -68,14 +91,14 @@ impl Poller {
         let read = read(self.source.clone(), self.timeout);
         ctx.spawn(
             read.into_actor(self)
-                .map(|(value, took), poller, _| poller.finish(value, took)),
+                .map(move |(value, took), poller, _| poller.finish(value, took, fence)),
         );
     }
 
-    fn finish(&mut self, value: Result<Value, SourceError>, took: Duration) {
+    fn finish(&mut self, value: Result<Value, SourceError>, took: Duration, fence: Option<u64>) {
         self.reading = false;
         let result = value
-            .and_then(|value| self.publish(&value))
+            .and_then(|value| self.publish(&value, fence))
             .map_err(|error| error.to_string());
         let line = result.clone();
         let change = lock(&self.record).finished(result, took, Timestamp::now());
@@ -90,7 +113,7 @@ impl Poller {
 
     /// Hands the value on without waiting: a hub that cannot keep up wants fewer updates, and the
     /// next read brings a newer value anyway.
-    fn publish(&self, value: &Value) -> Result<(), SourceError> {
+    fn publish(&self, value: &Value, fence: Option<u64>) -> Result<(), SourceError> {
         let draft = Draft {
             metric: self.metric.clone(),
             data: Json::trusted(value.to_string()),
@@ -98,8 +121,10 @@ impl Poller {
             user: None,
             retain: None,
         };
-        self.sink.try_send(draft).map_err(|error| match error {
-            TrySendError::Full(_) => SourceError::SinkFull(self.sink.max_capacity()),
+        let sink = &self.out.sink;
+        let sent = sink.try_send(Reading { draft, fence });
+        sent.map_err(|error| match error {
+            TrySendError::Full(_) => SourceError::SinkFull(sink.max_capacity()),
             TrySendError::Closed(_) => SourceError::SinkClosed,
         })
     }
@@ -125,7 +150,9 @@ impl Actor for Poller {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.poll(ctx);
-        ctx.run_interval(self.interval, Self::poll);
+        let looks_every = self.out.turns.as_ref().map(|turns| turns.looks_every());
+        let every = looks_every.map_or(self.interval, |looks| looks.min(self.interval));
+        ctx.run_interval(every, Self::poll);
     }
 }
 
@@ -182,7 +209,7 @@ mod tests {
     fn start(
         name: &str,
         script: Script,
-        sink: &mpsc::Sender<Draft>,
+        sink: &mpsc::Sender<Reading>,
     ) -> (Addr<Poller>, SharedRecord) {
         let setting = config::Source {
             metric: MetricName::parse(name).unwrap(),
@@ -192,7 +219,11 @@ mod tests {
             timeout: TIMEOUT,
         };
         let source = Arc::new(Scripted(script, AtomicUsize::new(0)));
-        let poller = Poller::new(&setting, source, INTERVAL, sink.clone());
+        let out = Out {
+            sink: sink.clone(),
+            turns: None,
+        };
+        let poller = Poller::new(&setting, source, INTERVAL, out);
         let record = poller.record();
         (poller.start(), record)
     }
@@ -205,7 +236,7 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(seconds) + Duration::from_millis(100)).await;
         let mut published = Vec::new();
         while let Ok(draft) = drafts.try_recv() {
-            published.push(draft);
+            published.push(draft.draft);
         }
         let state = lock(&record).state(Timestamp::now());
         (state, published)

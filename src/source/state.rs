@@ -33,6 +33,9 @@ pub struct SourceState {
     pub skipped: u64,
     /// No value for more than two intervals and a time-out: what clients see is old.
     pub stale: bool,
+    /// Another hub reads it at present.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub elsewhere: bool,
 }
 
 /// As every other time that the hub tells.
@@ -81,6 +84,7 @@ impl Record {
             failures: 0,
             skipped: 0,
             stale: false,
+            elsewhere: false,
         };
         Self {
             state,
@@ -115,6 +119,10 @@ impl Record {
         }
     }
 
+    pub fn is_elsewhere(&mut self, is_elsewhere: bool) {
+        self.state.elsewhere = is_elsewhere;
+    }
+
     pub fn skipped(&mut self) {
         self.state.skipped += 1;
     }
@@ -123,7 +131,7 @@ impl Record {
         let last = self.state.last_success.unwrap_or(self.started);
         let age = Duration::try_from(now.duration_since(last)).unwrap_or_default();
         SourceState {
-            stale: age > self.stale_after,
+            stale: age > self.stale_after && !self.state.elsewhere,
             ..self.state.clone()
         }
     }

@@ -1,13 +1,14 @@
 //! Alerts and what has become of them: a row each, written with the message that tells of it.
 
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
 
 use super::file::{id_of, to_sql};
 use crate::domain::alert::{AlertState, Severity};
 use crate::domain::message::{MessageId, UserId};
 
 /// What a batch's one message means for the alerts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum AlertWrite {
     /// It is a new one.
     New(Severity),
@@ -16,7 +17,7 @@ pub enum AlertWrite {
 }
 
 /// An alert goes on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AlertChange {
     pub id: MessageId,
     /// The state it was found in. In another one it is left alone.
@@ -27,7 +28,7 @@ pub struct AlertChange {
 }
 
 /// Who did something about an alert, and when.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertStep {
     pub by: UserId,
     /// In milliseconds since the Unix epoch.

@@ -24,6 +24,8 @@ pub struct Batch {
     pub wall_ms: u64,
     /// What it means for the alerts; only with a batch of one message.
     pub alert: Option<AlertWrite>,
+    /// It is in the log already, and this is a copy of that: neither keys nor alerts speak against it.
+    pub is_copy: bool,
     pub answer: Answer,
 }
 
@@ -165,6 +167,7 @@ pub(super) fn append(
     }
     if let Some(AlertWrite::Change(change)) = &batch.alert
         && !alerts::change(connection, change)?
+        && !batch.is_copy
     {
         return Ok(Err(AppendError::AlertChanged));
     }

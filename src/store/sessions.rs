@@ -26,7 +26,7 @@ pub enum SessionChange {
 }
 
 /// A session as it is written, and as it is found after a start.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Saved {
     pub token: Uuid,
     pub position: MessageId,

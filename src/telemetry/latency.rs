@@ -1,5 +1,6 @@
 //! How long messages take from being published to being handed to a connection.
 
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ impl std::fmt::Debug for Latency {
 }
 
 /// Several workers' latencies as numbers. All zero where nothing was recorded yet.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Summary {
     pub p50_ms: f64,
     pub p95_ms: f64,
@@ -70,6 +71,18 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Those of another hub. Quantiles cannot be put together: the worse ones stand for both.
+    pub fn add(&mut self, other: &Self) {
+        self.p50_ms = self.p50_ms.max(other.p50_ms);
+        self.p95_ms = self.p95_ms.max(other.p95_ms);
+        self.p99_ms = self.p99_ms.max(other.p99_ms);
+        self.sum_seconds += other.sum_seconds;
+        self.count += other.count;
+        for (mine, theirs) in self.at_most.iter_mut().zip(other.at_most) {
+            *mine += theirs;
+        }
+    }
+
     /// The latencies of all `workers` together. They go on recording meanwhile, so the sum may be
     /// a few events off the count.
     pub fn of<'a>(workers: impl IntoIterator<Item = &'a Latency>) -> Self {

@@ -9,6 +9,7 @@ pub mod command;
 pub mod json;
 pub mod message;
 pub mod notice;
+pub mod view;
 pub mod websocket;
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ impl History {
 
     /// Forgets the topics longest without a message until the rest is as many as allowed: a log
     /// elsewhere still has those that were forgotten here.
-    fn limit_topics(&mut self) {
+    pub(crate) fn limit_topics(&mut self) {
         let max = self.limits.metrics_max;
         while self.metrics > max || self.topics.len() - self.metrics > max.saturating_mul(10) {
             let Some((newest, topic)) = self.recency.pop_first() else {

@@ -28,7 +28,7 @@ impl HubState {
         hub
     }
 
-    fn take_in(&mut self, session: Session) {
+    pub(super) fn take_in(&mut self, session: Session) {
         let token = session.token;
         let State::Away { since, .. } = session.state else {
             return;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Effects, HubState};
@@ -13,7 +14,7 @@ use crate::domain::session::{Identity, Session, State};
 use crate::domain::time::Now;
 
 /// A stream that an operator ended, for the answer and the audit trail.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ended {
     pub user: UserId,
     pub connection_id: Uuid,
@@ -21,7 +22,7 @@ pub struct Ended {
 }
 
 /// Why a token was not renewed. The old one stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RefreshError {
     /// No such session, or another user's.
     UnknownSession,
@@ -90,7 +91,7 @@ impl HubState {
     }
 
     /// Takes a session out of every index.
-    fn forget(&mut self, token: Uuid) {
+    pub(super) fn forget(&mut self, token: Uuid) {
         let Some(session) = self.sessions.remove(&token) else {
             return;
         };
@@ -126,6 +127,10 @@ impl HubState {
         let Some(session) = self.sessions.get_mut(token) else {
             return;
         };
+        // From before the log began anew, and it has been told of that since.
+        if position < session.began {
+            return;
+        }
         session.state = State::Lagging { position };
         self.lagging.insert(*token);
     }
@@ -166,7 +171,7 @@ impl HubState {
     }
 
     /// Ends a session's stream; the session stays until its connection has reported.
-    fn close(&mut self, token: Uuid, goodbye: Goodbye, effects: &mut impl Effects) {
+    pub(super) fn close(&mut self, token: Uuid, goodbye: Goodbye, effects: &mut impl Effects) {
         let Some(session) = self.sessions.get_mut(&token) else {
             return;
         };

@@ -19,6 +19,7 @@ mod admission;
 mod keeping;
 mod lifecycle;
 mod publishing;
+mod shared;
 mod statistics;
 mod subscribing;
 
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexSet;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use admission::{Connect, Opening, Refusal};
@@ -100,13 +102,23 @@ pub struct HubState {
 }
 
 /// What is counted since the start.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct Tally {
     pub published: PerPriority<u64>,
     pub dropped: PerPriority<u64>,
     pub conflated: u64,
     pub resumes_attempted: u64,
     pub resumes_succeeded: u64,
+}
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.published.add(&other.published);
+        self.dropped.add(&other.dropped);
+        self.conflated += other.conflated;
+        self.resumes_attempted += other.resumes_attempted;
+        self.resumes_succeeded += other.resumes_succeeded;
+    }
 }
 
 impl HubState {

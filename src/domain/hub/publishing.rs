@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Effects, HubState};
 use crate::domain::history::TooManyMetrics;
-use crate::domain::message::{Message, MessageId, Topic};
+use crate::domain::message::{Message, MessageId, Priority, Topic};
 use crate::domain::session::Session;
 use crate::domain::time::Now;
 
@@ -32,10 +32,28 @@ impl HubState {
         self.history.admit(topics)
     }
 
+    /// Messages of these priorities were published by way of this hub, and will come out of the log that it
+    /// shares with others.
+    pub fn count_published(&mut self, priorities: &[Priority]) {
+        for priority in priorities {
+            self.tally.published[*priority] += 1;
+        }
+    }
+
+    /// As [`HubState::published`], for a message that any hub may have published.
+    pub fn passed_on(&mut self, message: Arc<Message>, effects: &mut impl Effects) {
+        effects.deliver(&message);
+        self.remember(message);
+    }
+
     /// Takes a message into the history and sends it on its way. Ids must come in order.
     pub fn published(&mut self, message: Arc<Message>, effects: &mut impl Effects) {
-        self.tally.published[message.priority] += 1;
-        effects.deliver(&message);
+        self.count_published(&[message.priority]);
+        self.passed_on(message, effects);
+    }
+
+    /// Takes a message into the history, and sends it to nobody. Ids must come in order.
+    pub fn remember(&mut self, message: Arc<Message>) {
         self.history.push(message);
         if let Some(to) = self.history.overgrown() {
             self.carry(to);

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{HubState, Tally};
 use crate::domain::backlog::Reader;
 use crate::domain::message::{Message, MessageId, PerPriority, Transport, UserId};
@@ -10,7 +12,7 @@ use crate::domain::pattern::{MetricName, Subscription};
 use crate::domain::session::{Session, State};
 
 /// Counts over sessions and connections at one moment.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Statistics {
     pub sse: TransportStatistics,
     pub websocket: TransportStatistics,
@@ -31,7 +33,7 @@ pub struct Statistics {
     pub tally: Tally,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct TransportStatistics {
     /// Streams that are open.
     pub total: usize,
@@ -43,7 +45,7 @@ pub struct TransportStatistics {
 }
 
 /// Which sessions to show.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SessionFilter {
     pub user: Option<UserId>,
     pub transport: Option<Transport>,
@@ -51,7 +53,7 @@ pub struct SessionFilter {
 }
 
 /// How a session gets its messages at present.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Delivery {
     Live,
@@ -67,6 +69,44 @@ pub struct SessionView {
     pub backlog: PerPriority<u64>,
     /// Dropped over its life, and what would be reported if it resumed now.
     pub dropped: PerPriority<u64>,
+}
+
+impl Statistics {
+    /// Those of another hub, of the same users.
+    pub fn add(&mut self, other: &Self) {
+        let (mine, theirs) = (self.sessions as f64, other.sessions as f64);
+        if mine + theirs > 0.0 {
+            let buffered = self.utilization_mean * mine + other.utilization_mean * theirs;
+            self.utilization_mean = buffered / (mine + theirs);
+        }
+        self.utilization_max = self.utilization_max.max(other.utilization_max);
+        self.sse.add(&other.sse);
+        self.websocket.add(&other.websocket);
+        add_by_user(&mut self.connections_by_user, &other.connections_by_user);
+        self.buffered += other.buffered;
+        self.buffered_by_priority.add(&other.buffered_by_priority);
+        self.sessions += other.sessions;
+        self.away += other.away;
+        // Every hub has them all.
+        self.history_bytes = self.history_bytes.max(other.history_bytes);
+        self.metrics = self.metrics.max(other.metrics);
+        self.tally.add(&other.tally);
+    }
+}
+
+impl TransportStatistics {
+    fn add(&mut self, other: &Self) {
+        self.total += other.total;
+        self.active += other.active;
+        self.closing += other.closing;
+        add_by_user(&mut self.by_user, &other.by_user);
+    }
+}
+
+fn add_by_user(mine: &mut BTreeMap<UserId, usize>, theirs: &BTreeMap<UserId, usize>) {
+    for (user, connections) in theirs {
+        *mine.entry(user.clone()).or_default() += connections;
+    }
 }
 
 impl HubState {

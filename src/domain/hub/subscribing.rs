@@ -1,5 +1,6 @@
 //! Changing what sessions receive.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Effects, HubState};
@@ -9,7 +10,7 @@ use crate::domain::notice::Notice;
 use crate::domain::pattern::{NameError, Pattern};
 
 /// What to do with a subscription.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     Subscribe,
     Unsubscribe,
@@ -53,6 +54,20 @@ impl HubState {
             .collect();
         self.change(&tokens, change, patterns, effects)?;
         Ok(self.live_of(user))
+    }
+
+    /// For one session, away or not.
+    ///
+    /// # Errors
+    /// Too many patterns; nothing has changed then.
+    pub fn change_session(
+        &mut self,
+        token: Uuid,
+        change: Change,
+        patterns: &[Pattern],
+        effects: &mut impl Effects,
+    ) -> Result<(), NameError> {
+        self.change(&[token], change, patterns, effects)
     }
 
     fn change(

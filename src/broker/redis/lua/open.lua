@@ -1,0 +1,71 @@
+-- A stream is to be opened: the user's connections over all hubs are counted, and where it resumes a session that
+-- session is this hub's from now on.
+--
+-- KEYS  nodes, log, head, live connections of the user, session, changes of the user, ended
+-- ARGV  node; token; user; connection; transport; connections the user may have; 1 where a session is resumed;
+--       the position that the client names (empty: none); for how long sessions are kept, in ms
+-- ->    {'limit'}, {'unknown'}, or
+--       {'open', record or empty, its position, whether the log knows the position (1 or 0), id to have read first,
+--        id up to which changes are in the record, changes, ends}
+local nodes, log, head, live, session, changes, ended = unpack(KEYS)
+local node, token, user, connection, transport, most, resumes, position, ttl = unpack(ARGV)
+local now = now_ms()
+local alive = alive(nodes, now)
+local count = 0
+local held = redis.call('HGETALL', live)
+for i = 1, #held, 2 do
+  local owner = string.match(held[i + 1], '^%S+')
+  if not alive[owner] then
+    redis.call('HDEL', live, held[i])
+  elseif held[i] ~= token then
+    count = count + 1
+  end
+end
+local record, saved, seen, owner = '', '', '', ''
+if resumes == '1' then
+  local of, by, kept, at, through = unpack(redis.call('HMGET', session, 'user', 'node', 'record', 'position', 'seen'))
+  if of ~= user then
+    return {'unknown'}
+  end
+  owner = by or ''
+  if owner ~= node then
+    record, saved, seen = kept or '', at or '', through or ''
+  end
+end
+if count >= tonumber(most) then
+  return {'limit'}
+end
+local last = redis.call('HGET', head, 'last') or '0-0'
+local wanted = position ~= '' and position or saved
+local is_known, read_first = 1, ''
+if wanted ~= '' then
+  if is_above(wanted, last) then
+    -- Somebody was sent what the log lost. What comes next is to lie above it, for as long as that is not far ahead.
+    is_known = 0
+    local ms = parts(wanted)
+    if ms <= now + 1000 then
+      last = append_control(log, head, last, id_after(wanted, now), 'mark', '')
+    end
+  elseif #redis.call('XRANGE', log, wanted, wanted) == 0 then
+    local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+    if first and is_above(wanted, first[1]) then
+      is_known = 0
+    end
+  end
+  read_first = last
+end
+local changed, ends = {}, {}
+if record ~= '' then
+  changed = redis.call('LRANGE', changes, 0, -1)
+  ends = redis.call('LRANGE', ended, 0, -1)
+  if alive[owner] and redis.call('HEXISTS', live, token) == 1 then
+    read_first = append_control(log, head, last, id_after(last, now), 'taken', token .. ' ' .. node)
+  end
+end
+redis.call('HSET', live, token, node .. ' ' .. transport .. ' ' .. connection)
+redis.call('PEXPIRE', live, ttl)
+if resumes == '1' then
+  redis.call('HSET', session, 'node', node)
+  redis.call('PEXPIRE', session, ttl)
+end
+return {'open', record, saved, is_known, read_first, seen, changed, ends}

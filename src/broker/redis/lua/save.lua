@@ -1,0 +1,49 @@
+-- What became of sessions: written only where they are still this hub's.
+--
+-- KEYS  head, then the sessions
+-- ARGV  node; for how long sessions are kept, in ms; the newest id that the hub has read; what the keys of users'
+--       live connections begin with, and those of spent tickets; then of each session:
+--         token; what: save, move, close or forget; user; position; record; connection; transport; ticket
+-- ->    tokens of sessions that are another hub's by now
+local node, ttl, seen, live_of, spent_of = unpack(ARGV, 1, 5)
+local at = 6
+local lost = {}
+
+local function write(session, token, what, user, position, record, connection, transport, ticket)
+  local owner, of = unpack(redis.call('HMGET', session, 'node', 'user'))
+  if owner and owner ~= node then
+    lost[#lost + 1] = token
+    return
+  end
+  if what == 'move' then
+    if owner then
+      redis.call('HSET', session, 'position', position)
+      redis.call('PEXPIRE', session, ttl)
+    end
+    return
+  end
+  local live = live_of .. (what == 'forget' and (of or '') or user)
+  local held = redis.call('HGET', live, token)
+  local is_mine = not held or string.match(held, '^%S+') == node
+  if what == 'forget' then
+    redis.call('DEL', session)
+  else
+    redis.call('HSET', session, 'user', user, 'node', node, 'position', position, 'record', record, 'seen', seen)
+    redis.call('PEXPIRE', session, ttl)
+    if ticket ~= '' then
+      redis.call('SET', spent_of .. ticket, token, 'PX', ttl)
+    end
+  end
+  if is_mine and what == 'save' then
+    redis.call('HSET', live, token, node .. ' ' .. transport .. ' ' .. connection)
+    redis.call('PEXPIRE', live, ttl)
+  elseif is_mine and held then
+    redis.call('HDEL', live, token)
+  end
+end
+
+for i = 2, #KEYS do
+  write(KEYS[i], unpack(ARGV, at, at + 7))
+  at = at + 8
+end
+return lost

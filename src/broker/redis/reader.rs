@@ -1,0 +1,237 @@
+//! Reads the log in its order, and sees when it is not the one that was read before.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::streams::{StreamId, StreamReadOptions, StreamReadReply};
+use redis::{AsyncCommands, ErrorKind, RedisResult, Value, cmd};
+use tokio::sync::mpsc;
+
+use super::Event;
+use super::entry::{self, Entry, Fields};
+use super::keys::Keys;
+use super::status::Status;
+use crate::domain::message::MessageId;
+use crate::domain::time::Now;
+
+/// Entries in one answer.
+const ENTRIES_MAX: usize = 500;
+
+/// Where a reader stands, kept from one connection to the next.
+#[derive(Debug)]
+pub(super) struct Position {
+    /// The newest entry handed over; `None`: nothing yet.
+    last: Option<MessageId>,
+    /// The newest that was ever handed over.
+    highest: MessageId,
+    /// What comes next is not what follows `last`: the log is to be read from its beginning.
+    is_broken: bool,
+}
+
+impl Position {
+    /// Of a hub that has everything up to `last`.
+    pub fn at(last: Option<MessageId>) -> Self {
+        Self {
+            last,
+            highest: last.unwrap_or_default(),
+            is_broken: last.is_none(),
+        }
+    }
+
+    /// The newest id that the hub may have sent to anybody.
+    pub fn highest(&self) -> MessageId {
+        self.highest
+    }
+
+    fn last(&self) -> MessageId {
+        self.last.unwrap_or_default()
+    }
+
+    fn move_to(&mut self, id: MessageId) {
+        self.last = Some(id);
+        self.highest = self.highest.max(id);
+    }
+}
+
+pub(super) struct Reader<'a> {
+    pub connection: MultiplexedConnection,
+    pub keys: &'a Keys,
+    pub events: &'a mpsc::Sender<Event>,
+    pub position: &'a mut Position,
+    pub status: &'a Status,
+    pub clock: &'a (dyn Fn() -> Now + Send + Sync),
+    /// How long to wait for an entry.
+    pub block: Duration,
+}
+
+impl Reader<'_> {
+    /// Reads until something fails. `newest` is where the log ended when the hub joined.
+    ///
+    /// # Errors
+    /// Redis', or that the log is not the one that was read: then it is read from its beginning the next time,
+    /// after the hub has joined again.
+    pub async fn run(&mut self, newest: MessageId) -> RedisResult<()> {
+        if self.position.is_broken {
+            self.anew(newest).await?;
+        }
+        let mut is_current = false;
+        loop {
+            if !is_current && self.position.last() >= newest {
+                is_current = true;
+                self.say(Event::Current).await;
+            }
+            let entries = self.read_on(Some(self.block)).await?;
+            if entries.is_empty() && !is_current {
+                return self.broken("it ends before it should");
+            }
+            let mut run = Vec::with_capacity(entries.len());
+            let mut broken = None;
+            for (before, entry) in self.all_parsed(&entries) {
+                match before.cmp(&self.position.last()) {
+                    Ordering::Equal => {}
+                    Ordering::Greater => {
+                        broken = Some("entries were trimmed before they were read")
+                    }
+                    Ordering::Less => broken = Some("it went back"),
+                }
+                if broken.is_some() {
+                    break;
+                }
+                self.position.move_to(entry.id());
+                let is_epoch = entry.is_epoch();
+                run.push(entry);
+                if is_epoch {
+                    self.hand_on(&mut run).await;
+                    self.say_anew(self.position.last()).await;
+                    self.say(Event::Current).await;
+                }
+            }
+            self.hand_on(&mut run).await;
+            if let Some(why) = broken {
+                return self.broken(why);
+            }
+        }
+    }
+
+    fn broken(&mut self, why: &'static str) -> RedisResult<()> {
+        log::warn!("the shared log is not as it was: {why}");
+        self.position.is_broken = true;
+        Err((
+            ErrorKind::Client,
+            "the log is not as it was",
+            why.to_owned(),
+        )
+            .into())
+    }
+
+    /// Reads the log from its beginning, as the past. Where the chain is broken in there, only what comes
+    /// after can be told.
+    async fn anew(&mut self, newest: MessageId) -> RedisResult<()> {
+        self.position.is_broken = true;
+        self.position.last = None;
+        let mut found = self.read_on(None).await?;
+        self.say(Event::Anew {
+            origin: MessageId::ZERO,
+        })
+        .await;
+        self.read_values().await?;
+        while !found.is_empty() {
+            let mut run = Vec::with_capacity(found.len());
+            for (before, entry) in self.all_parsed(&found) {
+                if self.position.last != Some(before) || entry.is_epoch() {
+                    self.hand_on(&mut run).await;
+                    let origin = if entry.is_epoch() { entry.id() } else { before };
+                    self.say_anew(origin).await;
+                }
+                self.position.move_to(entry.id());
+                run.push(entry);
+            }
+            self.hand_on(&mut run).await;
+            found = self.read_on(None).await?;
+        }
+        if self.position.last() < newest {
+            self.position.move_to(newest);
+            self.say_anew(newest).await;
+        }
+        self.position.is_broken = false;
+        Ok(())
+    }
+
+    async fn say_anew(&self, origin: MessageId) {
+        self.say(Event::Anew { origin }).await;
+    }
+
+    async fn hand_on(&self, run: &mut Vec<Entry>) {
+        if !run.is_empty() {
+            self.say(Event::Entries(std::mem::take(run))).await;
+        }
+    }
+
+    fn all_parsed(&self, found: &[StreamId]) -> Vec<(MessageId, Entry)> {
+        let parsed = found.iter().filter_map(|found| self.parsed(found));
+        parsed.collect()
+    }
+
+    /// An entry and the id of the one before; `None` for what is not a hub's.
+    fn parsed(&self, found: &StreamId) -> Option<(MessageId, Entry)> {
+        let text = |value: &Value| redis::from_redis_value_ref::<String>(value).ok();
+        let fields = found.map.iter();
+        let fields: Option<Fields> = fields
+            .map(|(name, value)| Some((name.clone(), text(value)?)))
+            .collect();
+        let read = fields.and_then(|fields| entry::read(&found.id, fields, (self.clock)()));
+        if read.is_none() {
+            log::warn!(
+                "entry {} of the log is not a hub's and is left out",
+                found.id
+            );
+        }
+        read
+    }
+
+    async fn read_on(&mut self, block: Option<Duration>) -> RedisResult<Vec<StreamId>> {
+        let mut options = StreamReadOptions::default().count(ENTRIES_MAX);
+        if let Some(block) = block {
+            options = options.block(usize::try_from(block.as_millis()).unwrap_or(1000).max(1));
+        }
+        let after = [self.position.last().to_string()];
+        let reply: Option<StreamReadReply> = self
+            .connection
+            .xread_options(&[&self.keys.log], &after, &options)
+            .await?;
+        let streams = reply.map_or_else(Vec::new, |reply| reply.keys);
+        Ok(streams.into_iter().flat_map(|stream| stream.ids).collect())
+    }
+
+    /// The values of metrics whose newest entry may not be in the log any more.
+    async fn read_values(&mut self) -> RedisResult<()> {
+        let mut cursor = 0;
+        loop {
+            let (next, pairs): (u64, Vec<(String, String)>) = cmd("HSCAN")
+                .arg(&self.keys.latest)
+                .arg(cursor)
+                .arg("COUNT")
+                .arg(ENTRIES_MAX)
+                .query_async(&mut self.connection)
+                .await?;
+            let now = (self.clock)();
+            let message = |(topic, kept): &(String, String)| entry::latest(topic, kept, now);
+            let values: Vec<Arc<_>> = pairs.iter().filter_map(message).collect();
+            if !values.is_empty() {
+                self.say(Event::Values(values)).await;
+            }
+            if next == 0 {
+                return Ok(());
+            }
+            cursor = next;
+        }
+    }
+
+    async fn say(&self, event: Event) {
+        self.status.read(&event);
+        // It fails when the hub is gone, and with it the need.
+        let _ = self.events.send(event).await;
+    }
+}

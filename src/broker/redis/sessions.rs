@@ -1,0 +1,244 @@
+//! Sessions, each a record that the hub which has it writes and any other can take over.
+
+use redis::Value;
+use uuid::Uuid;
+
+use super::{Away, Redis};
+use crate::domain::message::{MessageId, Transport, UserId};
+
+/// Sessions written by one call.
+const SAVED_AT_ONCE: usize = 200;
+
+/// A stream is to be opened.
+#[derive(Debug, Clone)]
+pub struct Open<'a> {
+    pub opening: Opening,
+    pub token: Uuid,
+    pub user: &'a UserId,
+    pub connection: Uuid,
+    pub transport: Transport,
+    /// Connections that the user may have over all hubs.
+    pub connections_max: usize,
+    /// The position that the client names.
+    pub position: Option<MessageId>,
+    /// For how long sessions are kept, in milliseconds.
+    pub ttl_ms: u64,
+}
+
+/// Whether there is a session already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    New,
+    Resume,
+}
+
+/// What all hubs together say to a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// The user has as many connections as allowed.
+    Limit,
+    /// There is no such session of that user.
+    Unknown,
+    Open {
+        /// The session as another hub has written it; `None` where this hub has it.
+        taken_over: Option<TakenOver>,
+        /// Whether the log has what came after the position. If not, nobody can tell what was missed.
+        is_known: bool,
+        /// The hub is to have read so far before the stream begins.
+        read_first: MessageId,
+    },
+}
+
+/// A session of another hub's.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TakenOver {
+    pub record: String,
+    pub position: MessageId,
+    /// What the user's sessions were told to receive since it was written, the oldest first.
+    pub changes: Vec<String>,
+    /// Whose streams operators ended since it was written.
+    pub ends: Vec<String>,
+}
+
+/// What has become of a session.
+#[derive(Debug, Clone)]
+pub struct SessionWrite {
+    pub token: Uuid,
+    pub what: What,
+}
+
+#[derive(Debug, Clone)]
+pub enum What {
+    Saved {
+        user: UserId,
+        position: MessageId,
+        record: String,
+        connection: Uuid,
+        transport: Transport,
+        is_connected: bool,
+        /// SHA-256 of the ticket that opened it, in hexadecimal digits.
+        ticket: Option<String>,
+    },
+    /// Its client has been sent everything up to here.
+    Moved(MessageId),
+    Forgotten,
+}
+
+impl Redis {
+    /// Opens a stream as far as all hubs are concerned.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn open(&self, open: Open<'_>) -> Result<Opened, Away> {
+        let inner = &*self.inner;
+        let keys = &inner.keys;
+        let mut call = inner.scripts.open.prepare_invoke();
+        for key in [&keys.nodes, &keys.log, &keys.head] {
+            call.key(key);
+        }
+        call.key(keys.live(open.user))
+            .key(keys.session(open.token))
+            .key(keys.changes(open.user))
+            .key(&keys.ended);
+        let position = open.position.map(|position| position.to_string());
+        call.arg(&inner.node)
+            .arg(open.token.to_string())
+            .arg(open.user.as_str())
+            .arg(open.connection.to_string())
+            .arg(named(open.transport))
+            .arg(open.connections_max)
+            .arg(u8::from(open.opening == Opening::Resume))
+            .arg(position.unwrap_or_default())
+            .arg(open.ttl_ms);
+        let session = self.session()?;
+        let mut commands = session.commands.clone();
+        let answer: Vec<Value> = call
+            .invoke_async(&mut commands)
+            .await
+            .map_err(|error| Self::failed(&session, &error))?;
+        read(answer).ok_or_else(|| Away("Redis has a session that cannot be read".to_owned()))
+    }
+
+    /// Lets go of a user's slot that [`Redis::open`] gave, where it still is this hub's.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn release(&self, user: &UserId, token: Uuid) -> Result<(), Away> {
+        let inner = &*self.inner;
+        let mut call = inner.scripts.release.prepare_invoke();
+        call.key(inner.keys.live(user))
+            .arg(&inner.node)
+            .arg(token.to_string());
+        self.invoke(&call).await
+    }
+
+    /// Writes what has become of sessions. Returns those that are another hub's by now.
+    ///
+    /// # Errors
+    /// Redis is away: nothing of it may be written.
+    pub async fn save(
+        &self,
+        writes: &[SessionWrite],
+        ttl_ms: u64,
+        seen: MessageId,
+    ) -> Result<Vec<Uuid>, Away> {
+        let inner = &*self.inner;
+        let session = self.session()?;
+        let mut commands = session.commands.clone();
+        let mut lost = Vec::new();
+        for writes in writes.chunks(SAVED_AT_ONCE) {
+            let mut call = inner.scripts.save.prepare_invoke();
+            call.key(&inner.keys.head);
+            call.arg(&inner.node)
+                .arg(ttl_ms)
+                .arg(seen.to_string())
+                .arg(inner.keys.live_of())
+                .arg(inner.keys.spent(""));
+            for write in writes {
+                call.key(inner.keys.session(write.token));
+                arguments(&mut call, write);
+            }
+            let others: Vec<String> = call
+                .invoke_async(&mut commands)
+                .await
+                .map_err(|error| Self::failed(&session, &error))?;
+            lost.extend(
+                others
+                    .iter()
+                    .filter_map(|token| Uuid::try_parse(token).ok()),
+            );
+        }
+        Ok(lost)
+    }
+}
+
+fn arguments(call: &mut redis::ScriptInvocation<'_>, write: &SessionWrite) {
+    call.arg(write.token.to_string());
+    match &write.what {
+        What::Saved {
+            user,
+            position,
+            record,
+            connection,
+            transport,
+            is_connected,
+            ticket,
+        } => {
+            call.arg(if *is_connected { "save" } else { "close" })
+                .arg(user.as_str())
+                .arg(position.to_string())
+                .arg(record)
+                .arg(connection.to_string())
+                .arg(named(*transport))
+                .arg(ticket.as_deref().unwrap_or_default());
+        }
+        What::Moved(position) => {
+            let rest = ["move", "", &position.to_string(), "", "", "", ""];
+            call.arg(&rest[..]);
+        }
+        What::Forgotten => {
+            call.arg(&["forget", "", "", "", "", "", ""][..]);
+        }
+    }
+}
+
+fn named(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Sse => "sse",
+        Transport::Websocket => "websocket",
+    }
+}
+
+/// `None` for what no hub writes.
+fn read(answer: Vec<Value>) -> Option<Opened> {
+    let mut fields = answer.into_iter();
+    let mut text = || redis::from_redis_value::<String>(fields.next()?).ok();
+    match text()?.as_str() {
+        "limit" => return Some(Opened::Limit),
+        "unknown" => return Some(Opened::Unknown),
+        _ => {}
+    }
+    let (record, position) = (text()?, text()?);
+    let (is_known, read_first, seen) = (text()?, text()?, text()?);
+    let seen = MessageId::parse(&seen).unwrap_or_default();
+    let mut later = || {
+        let lines: Vec<String> = redis::from_redis_value(fields.next()?).ok()?;
+        let later = |line: &String| {
+            let (id, words) = line.split_once(' ')?;
+            (MessageId::parse(id)? > seen).then(|| words.to_owned())
+        };
+        Some(lines.iter().filter_map(later).collect::<Vec<_>>())
+    };
+    let (changes, ends) = (later()?, later()?);
+    let taken_over = (!record.is_empty()).then(|| TakenOver {
+        record,
+        position: MessageId::parse(&position).unwrap_or_default(),
+        changes,
+        ends,
+    });
+    Some(Opened::Open {
+        taken_over,
+        is_known: is_known == "1",
+        read_first: MessageId::parse(&read_first).unwrap_or_default(),
+    })
+}

@@ -1,0 +1,95 @@
+//! A hub among others: its log is shared, and its sessions may go on at any of them.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{Effects, HubState};
+use crate::domain::message::{Message, MessageId};
+use crate::domain::notice::{Established, Goodbye, Notice};
+use crate::domain::session::{Session, State};
+
+impl HubState {
+    /// From here on the log is another one, of which the past is told first, if it has one:
+    /// [`HubState::remember`]. When that is done, clients are told with [`HubState::tell_anew`].
+    pub fn begin_anew(&mut self, origin: MessageId) {
+        self.history.begin_anew(origin);
+        for session in self.sessions.values_mut() {
+            session.forget_carried();
+        }
+    }
+
+    /// The newest value of a metric, of before what the log has.
+    pub fn keep_value(&mut self, value: Arc<Message>) {
+        self.history.keep_value(value);
+    }
+
+    /// Up to here the log has nothing more to tell.
+    pub fn pass(&mut self, id: MessageId) {
+        self.history.pass(id);
+    }
+
+    /// Every stream goes on with a snapshot: nobody can tell what its client missed.
+    pub fn tell_anew(&mut self, effects: &mut impl Effects) {
+        self.history.settle();
+        let mut live: Vec<Uuid> = self
+            .every_session()
+            .filter(|session| session.is_live())
+            .map(|session| session.token)
+            .collect();
+        // The same inputs give the same effects, in the same order.
+        live.sort_unstable();
+        let through = self.history.last();
+        for token in live {
+            let Some(session) = self.sessions.get_mut(&token) else {
+                continue;
+            };
+            session.began = through;
+            session.transport_since = through;
+            session.state = State::Live;
+            session.forget_carried();
+            self.lagging.remove(&token);
+            let Some(session) = self.session(&token) else {
+                continue;
+            };
+            let established = Notice::Established(Box::new(Established {
+                connection_id: session.connection_id,
+                reconnect_token: token,
+                user: session.user().clone(),
+                metrics: session.subscription.patterns(),
+                resumed: false,
+                replayed: 0,
+                receipt: Default::default(),
+                previous_connection_id: None,
+            }));
+            let values = self.history.latest(&session.reader()).into_iter().collect();
+            let snapshot = Notice::InitialMetrics {
+                position: through,
+                values,
+            };
+            let pieces = vec![established.into(), snapshot.into()];
+            effects.catch_up(session.connection.key, session.transport, pieces, through);
+            self.note(token);
+        }
+    }
+
+    /// A session that was at another hub, away; in the place of whatever was known of it here.
+    pub fn adopt(&mut self, session: Session) {
+        if self
+            .session(&session.token)
+            .is_some_and(|known| !known.is_connected())
+        {
+            self.forget(session.token);
+        }
+        if self.session(&session.token).is_none() {
+            self.take_in(session);
+        }
+    }
+
+    /// The session goes on at another hub, and is nothing of this one any more.
+    pub fn taken(&mut self, token: Uuid, effects: &mut impl Effects) {
+        self.close(token, Goodbye::Replaced, effects);
+        self.forget(token);
+        debug_assert!(self.is_consistent());
+    }
+}

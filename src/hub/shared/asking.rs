@@ -1,0 +1,225 @@
+//! What one hub wants of all: each carries it out at the same place among the messages, and answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::super::actor::Hub;
+use super::super::handle::Error;
+use super::super::messages::{Chosen, Overview};
+use super::opening::SharedLog;
+use crate::broker::redis::Remembered;
+use crate::domain::hub::{Change, Ended, RefreshError, SessionFilter};
+use crate::domain::message::UserId;
+use crate::domain::pattern::{NameError, Pattern};
+use crate::domain::session::Identity;
+use crate::wire::view;
+
+/// How long the other hubs have to answer. One that has died counts as there until its lease ends.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// What is asked.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::hub) enum Question {
+    Overview,
+    Sessions {
+        filter: SessionFilter,
+        /// The first so many, in their order.
+        first: usize,
+    },
+    Change {
+        user: UserId,
+        change: Change,
+        patterns: Vec<Pattern>,
+    },
+    End(Chosen),
+    Refresh {
+        token: Uuid,
+        identity: Identity,
+    },
+}
+
+/// The sessions of one hub.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(in crate::hub) struct Page {
+    pub total: usize,
+    /// Each with what it is ordered by.
+    pub sessions: Vec<((u64, Uuid), Value)>,
+}
+
+impl SharedLog {
+    /// As [`HubHandle::change_user`].
+    ///
+    /// # Errors
+    /// Too many patterns for a session of one of the hubs, where nothing has changed then; or Redis is away.
+    pub(in crate::hub) async fn change_user(
+        &self,
+        user: UserId,
+        change: Change,
+        patterns: Vec<Pattern>,
+    ) -> Result<usize, Error> {
+        let question = Question::Change {
+            user,
+            change,
+            patterns,
+        };
+        let answers: Vec<Result<usize, String>> = self.ask(&question).await?;
+        let counts: Result<Vec<_>, _> = answers.into_iter().collect();
+        let counts = counts.map_err(|_| NameError::Patterns)?;
+        Ok(counts.iter().sum())
+    }
+
+    /// As [`HubHandle::disconnect`].
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub(in crate::hub) async fn disconnect(&self, chosen: Chosen) -> Result<Vec<Ended>, Error> {
+        let answers: Vec<Vec<Ended>> = self.ask(&Question::End(chosen)).await?;
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// As [`HubHandle::refresh`], for a session that this hub does not have.
+    ///
+    /// # Errors
+    /// No hub has it, or it was not renewed; or Redis is away.
+    pub(in crate::hub) async fn refresh(
+        &self,
+        token: Uuid,
+        identity: &Identity,
+    ) -> Result<u64, Error> {
+        let identity = identity.clone();
+        let question = Question::Refresh { token, identity };
+        let answers: Vec<Result<u64, RefreshError>> = self.ask(&question).await?;
+        let known = answers
+            .into_iter()
+            .find(|answer| *answer != Err(RefreshError::UnknownSession));
+        known
+            .unwrap_or(Err(RefreshError::UnknownSession))
+            .map_err(Error::NotRenewed)
+    }
+
+    /// As [`HubHandle::sessions`].
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub(in crate::hub) async fn sessions(
+        &self,
+        filter: SessionFilter,
+        offset: usize,
+        limit: usize,
+    ) -> Result<(Vec<Value>, usize), Error> {
+        let first = offset.saturating_add(limit);
+        let pages: Vec<Page> = self.ask(&Question::Sessions { filter, first }).await?;
+        let total = pages.iter().map(|page| page.total).sum();
+        let mut sessions: Vec<_> = pages.into_iter().flat_map(|page| page.sessions).collect();
+        sessions.sort_unstable_by_key(|(order, _)| *order);
+        let page = sessions.into_iter().skip(offset).take(limit);
+        Ok((page.map(|(_, session)| session).collect(), total))
+    }
+
+    /// The numbers of all hubs together, as far as they have answered.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub(in crate::hub) async fn overview(&self) -> Result<Option<Overview>, Error> {
+        let overviews: Vec<Overview> = self.ask(&Question::Overview).await?;
+        let together = overviews.into_iter().reduce(|mut all, one| {
+            all.add(&one);
+            all
+        });
+        Ok(together)
+    }
+
+    /// Asks all hubs. Of those that have not answered in time nothing is there.
+    ///
+    /// # Errors
+    /// Redis is away.
+    async fn ask<T: for<'de> Deserialize<'de>>(
+        &self,
+        question: &Question,
+    ) -> Result<Vec<T>, Error> {
+        let session_ttl = self.session_ttl();
+        // Cannot fail: strings, numbers and lists of them.
+        let text = serde_json::to_string(question).unwrap_or_default();
+        let words;
+        let remembered = match question {
+            Question::Change { user, .. } => {
+                Some((Remembered::Changes(user), text.as_str(), session_ttl))
+            }
+            Question::End(chosen) => {
+                words = serde_json::to_string(chosen).unwrap_or_default();
+                Some((Remembered::Ends, words.as_str(), session_ttl))
+            }
+            _ => None,
+        };
+        let (answers, hubs) = self.redis.ask(&text, remembered, PATIENCE).await?;
+        if answers.len() < hubs {
+            log::warn!("of {hubs} hubs {} have answered", answers.len());
+        }
+        let answers = answers.iter().map(|answer| serde_json::from_str(answer));
+        Ok(answers.flatten().collect())
+    }
+}
+
+impl Hub {
+    /// Carries out what another hub asks, or this one, and answers.
+    pub(in crate::hub) fn answer(&mut self, asked: &str, ctx: &mut Context<Self>) {
+        let (Some(shared), Some((to, question))) = (&self.shared, asked.split_once(' ')) else {
+            return;
+        };
+        let redis = shared.redis.clone();
+        let Ok(question) = serde_json::from_str(question) else {
+            log::warn!("another hub asks something that this version does not know");
+            return;
+        };
+        let answer = self.said(question, redis.node()).to_string();
+        let to = to.to_owned();
+        let send = async move { redis.answer(&to, &answer).await };
+        let sent = send.into_actor(self).map(|sent, _, _| {
+            if let Err(error) = sent {
+                log::debug!("a question is not answered: {error}");
+            }
+        });
+        ctx.spawn(sent);
+    }
+
+    fn said(&mut self, question: Question, node: &str) -> Value {
+        match question {
+            Question::Overview => json!(self.overview()),
+            Question::Sessions { filter, first } => {
+                let (views, total) = self.state.sessions(&filter, 0, first);
+                let session = |view| {
+                    let mut session = view::session(view);
+                    session["node"] = json!(node);
+                    (view::order(view), session)
+                };
+                let sessions = views.iter().map(session).collect();
+                json!(Page { total, sessions })
+            }
+            Question::Change {
+                user,
+                change,
+                patterns,
+            } => {
+                let changed = self
+                    .with(|state, _, outlets| state.change_user(&user, change, &patterns, outlets));
+                json!(changed.map_err(|_| NameError::Patterns.to_string()))
+            }
+            Question::End(chosen) => {
+                let picks = |session: &_| chosen.picks(session);
+                let ended = self.with(|state, _, outlets| state.disconnect(picks, outlets));
+                json!(ended)
+            }
+            Question::Refresh { token, identity } => {
+                let refreshed = self
+                    .with(|state, _, outlets| state.refresh(token, Arc::new(identity), outlets));
+                json!(refreshed)
+            }
+        }
+    }
+}

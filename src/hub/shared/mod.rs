@@ -1,0 +1,236 @@
+//! The Hub among others: it takes over what the shared log says, in its order.
+
+mod asking;
+mod nodes;
+mod opening;
+mod saving;
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message as ActixMessage, WrapFuture};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::actor::Hub;
+use crate::broker::redis::{
+    AlertNote, Append, Control, Entry, Event, Held, Logged, NotAppended, Redis,
+};
+use crate::domain::message::MessageId;
+use crate::domain::time::Now;
+use crate::store::{AlertWrite, Answer, AppendError, Batch, Keyed};
+use crate::wire::message::Publication;
+
+pub(super) use asking::Question;
+pub use nodes::{About, Node};
+pub use opening::SharedLog;
+
+/// What the Hub knows about the log that it shares.
+pub struct Shared {
+    pub(super) redis: Redis,
+    /// What comes is the past.
+    is_warming: bool,
+    /// How far it is, for those who have to wait until it is further.
+    reached: watch::Sender<Reached>,
+}
+
+/// How far a hub is in the shared log.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reached {
+    pub id: MessageId,
+    /// The log's past is known.
+    pub is_current: bool,
+}
+
+impl Shared {
+    /// `reached` is where others look how far the Hub is.
+    pub fn new(redis: Redis, reached: watch::Sender<Reached>) -> Self {
+        Self {
+            redis,
+            is_warming: false,
+            reached,
+        }
+    }
+}
+
+/// A batch for the log that all hubs share.
+pub(super) struct ForAll {
+    pub publications: Vec<Publication>,
+    /// One a publication, or nothing at all.
+    pub keys: Vec<Option<Keyed>>,
+    pub alert: Option<AlertWrite>,
+    /// By which right a source was read.
+    pub held: Option<Held>,
+    pub answer: Answer,
+}
+
+/// The log goes on.
+#[derive(ActixMessage)]
+#[rtype(result = "()")]
+pub(super) struct FromLog(Event);
+
+/// Takes what the log says to the Hub, no faster than that handles it.
+pub async fn follow(mut events: mpsc::Receiver<Event>, hub: actix::Addr<Hub>) {
+    while let Some(event) = events.recv().await {
+        if hub.send(FromLog(event)).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Handler<FromLog> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, FromLog(event): FromLog, ctx: &mut Context<Self>) {
+        let Some(shared) = &mut self.shared else {
+            return;
+        };
+        match event {
+            Event::Anew { origin } => {
+                shared.is_warming = true;
+                self.state.begin_anew(origin);
+            }
+            Event::Values(values) => {
+                let keep = |value| self.state.keep_value(value);
+                values.into_iter().for_each(keep);
+            }
+            Event::Entries(entries) => {
+                let now = self.clock.now();
+                self.take_entries(entries, now, ctx);
+            }
+            Event::Current => {
+                if std::mem::take(&mut shared.is_warming) {
+                    self.with(|state, _, outlets| state.tell_anew(outlets));
+                }
+                // Redis may have lost them, or may lack what happened while it was away.
+                self.state.note_all();
+                self.save_soon();
+            }
+        }
+        self.tell_reached();
+    }
+}
+
+impl Hub {
+    fn tell_reached(&self) {
+        if let Some(shared) = &self.shared {
+            shared.reached.send_replace(Reached {
+                id: self.state.history().last(),
+                is_current: !shared.is_warming,
+            });
+        }
+    }
+
+    fn take_entries(&mut self, entries: Vec<Entry>, now: Now, ctx: &mut Context<Self>) {
+        let is_past = self.shared.as_ref().is_some_and(|it| it.is_warming);
+        for entry in entries {
+            match entry {
+                Entry::Message(logged) => self.take_logged(logged, is_past, now),
+                Entry::Control(id, control) => {
+                    self.state.pass(id);
+                    if !is_past {
+                        self.take_control(control, ctx);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_logged(&mut self, logged: Logged, is_past: bool, now: Now) {
+        let message = logged.message.clone();
+        self.record(logged);
+        if is_past {
+            self.state.remember(message);
+        } else {
+            let (state, mut outlets) = self.parts(now);
+            state.passed_on(message, &mut outlets);
+        }
+    }
+
+    /// The hub's own history: what it has already it is not given again.
+    fn record(&self, logged: Logged) {
+        let Some(store) = &self.store else {
+            return;
+        };
+        if logged.message.id <= self.recorded_before {
+            return;
+        }
+        let alert = logged.alert.as_deref();
+        let (answer, _) = oneshot::channel();
+        let batch = Batch {
+            messages: vec![logged.message],
+            keys: Vec::new(),
+            wall_ms: logged.wall_ms,
+            alert: alert.and_then(|text| serde_json::from_str(text).ok()),
+            is_copy: true,
+            answer,
+        };
+        // The store itself remembers what it lacks, and says so to operators.
+        let _ = store.append(batch);
+    }
+
+    fn take_control(&mut self, control: Control, ctx: &mut Context<Self>) {
+        match control {
+            Control::Epoch | Control::Mark => {}
+            Control::Taken { token, by } => {
+                let is_mine = self.shared.as_ref().is_some_and(|it| it.redis.node() == by);
+                if !is_mine {
+                    self.with(|state, _, outlets| state.taken(token, outlets));
+                }
+            }
+            Control::Ask(asked) => self.answer(&asked, ctx),
+        }
+    }
+
+    /// Hands a batch over to the shared log; it comes back with all others.
+    pub(super) fn append_shared(&mut self, redis: &Redis, wanted: ForAll, ctx: &mut Context<Self>) {
+        let ForAll {
+            publications,
+            keys,
+            alert,
+            held,
+            answer,
+        } = wanted;
+        let priorities: Vec<_> = publications.iter().map(|it| it.priority).collect();
+        let hexadecimal = |keyed: Keyed| (keyed.key.to_string(), keyed.of.to_string());
+        let appended = redis.append(Append {
+            publications,
+            keys: keys
+                .into_iter()
+                .map(|keyed| keyed.map(hexadecimal))
+                .collect(),
+            wall_ms: self.clock.now().wall_ms,
+            alert: alert.map(noted),
+            held,
+        });
+        let appended = appended.into_actor(self).map(move |appended, hub, _| {
+            let unknown = || NotAppended::Away("the connection to Redis was lost".to_owned());
+            let outcome = appended.unwrap_or_else(|_| Err(unknown()));
+            if outcome.is_ok() {
+                hub.state.count_published(&priorities);
+            }
+            // It fails when the publisher has gone.
+            let _ = answer.send(outcome.map_err(AppendError::from));
+        });
+        ctx.spawn(appended);
+    }
+}
+
+fn noted(write: AlertWrite) -> AlertNote {
+    let change = match &write {
+        AlertWrite::New(_) => None,
+        AlertWrite::Change(change) => Some((change.id, change.from.as_str(), change.to.as_str())),
+    };
+    AlertNote {
+        // Cannot fail: strings and numbers.
+        text: serde_json::to_string(&write).unwrap_or_default(),
+        change,
+    }
+}
+
+impl From<NotAppended> for AppendError {
+    fn from(why: NotAppended) -> Self {
+        match why {
+            NotAppended::KeyReused => Self::KeyReused,
+            NotAppended::AlertChanged => Self::AlertChanged,
+            NotAppended::Away(reason) => Self::Failed(reason),
+            NotAppended::NotHeld => Self::Failed(why.to_string()),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! How a stream comes to be where sessions are shared: first all hubs are asked, then this one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Context, Handler, Message};
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::super::actor::Hub;
+use super::super::handle::{Error, HubHandle};
+use super::super::messages::{Admitted, Chosen};
+use super::super::store::away;
+use super::{Question, Reached};
+use crate::broker::redis::{Open, Opened, Opening as Asked, Redis, TakenOver};
+use crate::config::Settings;
+use crate::domain::hub::{Connect, Opening, Refusal};
+use crate::domain::message::{MessageId, UserId};
+use crate::domain::session::Session;
+use crate::domain::time::Now;
+use crate::store::Saved;
+
+/// How long a stream waits until this hub has read what another had sent already.
+const CATCHES_UP_WITHIN: Duration = Duration::from_secs(2);
+
+/// The shared log as whoever opens streams sees it. Clones are the same.
+#[derive(Clone)]
+pub struct SharedLog {
+    pub redis: Redis,
+    reached: watch::Receiver<Reached>,
+    settings: Arc<ArcSwap<Settings>>,
+}
+
+/// Somebody wants a stream, of a session that may come from another hub.
+#[derive(Message)]
+#[rtype(result = "Result<Admitted, Refusal>")]
+pub(in crate::hub) struct ConnectShared {
+    pub connect: Connect,
+    pub taken_over: Option<TakenOver>,
+}
+
+impl SharedLog {
+    /// `reached` says how far the Hub is.
+    pub fn new(redis: Redis, reached: watch::Receiver<Reached>, settings: Arc<Settings>) -> Self {
+        Self {
+            redis,
+            reached,
+            settings: Arc::new(ArcSwap::new(settings)),
+        }
+    }
+
+    pub(in crate::hub) fn reload(&self, settings: Arc<Settings>) {
+        self.settings.store(settings);
+    }
+
+    /// For how long a session is kept that nobody writes any more.
+    pub(in crate::hub) fn session_ttl(&self) -> Duration {
+        session_ttl(&self.settings.load())
+    }
+
+    /// Opens a stream, of a session of this hub's or of another's. While Redis is away, what this hub knows by
+    /// itself has to do.
+    ///
+    /// # Errors
+    /// The refusal; or the session is not of this hub's and Redis is away.
+    pub(in crate::hub) async fn connect(
+        &self,
+        hub: &HubHandle,
+        mut connect: Connect,
+    ) -> Result<Admitted, Error> {
+        let (mut slot, taken_over, is_known) = match self.admit(&connect).await {
+            Ok(admitted) => admitted,
+            Err(Error::Away(reason)) => {
+                let unknown = unknown(&connect.opening);
+                return match hub.connect_here(connect).await {
+                    Err(Error::Refused(refusal)) if refusal == unknown => Err(Error::Away(reason)),
+                    answer => answer,
+                };
+            }
+            Err(error) => return Err(error),
+        };
+        if !is_known {
+            // Nothing that this log knows of: as if the client had never had anything.
+            connect.last_event_id = Some(MessageId::ZERO);
+        }
+        let wanted = ConnectShared {
+            connect,
+            taken_over,
+        };
+        let admitted = hub.ask(wanted).await?;
+        slot.is_taken = admitted.is_ok();
+        admitted.map_err(Error::Refused)
+    }
+
+    /// What all hubs say to a stream: the user's slot for it, the session where another hub has it, and whether
+    /// the log knows the client's position.
+    async fn admit(&self, connect: &Connect) -> Result<(Slot, Option<TakenOver>, bool), Error> {
+        let ttl = self.session_ttl();
+        let (token, user, opening) = self.session_of(connect).await?;
+        let open = Open {
+            opening,
+            token,
+            user: &user,
+            connection: connect.fresh_connection_id,
+            transport: connect.transport,
+            connections_max: self.settings.load().sessions.connections_per_user_max,
+            position: connect.last_event_id,
+            ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+        };
+        let (taken_over, is_known, read_first) = match self.redis.open(open).await? {
+            Opened::Limit => return Err(Error::Refused(Refusal::ConnectionLimit)),
+            Opened::Unknown => return Err(Error::Refused(unknown(&connect.opening))),
+            Opened::Open {
+                taken_over,
+                is_known,
+                read_first,
+            } => (taken_over, is_known, read_first),
+        };
+        let slot = Slot {
+            redis: self.redis.clone(),
+            user,
+            token,
+            is_taken: false,
+        };
+        if !self.reaches(read_first).await {
+            return Err(Error::Busy);
+        }
+        Ok((slot, taken_over, is_known))
+    }
+
+    /// Whose session it is to be, by its token.
+    async fn session_of(&self, connect: &Connect) -> Result<(Uuid, UserId, Asked), Error> {
+        match &connect.opening {
+            Opening::New { identity, .. } => {
+                Ok((connect.fresh_token, identity.user.clone(), Asked::New))
+            }
+            Opening::Resume {
+                identity, token, ..
+            } => Ok((*token, identity.user.clone(), Asked::Resume)),
+            Opening::ByTicket { ticket, token } => {
+                let hash: String = ticket.iter().map(|byte| format!("{byte:02x}")).collect();
+                let opened = self.redis.opened_by(&hash).await?;
+                let opened = opened.filter(|(of, _)| token.is_none_or(|token| token == *of));
+                let (token, user) = opened.ok_or(Error::Refused(Refusal::UnknownTicket))?;
+                Ok((token, user, Asked::Resume))
+            }
+        }
+    }
+
+    /// Waits until the Hub has read up to `id` and knows the log's past.
+    pub async fn reaches(&self, id: MessageId) -> bool {
+        let mut reached = self.reached.clone();
+        let there = reached.wait_for(|reached| reached.is_current && reached.id >= id);
+        timeout(CATCHES_UP_WITHIN, there)
+            .await
+            .is_ok_and(|there| there.is_ok())
+    }
+}
+
+/// A user's slot for a stream that is being opened. Let go of when nothing came of it.
+struct Slot {
+    redis: Redis,
+    user: UserId,
+    token: Uuid,
+    is_taken: bool,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if !self.is_taken {
+            let (redis, user, token) = (self.redis.clone(), self.user.clone(), self.token);
+            actix_rt::spawn(async move {
+                // Redis is away, and forgets it by itself.
+                let _ = redis.release(&user, token).await;
+            });
+        }
+    }
+}
+
+/// For how long a session is kept that nobody writes any more.
+pub(in crate::hub) fn session_ttl(settings: &Settings) -> Duration {
+    let beats = 3 * settings.realtime.heartbeat_interval;
+    settings.sessions.timeout.max(beats)
+}
+
+fn unknown(opening: &Opening) -> Refusal {
+    match opening {
+        Opening::ByTicket { .. } => Refusal::UnknownTicket,
+        Opening::New { .. } | Opening::Resume { .. } => Refusal::UnknownToken,
+    }
+}
+
+impl Handler<ConnectShared> for Hub {
+    type Result = Result<Admitted, Refusal>;
+
+    fn handle(&mut self, wanted: ConnectShared, ctx: &mut Context<Self>) -> Self::Result {
+        self.pace(ctx);
+        if let Some(taken_over) = wanted.taken_over {
+            let refusal = unknown(&wanted.connect.opening);
+            let now = self.clock.now();
+            let session = taken_over_session(&taken_over, now).ok_or(refusal)?;
+            if is_ended(&session, &taken_over.ends) {
+                return Err(refusal);
+            }
+            let token = session.token;
+            self.state.adopt(session);
+            for change in &taken_over.changes {
+                self.change_again(token, change);
+            }
+        }
+        self.connect(wanted.connect)
+    }
+}
+
+impl Hub {
+    /// A change that came while the session was nowhere.
+    fn change_again(&mut self, token: Uuid, change: &str) {
+        let Ok(Question::Change {
+            change, patterns, ..
+        }) = serde_json::from_str(change)
+        else {
+            return;
+        };
+        self.with(|state, _, outlets| {
+            // Too many patterns change nothing, as when they were asked for.
+            let _ = state.change_session(token, change, &patterns, outlets);
+        });
+    }
+}
+
+fn taken_over_session(taken_over: &TakenOver, now: Now) -> Option<Session> {
+    let mut saved: Saved = serde_json::from_str(&taken_over.record).ok()?;
+    saved.position = taken_over.position;
+    away(&saved, now)
+}
+
+fn is_ended(session: &Session, ends: &[String]) -> bool {
+    let ends = ends.iter().filter_map(|end| serde_json::from_str(end).ok());
+    let picks = |chosen: Chosen| chosen.picks(session);
+    ends.into_iter().any(picks)
+}

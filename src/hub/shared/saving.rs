@@ -1,0 +1,114 @@
+//! Sessions are written where every hub finds them.
+
+use std::time::Duration;
+
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+use uuid::Uuid;
+
+use super::super::actor::Hub;
+use super::super::store::LastWords;
+use super::opening::{SharedLog, session_ttl};
+use crate::broker::redis::{Redis, SessionWrite, What};
+use crate::domain::session::Session;
+use crate::store::Saved;
+
+/// After how long it is tried again where Redis refused.
+const TRIES_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+impl Hub {
+    /// Writes down what has changed; one call at a time, so that an older state never follows a newer.
+    pub(in crate::hub) fn save_shared(&mut self, redis: &Redis, ctx: &mut Context<Self>) {
+        if self.is_saving || !redis.is_there() {
+            return;
+        }
+        let writes = self.changes_shared();
+        if writes.is_empty() {
+            return;
+        }
+        self.write_shared(redis.clone(), writes, ctx);
+    }
+
+    /// How far the clients are, for the case that this hub ends without a word.
+    pub(in crate::hub) fn save_positions_shared(&mut self, redis: &Redis, ctx: &mut Context<Self>) {
+        if self.is_saving || !redis.is_there() {
+            return;
+        }
+        let moved = |(token, position)| SessionWrite {
+            token,
+            what: What::Moved(position),
+        };
+        let writes: Vec<_> = self.state.positions().map(moved).collect();
+        if !writes.is_empty() {
+            self.write_shared(redis.clone(), writes, ctx);
+        }
+    }
+
+    fn write_shared(&mut self, redis: Redis, writes: Vec<SessionWrite>, ctx: &mut Context<Self>) {
+        self.is_saving = true;
+        let (ttl_ms, seen) = (self.session_ttl_ms(), self.state.history().last());
+        let save = async move { redis.save(&writes, ttl_ms, seen).await };
+        let saved = save.into_actor(self).map(|saved, hub, ctx| {
+            hub.is_saving = false;
+            match saved {
+                Ok(lost) => hub.lose(lost),
+                Err(error) => {
+                    log::warn!("sessions could not be written: {error}");
+                    hub.state.note_all();
+                    ctx.run_later(TRIES_AGAIN_AFTER, |hub, _| hub.save_soon());
+                    return;
+                }
+            }
+            hub.save_soon();
+        });
+        ctx.spawn(saved);
+    }
+
+    /// They go on at other hubs.
+    fn lose(&mut self, lost: Vec<Uuid>) {
+        for token in lost {
+            self.with(|state, _, outlets| state.taken(token, outlets));
+        }
+    }
+
+    /// What is to be written of the sessions that have changed.
+    pub(in crate::hub) fn changes_shared(&mut self) -> Vec<SessionWrite> {
+        let write = |(token, session): (Uuid, Option<&Session>)| SessionWrite {
+            token,
+            what: session.map_or(What::Forgotten, saved),
+        };
+        self.state.take_changed().into_iter().map(write).collect()
+    }
+
+    pub(in crate::hub) fn session_ttl_ms(&self) -> u64 {
+        let ttl = session_ttl(&self.settings);
+        u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl SharedLog {
+    /// What is left to be said before this hub is gone.
+    pub(in crate::hub) async fn leave(&self, last: &LastWords) {
+        let saved = self
+            .redis
+            .save(&last.sessions, last.ttl_ms, last.seen)
+            .await;
+        let left = self.redis.leave().await;
+        if let Err(error) = saved.map(drop).and(left) {
+            log::warn!("the other hubs are not told that this one stops: {error}");
+        }
+    }
+}
+
+fn saved(session: &Session) -> What {
+    let hexadecimal = |hash: &[u8; 32]| hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    What::Saved {
+        user: session.user().clone(),
+        position: session.position(),
+        // Cannot fail: strings, numbers and lists of them.
+        record: serde_json::to_string(&Saved::of(session)).unwrap_or_default(),
+        connection: session.connection_id,
+        transport: session.transport,
+        is_connected: session.is_live(),
+        ticket: session.ticket.as_deref().map(hexadecimal),
+    }
+}
