@@ -244,8 +244,13 @@ pub fn all_links_are_cut(rng: &mut Rng) -> Scenario {
 
 /// It comes back to a log that no longer begins where it was.
 pub fn the_log_is_trimmed_under_a_stalled_hub(rng: &mut Rng) -> Scenario {
-    let mut scenario = one_link(rng, Weather::Stall(Ways::Back), 2500);
-    scenario.settings = "[redis]\nlog_messages_max = 20\n".into();
+    let mut scenario = one_link(rng, Weather::Stall(Ways::Back), 4000);
+    // Redis trims by the hundred.
+    scenario.settings = "[redis]\nlog_messages_max = 100\n".into();
+    scenario
+        .publishers
+        .iter_mut()
+        .for_each(|it| it.per_second = 100);
     scenario.promise.nobody_begins_anew = false;
     scenario
 }

@@ -177,11 +177,17 @@ impl ClientLog {
         self.events.iter().rev().find_map(|(_, event)| event.id())
     }
 
-    /// It was told to stay away.
-    pub fn is_replaced(&self) -> bool {
-        self.events
-            .iter()
-            .any(|(_, event)| *event == Event::Replaced)
+    /// It has a stream now.
+    pub fn is_live(&self) -> bool {
+        let mut last = self.events.iter().rev();
+        let turn = last.find_map(|(_, event)| match event {
+            Event::Opened(_) => Some(true),
+            Event::Asked { .. } | Event::Broken(_) | Event::Replaced | Event::Shutdown => {
+                Some(false)
+            }
+            _ => None,
+        });
+        turn.unwrap_or(false)
     }
 }
 

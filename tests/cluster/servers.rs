@@ -93,11 +93,11 @@ impl Servers {
             Kind::Alone => String::new(),
             Kind::Single(_) => format!("redis://{}", self.links[hub][0].address()),
             Kind::Sentinel(_) => {
-                format!("redis+sentinel://{}/{NAME}", self.fronts[hub].0.address())
+                format!("redis-sentinel://{}/{NAME}", self.fronts[hub].0.address())
             }
             Kind::Cluster(nodes) => {
                 let list: Vec<_> = nodes.addresses().iter().map(ToString::to_string).collect();
-                format!("redis+cluster://{}", list.join(","))
+                format!("redis-cluster://{}", list.join(","))
             }
         }
     }

@@ -259,7 +259,8 @@ impl World {
 
     async fn everybody_is_at(&mut self, last: Option<Id>) {
         let began = Instant::now();
-        let is_late = |it: &&Client| !it.is_done() && it.log().position() < last;
+        let is_late =
+            |it: &&Client| !it.is_done() && it.log().position() < last && !self.is_full(it);
         while self.clients.iter().any(|it| is_late(&it)) && began.elapsed() < QUIET_WITHIN {
             sleep(Duration::from_millis(20)).await;
         }
@@ -272,6 +273,19 @@ impl World {
         }
         // What comes in vain comes now.
         sleep(Duration::from_millis(200)).await;
+    }
+
+    /// It is rightly refused: its user has all the connections that are allowed.
+    fn is_full(&self, client: &Client) -> bool {
+        let log = client.log();
+        let refused = |(_, event): &(Millis, Event)| matches!(event, Refused { status: 429, .. });
+        let live = self
+            .clients
+            .iter()
+            .map(Client::log)
+            .filter(|it| it.user == log.user && it.is_live());
+        log.events.iter().rev().take(2).any(refused)
+            && live.count() >= self.scenario.promise.connections_max
     }
 
     fn judge(mut self) -> Ran {

@@ -13,11 +13,20 @@ const UNDERWAY: Millis = 1500;
 pub fn check(facts: &Facts, life: &Life, found: &mut Found) {
     check_recipient(facts, life, found);
     for (nth, stretch) in life.stretches.iter().enumerate() {
-        let missing: Vec<(Id, &Publish)> = owed(facts, life, stretch)
+        let missing = owed(facts, life, stretch)
             .filter(|(id, _)| !life.got.contains_key(id))
-            .filter(|(_, publish)| !was_underway(life, nth, publish))
-            .collect();
-        check_counts(facts, life, stretch, &missing, found);
+            .filter(|(_, publish)| !was_underway(life, nth, publish));
+        let missing: Vec<_> = missing.collect();
+        let told_later = life.stretches[nth + 1..]
+            .iter()
+            .any(|it| it.snapshot.is_some());
+        let unexcused = missing.iter().filter(|(id, publish)| {
+            // What was acknowledged and may be of a history that is lost, it must be told of at some time.
+            facts.is_in(*id, stretch.run) || (publish.id() == Some(*id) && !told_later)
+        });
+        let unexcused: Vec<_> = unexcused.copied().collect();
+        check_missing(life, stretch, &unexcused, found);
+        check_counted(facts, life, stretch, missing.len() as u64, found);
     }
 }
 
@@ -44,13 +53,7 @@ fn was_underway(life: &Life, nth: usize, publish: &Publish) -> bool {
     !life.log.follows.is_honest() && breaks.into_iter().any(about)
 }
 
-fn check_counts(
-    facts: &Facts,
-    life: &Life,
-    stretch: &Stretch,
-    missing: &[(Id, &Publish)],
-    found: &mut Found,
-) {
+fn check_missing(life: &Life, stretch: &Stretch, missing: &[(Id, &Publish)], found: &mut Found) {
     let (name, told, count) = (&life.log.name, stretch.told, missing.len() as u64);
     let (from, upto) = (stretch.from, stretch.upto);
     if count > told {
@@ -62,13 +65,20 @@ fn check_counts(
         let what = format!("{name} lacks {count} between {from} and {upto} and was told of {told}");
         found.add(Rule::Missing, format!("{what}: {list:?}"));
     }
+}
+
+fn check_counted(facts: &Facts, life: &Life, stretch: &Stretch, missing: u64, found: &mut Found) {
+    let (name, told) = (&life.log.name, stretch.told);
     let uncertain = facts.uncertain.iter().filter(|it| admits(life, it)).count() as u64;
     let exact = stretch.is_whole && life.log.follows.is_honest();
-    if exact && told > count + uncertain {
-        let what = format!("{name} was told of {told} between {from} and {upto}");
+    if exact && told > missing + uncertain {
+        let what = format!(
+            "{name} was told of {told} between {} and {}",
+            stretch.from, stretch.upto
+        );
         found.add(
             Rule::Counted,
-            format!("{what} and lacks {count}, at most {uncertain} more"),
+            format!("{what} and lacks {missing}, at most {uncertain} more"),
         );
     }
 }

@@ -1,6 +1,7 @@
 //! What is known of the log from what anybody saw or was answered.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::lives::Life;
 use super::{Found, Rule};
@@ -9,6 +10,7 @@ use crate::support::id::Id;
 
 pub struct Facts<'a> {
     pub lives: Vec<Life<'a>>,
+    runs: Vec<Run>,
     pub publishes: BTreeMap<Piece, &'a Publish>,
     /// Everything that certainly was in a log.
     pub messages: BTreeMap<Id, &'a Publish>,
@@ -17,12 +19,41 @@ pub struct Facts<'a> {
     pub uncertain: Vec<&'a Publish>,
 }
 
+/// What one client got without beginning anew in between: all of one history, as every entry of a log
+/// follows from the one before.
+struct Run {
+    got: BTreeSet<Id>,
+}
+
+impl Run {
+    /// Both saw the same after `id`, so what was before that is the same for both.
+    fn meets(&self, other: &Self, id: Id) -> bool {
+        let mut later = self.got.range((Bound::Excluded(id), Bound::Unbounded));
+        later.any(|id| other.got.contains(id))
+    }
+}
+
 impl<'a> Facts<'a> {
     /// Also finds what contradicts itself: then there is no such fact.
     pub fn of(record: &'a Record, found: &mut Found) -> Self {
         let publishes: BTreeMap<_, _> = record.publishes.iter().map(|it| (it.piece, it)).collect();
+        let mut runs = Vec::new();
+        let lives = record.clients.iter().map(|log| {
+            let life = Life::of(log, runs.len());
+            for stretch in &life.stretches {
+                runs.resize_with(stretch.run + 1, || Run {
+                    got: BTreeSet::new(),
+                });
+                runs[stretch.run]
+                    .got
+                    .extend(stretch.got.iter().map(|(id, _, _)| *id));
+            }
+            life
+        });
+        let lives = lives.collect();
         let mut facts = Self {
-            lives: record.clients.iter().map(Life::of).collect(),
+            lives,
+            runs,
             publishes,
             messages: BTreeMap::new(),
             ids: BTreeMap::new(),
@@ -69,8 +100,16 @@ impl<'a> Facts<'a> {
         self.ids.entry(publish.piece).or_default().insert(id);
     }
 
-    /// Whether somebody went from the one to the other without beginning anew.
-    pub fn are_of_one_history(&self, from: Id, upto: Id) -> bool {
-        self.lives.iter().any(|life| life.spans(from, upto))
+    /// Whether `id` certainly is in the history that a run saw: it came there, or to somebody who later
+    /// saw the same. What nobody got, or only who begins anew after it, may be of another.
+    pub fn is_in(&self, id: Id, run: usize) -> bool {
+        let run = &self.runs[run];
+        let by = |other: &Run| other.got.contains(&id) && other.meets(run, id);
+        run.got.contains(&id) || self.runs.iter().any(by)
+    }
+
+    /// Whether both certainly are in one history.
+    pub fn are_of_one_history(&self, one: Id, other: Id) -> bool {
+        (0..self.runs.len()).any(|run| self.is_in(one, run) && self.is_in(other, run))
     }
 }

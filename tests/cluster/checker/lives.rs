@@ -20,6 +20,8 @@ pub struct Life<'a> {
 pub struct Stretch<'a> {
     /// A snapshot, which has everything up to `from`; otherwise the stretch before goes on.
     pub snapshot: Option<&'a BTreeMap<String, Value>>,
+    /// The same for all stretches between which it did not begin anew.
+    pub run: usize,
     /// The client has, or was told that it has not, everything up to this.
     pub from: Id,
     /// The last id that it got to.
@@ -35,8 +37,12 @@ pub struct Stretch<'a> {
 }
 
 impl<'a> Life<'a> {
-    pub fn of(log: &'a ClientLog) -> Self {
-        let mut reader = Reader::default();
+    /// Its runs are counted from `run` on.
+    pub fn of(log: &'a ClientLog, run: usize) -> Self {
+        let mut reader = Reader {
+            run,
+            ..Reader::default()
+        };
         for (at, event) in &log.events {
             reader.read(*at, event);
         }
@@ -53,18 +59,6 @@ impl<'a> Life<'a> {
             got,
         }
     }
-
-    /// Whether it went from the one id to the other without beginning anew, so that both are of one
-    /// history.
-    pub fn spans(&self, from: Id, upto: Id) -> bool {
-        let mut begin = None;
-        self.stretches.iter().any(|it| {
-            if it.snapshot.is_some() || begin.is_none() {
-                begin = Some(it.from);
-            }
-            begin.is_some_and(|begin| begin <= from) && upto <= it.upto
-        })
-    }
 }
 
 #[derive(Default)]
@@ -74,6 +68,7 @@ struct Reader<'a> {
     /// What the client said when it asked.
     asked: Option<Id>,
     position: Option<Id>,
+    run: usize,
     told: u64,
     replay: u64,
     /// Told of drops while it was live: how much is to come after that is not known.
@@ -133,8 +128,12 @@ impl<'a> Reader<'a> {
     }
 
     fn begin(&mut self, from: Id, snapshot: Option<&'a BTreeMap<String, Value>>) {
+        if snapshot.is_some() && !self.stretches.is_empty() {
+            self.run += 1;
+        }
         self.open = Some(Stretch {
             snapshot,
+            run: self.run,
             from,
             upto: from,
             told: 0,

@@ -1,7 +1,7 @@
 //! Decides from the records alone whether everybody got what was owed.
 //!
-//! The rules know nothing of Redis, epochs or hubs. Two ids belong to one history where some client
-//! went from the one to the other without being told to begin anew.
+//! The rules know nothing of Redis, epochs or hubs. Where the log was lost in part, or was two for a while,
+//! ids alone do not say what belongs together: that is what clients saw without being told to begin anew.
 
 mod delivery;
 mod facts;

@@ -58,7 +58,10 @@ fn check_order(facts: &Facts, found: &mut Found) {
                 highest = Some((above, before));
             }
         }
-        if let Some((above, before)) = highest.filter(|(above, _)| id < *above) {
+        let wrong = highest.filter(|(above, _)| id < *above);
+        if let Some((above, before)) =
+            wrong.filter(|(above, _)| facts.are_of_one_history(id, *above))
+        {
             let (one, other) = (before.piece, publish.piece);
             let text = format!("{other:?} is {id}, sent after {one:?} was acknowledged as {above}");
             found.add(Rule::Order, text);

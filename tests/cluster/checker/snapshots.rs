@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::facts::Facts;
-use super::lives::Life;
+use super::lives::{Life, Stretch};
 use super::{Found, Rule};
 use crate::record::{Piece, Publish};
 use crate::support::id::Id;
@@ -13,7 +13,7 @@ use crate::support::id::Id;
 pub fn check(facts: &Facts, life: &Life, found: &mut Found) {
     for stretch in &life.stretches {
         if let Some(values) = stretch.snapshot {
-            check_one(facts, life, stretch.from, values, found);
+            check_one(facts, life, stretch, values, found);
         }
     }
 }
@@ -21,11 +21,11 @@ pub fn check(facts: &Facts, life: &Life, found: &mut Found) {
 fn check_one(
     facts: &Facts,
     life: &Life,
-    position: Id,
+    stretch: &Stretch,
     values: &BTreeMap<String, Value>,
     found: &mut Found,
 ) {
-    let name = &life.log.name;
+    let (name, position) = (&life.log.name, stretch.from);
     let mut wrong = |rule, metric: &str, text: String| {
         found.add(
             rule,
@@ -58,29 +58,35 @@ fn check_one(
             );
         }
     }
-    for (metric, (id, publish)) in newest(facts, life, position) {
-        let is_known = || facts.are_of_one_history(id, position);
+    for (metric, (id, publish)) in newest(facts, life, stretch) {
         let given = values.get(metric).and_then(Piece::read);
+        // One that is in nobody's records may be the newest.
+        let is_unknown = given.is_some_and(|it| !facts.ids.contains_key(&it));
         let given_id = given.and_then(|it| facts.ids.get(&it)?.range(..=position).max());
-        match given_id {
-            Some(given) if *given >= id => {}
-            // One that is in nobody's records may be the newest.
-            None if given.is_some_and(|it| !facts.ids.contains_key(&it)) => {}
-            _ if is_known() => {
-                let text = format!("has {given:?}, and {:?} is {id}", publish.piece);
-                wrong(Rule::Snapshot, metric, text);
-            }
-            _ => {}
+        if !is_unknown && given_id.is_none_or(|given| *given < id) {
+            let text = format!("has {given:?}, and {:?} is {id}", publish.piece);
+            wrong(Rule::Snapshot, metric, text);
         }
     }
 }
 
-/// Of each metric the newest known message up to `position` that is for this client.
-fn newest<'a>(facts: &'a Facts, life: &Life, position: Id) -> BTreeMap<&'a str, (Id, &'a Publish)> {
-    let before = facts.messages.range(..=position);
-    let for_it = before.filter(|(_, publish)| admits(life, publish));
-    let named = for_it.filter_map(|(id, it)| Some((it.metric.as_deref()?, (*id, *it))));
-    named.collect()
+/// Of each metric the newest message up to the snapshot's position that is for this client and certainly
+/// in its history.
+fn newest<'a>(
+    facts: &'a Facts,
+    life: &Life,
+    stretch: &Stretch,
+) -> BTreeMap<&'a str, (Id, &'a Publish)> {
+    let mut newest = BTreeMap::new();
+    for (id, publish) in facts.messages.range(..=stretch.from).rev() {
+        let Some(metric) = publish.metric.as_deref().filter(|_| admits(life, publish)) else {
+            continue;
+        };
+        if !newest.contains_key(metric) && facts.is_in(*id, stretch.run) {
+            newest.insert(metric, (*id, *publish));
+        }
+    }
+    newest
 }
 
 fn admits(life: &Life, publish: &Publish) -> bool {

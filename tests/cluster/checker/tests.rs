@@ -328,6 +328,59 @@ fn what_is_missing_is_found_unless_the_client_was_told() {
     });
 }
 
+/// An old primary has acknowledged the eleventh, and only eve, who was there, has seen it.
+fn with_a_lost_history(record: &mut Record) {
+    let mut publish = publish(11, Some("m.b"), None);
+    (publish.asked, publish.done) = (740, 760);
+    publish.acknowledged = vec![(760, id(750))];
+    record.publishes.push(publish);
+    let lost = Event::Message {
+        id: id(750),
+        metric: Some("m.b".into()),
+        piece: piece(11),
+    };
+    let events = &mut record.clients[EVE].events;
+    let rest = events.split_off(10);
+    events.push((752, lost));
+    events.extend([
+        (1000, opened("E", false, 0)),
+        (1001, snapshot(1000, &[("m.b", 9)])),
+    ]);
+    assert_eq!(rest.len(), 1);
+}
+
+#[test]
+fn what_a_lost_history_had_must_be_told_to_all() {
+    planted("and is not", &[Rule::Missing], with_a_lost_history);
+    planted("and is", &[], |record| {
+        with_a_lost_history(record);
+        let values = [("m.a", 10), ("m.b", 9), ("own", 5)];
+        let anew = [
+            (1100, opened("A", false, 0)),
+            (1101, snapshot(1001, &values)),
+        ];
+        record.clients[ADA].events.extend(anew);
+    });
+    planted("but what nobody acknowledged", &[], |record| {
+        with_a_lost_history(record);
+        record.publishes[10].acknowledged.clear();
+        record.publishes[10].failed.push(Failed::NoAnswer);
+    });
+    planted(
+        "but the hole of another is one",
+        &[Rule::Missing],
+        |record| {
+            without(record, ADA, 7);
+            let values = [("m.a", 10), ("m.b", 9), ("own", 5)];
+            let anew = [
+                (1100, opened("A", false, 0)),
+                (1101, snapshot(1001, &values)),
+            ];
+            record.clients[ADA].events.extend(anew);
+        },
+    );
+}
+
 #[test]
 fn counts_that_are_too_high_are_found() {
     let count = |record: &mut Record, dropped| {
@@ -427,6 +480,13 @@ fn a_stale_snapshot_is_found() {
             (1041, opened("B", false, 0)),
             (1042, snapshot(1000, values)),
         ];
+        // That both see the same afterwards shows that it was one history before.
+        record.publishes.push(publish(11, None, None));
+        for client in [ADA, BOB] {
+            record.clients[client]
+                .events
+                .push((1112, message(11, None)));
+        }
     };
     planted("as it was", &[], |record| {
         values(record, &[("m.a", 10), ("m.b", 9)])
