@@ -102,10 +102,6 @@ impl Wire {
         self.weather.send_replace(weather);
     }
 
-    pub fn weather(&self) -> Weather {
-        *self.weather.borrow()
-    }
-
     /// Ends every connection with a reset to both sides. What comes after is as the weather is.
     pub fn cut(&self) {
         self.cuts.send_modify(|count| *count += 1);

@@ -1,8 +1,8 @@
 //! Several hubs that act as one, with real Redis servers and everything going wrong between them.
 
-#![allow(dead_code)]
 mod checker;
 mod clients;
+mod failures;
 mod faults;
 #[cfg(test)]
 mod faults_tests;
@@ -11,6 +11,7 @@ mod hubs;
 mod plans;
 mod ports;
 mod publishers;
+mod ran;
 mod record;
 mod redis;
 mod run;

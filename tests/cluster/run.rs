@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use crate::plans::{self, Plan};
+use crate::ran::Ran;
 use crate::support::rng::Rng;
 use crate::support::within;
-use crate::world::{Ran, World};
+use crate::world::World;
 
 /// Scenarios are about who is late, and on a busy machine everybody is.
 static AT_ONCE: Semaphore = Semaphore::const_new(2);
@@ -124,6 +125,8 @@ scenarios! {
     a_link_stalls
     a_link_loses_answers
     a_link_is_a_black_hole
+    clients_come_to_a_hub_that_is_cut_off
+    clients_come_to_a_hub_whose_link_stalls
     all_links_are_cut
     the_log_is_trimmed_under_a_stalled_hub
     redis_is_killed_and_has_its_data

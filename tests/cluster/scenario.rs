@@ -46,8 +46,6 @@ pub enum Step {
     Sleep(usize, Duration),
     /// Its session is resumed at these two hubs at the same time.
     ResumeTwice(usize, [usize; 2]),
-    /// It vanishes without a word, and nobody comes in its place.
-    Leave(usize),
 }
 
 #[derive(Debug, Clone)]

@@ -1,6 +1,5 @@
 //! A scenario as it runs.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -9,11 +8,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::checker::{Rule, Violation, check};
 use crate::clients::Client;
+use crate::failures::Failures;
 use crate::faults::Weather;
 use crate::hubs::Hubs;
 use crate::publishers::{Desk, Publisher};
-use crate::record::Event::{self, Broken, Dropped, Message, Opened, Refused};
-use crate::record::{ClientLog, Millis, Record};
+use crate::ran::Ran;
+use crate::record::Event::Refused;
+use crate::record::{Event, Millis, Record};
 use crate::scenario::{Scenario, Step};
 use crate::servers::Servers;
 use crate::support::id::Id;
@@ -31,8 +32,7 @@ pub struct World {
     clients: Vec<Client>,
     publishers: Vec<Publisher>,
     began: Instant,
-    /// What is broken now, and since when.
-    broken: BTreeMap<String, Millis>,
+    failures: Failures,
     record: Record,
     violations: Vec<Violation>,
 }
@@ -59,7 +59,7 @@ impl World {
             servers,
             hubs,
             began,
-            broken: BTreeMap::new(),
+            failures: Failures::since(began),
             record: Record::default(),
             violations: Vec::new(),
         }
@@ -80,24 +80,24 @@ impl World {
     async fn take(&mut self, step: Step) {
         match step {
             Step::KillHub(hub) => {
-                self.for_a_moment();
+                self.failures.happens();
                 self.hubs.kill(hub).await;
-                self.for_a_moment();
+                self.failures.happens();
             }
             Step::StopHub(hub) => {
-                self.for_a_moment();
+                self.failures.happens();
                 if let Err(text) = self.hubs.stop(hub).await {
                     self.is_wrong(text);
                 }
             }
             Step::StartHub(hub) => self.hubs.start_again(hub),
             Step::FreezeHub(hub) => {
-                self.breaks(format!("hub {hub}"));
+                self.failures.begins(format!("hub {hub}"));
                 self.hubs.signal(hub, Signal::STOP);
             }
             Step::ThawHub(hub) => {
                 self.hubs.signal(hub, Signal::CONT);
-                self.is_mended(&format!("hub {hub}"));
+                self.failures.ends(&format!("hub {hub}"));
             }
             Step::Link(hub, weather) => self.link(hub, weather),
             Step::AllLinks(weather) => (0..self.hubs.len()).for_each(|hub| self.link(hub, weather)),
@@ -113,19 +113,16 @@ impl World {
             Step::Inner(weather) => self.servers.set_inner(weather),
             Step::LedBy(node) => {
                 self.servers.led_by(node).await;
-                self.is_mended("redis");
+                self.failures.ends("redis");
             }
             Step::ShowOnly(hub, node) => {
-                self.breaks(format!("view {hub}"));
+                self.failures.begins(format!("view {hub}"));
                 self.servers.show_only(hub, Some(node));
             }
             Step::GoTo(client, hub) => self.clients[client].go_to(hub, Duration::ZERO),
             Step::Away(client, hub, time) => self.clients[client].go_to(hub, time),
             Step::Sleep(client, time) => self.clients[client].sleep(time),
             Step::ResumeTwice(client, hubs) => self.resume_twice(client, hubs),
-            Step::Leave(client) => {
-                self.clients[client].vanish();
-            }
         }
     }
 
@@ -136,7 +133,7 @@ impl World {
             Step::ThawRedis => self.servers.freeze_first(false).await,
             Step::Well(command) => self.servers.tell_first(command).await,
             _ => {
-                self.breaks("redis".into());
+                self.failures.begins("redis");
                 match step {
                     Step::KillRedis => self.servers.kill_first().await,
                     Step::FreezeRedis => self.servers.freeze_first(true).await,
@@ -146,14 +143,14 @@ impl World {
                 return;
             }
         }
-        self.is_mended("redis");
+        self.failures.ends("redis");
     }
 
     fn link(&mut self, hub: usize, weather: Weather) {
         let name = format!("link {hub}");
         match weather {
-            Weather::Pass => self.is_mended(&name),
-            _ => self.breaks(name),
+            Weather::Pass => self.failures.ends(&name),
+            _ => self.failures.begins(name),
         }
         self.servers.set_link(hub, weather);
     }
@@ -175,28 +172,6 @@ impl World {
         }
     }
 
-    // Failures ------------------------------------------------------------------------------------
-
-    fn now(&self) -> Millis {
-        u64::try_from(self.began.elapsed().as_millis()).expect("a short time")
-    }
-
-    fn breaks(&mut self, what: String) {
-        let now = self.now();
-        self.broken.entry(what).or_insert(now);
-    }
-
-    fn is_mended(&mut self, what: &str) {
-        if let Some(since) = self.broken.remove(what) {
-            self.record.failures.push((since, self.now()));
-        }
-    }
-
-    fn for_a_moment(&mut self) {
-        let now = self.now();
-        self.record.failures.push((now, now));
-    }
-
     fn is_wrong(&mut self, text: String) {
         self.violations.push(Violation {
             rule: Rule::Mended,
@@ -212,11 +187,7 @@ impl World {
             self.hubs.signal(hub, Signal::CONT);
         }
         self.hubs.start_all_again();
-        let now = self.now();
-        let broken = std::mem::take(&mut self.broken);
-        self.record
-            .failures
-            .extend(broken.into_values().map(|since| (since, now)));
+        self.failures.end_all();
         if let Err(text) = self.hubs.are_ready().await {
             self.is_wrong(text);
         }
@@ -289,7 +260,8 @@ impl World {
     }
 
     fn judge(mut self) -> Ran {
-        self.record.ended = self.now();
+        self.record.ended = self.failures.now();
+        self.record.failures = self.failures.all().to_vec();
         self.record.clients = self.clients.iter().map(Client::log).collect();
         let mut violations = self.violations;
         violations.extend(check(&self.record, self.scenario.promise));
@@ -311,66 +283,5 @@ impl World {
             hub_logs: logs,
             server_logs: self.servers.logs(),
         }
-    }
-}
-
-/// What came of it.
-pub struct Ran {
-    pub record: Record,
-    pub violations: Vec<Violation>,
-    pub hub_logs: Vec<String>,
-    pub server_logs: String,
-}
-
-impl Ran {
-    /// What there was to judge, on one line.
-    pub fn summary(&self) -> String {
-        let count = |is_it: fn(&Event) -> bool| {
-            let events = self.record.clients.iter().flat_map(|it| &it.events);
-            events.filter(|(_, event)| is_it(event)).count()
-        };
-        let publishes = &self.record.publishes;
-        let acknowledged = publishes.iter().filter(|it| it.id().is_some()).count();
-        format!(
-            "{acknowledged} of {} acknowledged, {} received, {} broken, {} refused, {} resumed, {} anew, {} told dropped, \
-             {} ms",
-            publishes.len(),
-            count(|it| matches!(it, Message { .. })),
-            count(|it| matches!(it, Broken(_))),
-            count(|it| matches!(it, Refused { .. })),
-            count(|it| matches!(it, Opened(opened) if opened.resumed)),
-            count(|it| matches!(it, Opened(opened) if !opened.resumed)),
-            self.told(),
-            self.record.ended,
-        )
-    }
-
-    /// Messages that clients were told they will not get.
-    fn told(&self) -> u64 {
-        let events = self.record.clients.iter().flat_map(|it| &it.events);
-        let told = events.map(|(_, event)| match event {
-            Opened(opened) => opened.dropped + opened.conflated,
-            Dropped { dropped, conflated } => dropped + conflated,
-            _ => 0,
-        });
-        told.sum()
-    }
-
-    /// A run in which nobody published or received proves nothing.
-    pub fn saw_something(&self) -> bool {
-        let has_some = |it: &ClientLog| {
-            it.events
-                .iter()
-                .filter(|(_, event)| event.id().is_some())
-                .count()
-                > 5
-        };
-        self.record
-            .publishes
-            .iter()
-            .filter(|it| it.id().is_some())
-            .count()
-            > 20
-            && self.record.clients.iter().any(has_some)
     }
 }

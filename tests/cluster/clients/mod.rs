@@ -1,22 +1,22 @@
 //! Clients that follow as good ones do, and write down everything.
 
 mod line;
+mod read;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::record::{ClientLog, Event, Follows, Opened, Piece};
+use crate::record::{ClientLog, Event, Follows};
 use crate::support::either::Transport;
 use crate::support::id::Id;
 use crate::support::token;
 use line::{Came, Line, NoLine, Wish};
+use read::{read, reconnect_in};
 
 /// Pauses between tries grow from the one to the other.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(400));
@@ -241,7 +241,7 @@ impl Follower {
                         let event = read(&message);
                         match &event {
                             Event::Opened(opened) => self.set_token(Some(opened.session.clone())),
-                            Event::Shutdown => pause = reconnect_in(&message),
+                            Event::Shutdown => pause = reconnect_in(&message).min(RETRY_AFTER_MAX),
                             _ => {}
                         }
                         let is_replaced = event == Event::Replaced;
@@ -281,58 +281,5 @@ impl Follower {
 
     fn set_token(&self, token: Option<String>) {
         *self.shared.token.lock().expect("no panic") = token;
-    }
-}
-
-fn reconnect_in(message: &Value) -> Duration {
-    let time = message["data"]["reconnectInMs"]
-        .as_u64()
-        .unwrap_or_default();
-    Duration::from_millis(time).min(RETRY_AFTER_MAX)
-}
-
-/// What a message means to the record.
-fn read(message: &Value) -> Event {
-    let data = &message["data"];
-    let count = |name: &str| data[name].as_u64().unwrap_or_default();
-    let (dropped, conflated) = (
-        count("droppedMessagesCount"),
-        count("conflatedMessagesCount"),
-    );
-    let kind = message["type"].as_str().unwrap_or_default();
-    let published = |metric: Option<&str>, value: &Value| {
-        let (id, metric) = (Id::of(&message["messageId"]), metric.map(str::to_owned));
-        match Piece::read(value) {
-            Some(piece) => Event::Message { id, metric, piece },
-            None => Event::Other(message.to_string()),
-        }
-    };
-    match kind {
-        "connection_established" | "reconnection_successful" => Event::Opened(Opened {
-            session: data["reconnectToken"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
-            resumed: data["resumed"]
-                .as_bool()
-                .unwrap_or(kind == "reconnection_successful"),
-            replayed: count("replayedMessagesCount"),
-            dropped,
-            conflated,
-        }),
-        "initial_metrics" => Event::Snapshot {
-            id: Id::of(&message["messageId"]),
-            values: serde_json::from_value(data.clone()).unwrap_or_else(|_| BTreeMap::new()),
-        },
-        "metrics_update" => match data.as_object().and_then(|data| data.iter().next()) {
-            Some((metric, value)) => published(Some(metric), value),
-            None => Event::Other(message.to_string()),
-        },
-        "system_alert" => published(None, data),
-        "messages_dropped" => Event::Dropped { dropped, conflated },
-        "connection_replaced" => Event::Replaced,
-        "server_shutdown" => Event::Shutdown,
-        "error" => Event::Other(message.to_string()),
-        kind => Event::Other(kind.to_owned()),
     }
 }
