@@ -80,6 +80,12 @@ impl Found {
     fn add(&mut self, rule: Rule, text: String) {
         self.0.push(Violation { rule, text });
     }
+
+    fn add_if(&mut self, is_wrong: bool, rule: Rule, text: impl FnOnce() -> String) {
+        if is_wrong {
+            self.add(rule, text());
+        }
+    }
 }
 
 /// Everything that is wrong with `record`.

@@ -90,12 +90,11 @@ pub fn check_that_nobody_begins_anew(life: &Life, found: &mut Found) {
                 since = since.or(Some(*at));
             }
             Event::Refused { status: 410, .. } => {
-                if since.take().is_some_and(|since| since + KNOWN_AFTER < *at) {
-                    found.add(
-                        Rule::Anew,
-                        format!("the session of {} is unknown at {at}", log.name),
-                    );
-                }
+                let since = since.take();
+                let is_known = since.is_some_and(|since| since + KNOWN_AFTER < *at);
+                found.add_if(is_known, Rule::Anew, || {
+                    format!("the session of {} is unknown at {at}", log.name)
+                });
             }
             _ => {}
         }

@@ -31,7 +31,7 @@ fn publish(n: u64, metric: Option<&str>, user: Option<&str>) -> Publish {
         piece: piece(n),
         metric: metric.map(str::to_owned),
         user: user.map(str::to_owned),
-        keyed: n % 2 == 0,
+        keyed: n.is_multiple_of(2),
         asked: 100 * n,
         done: 100 * n + 10,
         acknowledged: vec![(100 * n + 10, id(100 * n))],
