@@ -28,7 +28,7 @@ pub fn start(settings: &Settings, hub: &HubHandle) -> anyhow::Result<Sources> {
         let hub = hub.clone();
         Arc::new(move || {
             let hub = hub.clone();
-            async move { Ok(connection_stats(&hub.overview_of_all().await?)) }.boxed()
+            async move { Ok(connection_stats(&hub.overview_of_all().await?.0)) }.boxed()
         })
     };
     let sources = if settings.realtime.enabled {

@@ -5,10 +5,12 @@
 //! ticket opened, and by it admits the native EventSource that comes back with the same URL.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -18,8 +20,14 @@ use super::token::Identity;
 pub const TICKETS_MAX: usize = 10_000;
 
 /// SHA-256 of a ticket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TicketHash(pub [u8; 32]);
+
+impl fmt::Display for TicketHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
 
 impl TicketHash {
     pub fn of(ticket: &str) -> Self {
@@ -34,11 +42,23 @@ impl From<TicketHash> for [u8; 32] {
 }
 
 /// A ticket that has been used, and can be put back when what it opened was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TakenTicket {
     pub hash: TicketHash,
     pub identity: Identity,
     expires_at_ms: u64,
+}
+
+impl TakenTicket {
+    /// Whether its time is not over.
+    pub fn is_good(&self, now_ms: u64) -> bool {
+        now_ms < self.expires_at_ms
+    }
+
+    /// The rest of its time.
+    pub fn time_left(&self, now_ms: u64) -> Duration {
+        Duration::from_millis(self.expires_at_ms.saturating_sub(now_ms))
+    }
 }
 
 /// The tickets that wait to be used. Clones share them.
@@ -75,24 +95,19 @@ impl Tickets {
         self.ttl_ms.store(ttl_ms, Ordering::Relaxed);
     }
 
-    /// A new ticket for `identity`. `now_ms` is milliseconds since the Unix epoch, here and below.
-    pub fn issue(&self, identity: Identity, now_ms: u64) -> String {
+    /// A new ticket for `identity`, which nobody can use before it is [`Tickets::put`]. `now_ms` is
+    /// milliseconds since the Unix epoch, here and below.
+    pub fn make(&self, identity: Identity, now_ms: u64) -> (String, TakenTicket) {
         // Two random UUIDs are 244 bits from the operating system in text fit for a URL.
-        let ticket = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        let text = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         let ttl_ms = self.ttl_ms.load(Ordering::Relaxed);
         let expires_at_ms = now_ms.saturating_add(ttl_ms).min(identity.expires_at_ms);
-        let mut waiting = self.lock();
-        if waiting.len() >= TICKETS_MAX {
-            make_room(&mut waiting, now_ms);
-        }
-        waiting.insert(
-            TicketHash::of(&ticket),
-            Waiting {
-                identity,
-                expires_at_ms,
-            },
-        );
-        ticket
+        let ticket = TakenTicket {
+            hash: TicketHash::of(&text),
+            identity,
+            expires_at_ms,
+        };
+        (text, ticket)
     }
 
     /// Uses a ticket up. Of any number of callers with the same one exactly one gets it; `None` also
@@ -110,14 +125,19 @@ impl Tickets {
         })
     }
 
-    /// Undoes [`Tickets::take`], for the rest of the ticket's time.
-    pub fn put_back(&self, taken: TakenTicket) {
+    /// From now on a ticket can be used, for the rest of its time: one that was made, or one that was taken
+    /// for nothing.
+    pub fn put(&self, ticket: TakenTicket, now_ms: u64) {
         let TakenTicket {
             hash,
             identity,
             expires_at_ms,
-        } = taken;
-        self.lock().insert(
+        } = ticket;
+        let mut waiting = self.lock();
+        if waiting.len() >= TICKETS_MAX {
+            make_room(&mut waiting, now_ms);
+        }
+        waiting.insert(
             hash,
             Waiting {
                 identity,
@@ -154,6 +174,12 @@ mod tests {
     use crate::domain::message::UserId;
     use std::sync::Barrier;
 
+    fn issue(tickets: &Tickets, user: &str, now_ms: u64) -> String {
+        let (text, ticket) = tickets.make(identity(user), now_ms);
+        tickets.put(ticket, now_ms);
+        text
+    }
+
     const TTL: Duration = Duration::from_secs(30);
 
     fn identity(user: &str) -> Identity {
@@ -169,10 +195,7 @@ mod tests {
     #[test]
     fn a_ticket_works_once_for_its_user() {
         let tickets = Tickets::new(TTL);
-        let (a, b) = (
-            tickets.issue(identity("a"), 0),
-            tickets.issue(identity("b"), 0),
-        );
+        let (a, b) = (issue(&tickets, "a", 0), issue(&tickets, "b", 0));
         assert_eq!(tickets.take(&a, 1).unwrap().identity, identity("a"));
         assert_eq!(tickets.take(&a, 1), None);
         assert_eq!(tickets.take("guess", 1), None);
@@ -188,7 +211,7 @@ mod tests {
             (990_000, 999_999, true),
             (990_000, 1_000_000, false),
         ] {
-            let ticket = tickets.issue(identity("a"), issued);
+            let ticket = issue(&tickets, "a", issued);
             assert_eq!(
                 tickets.take(&ticket, taken).is_some(),
                 works,
@@ -200,17 +223,17 @@ mod tests {
     #[test]
     fn a_ticket_put_back_works_for_the_rest_of_its_time() {
         let tickets = Tickets::new(TTL);
-        let ticket = tickets.issue(identity("a"), 0);
-        tickets.put_back(tickets.take(&ticket, 10_000).unwrap());
+        let ticket = issue(&tickets, "a", 0);
+        tickets.put(tickets.take(&ticket, 10_000).unwrap(), 10_000);
         let again = tickets.take(&ticket, 29_999).unwrap();
-        tickets.put_back(again);
+        tickets.put(again, 29_999);
         assert_eq!(tickets.take(&ticket, 30_000), None);
     }
 
     #[test]
     fn of_a_hundred_parallel_uses_exactly_one_wins() {
         let tickets = Tickets::new(TTL);
-        let ticket = tickets.issue(identity("a"), 0);
+        let ticket = issue(&tickets, "a", 0);
         let start = Barrier::new(100);
         let one = || {
             start.wait();
@@ -230,10 +253,10 @@ mod tests {
     #[test]
     fn the_number_of_tickets_is_bounded_and_the_first_to_expire_goes() {
         let tickets = Tickets::new(TTL);
-        let first = tickets.issue(identity("a"), 0);
-        let second = tickets.issue(identity("a"), 1);
+        let first = issue(&tickets, "a", 0);
+        let second = issue(&tickets, "a", 1);
         for _ in 2..=TICKETS_MAX {
-            tickets.issue(identity("b"), 2);
+            issue(&tickets, "b", 2);
         }
         assert_eq!(tickets.lock().len(), TICKETS_MAX);
         assert_eq!(tickets.take(&first, 3), None);
@@ -245,9 +268,9 @@ mod tests {
     #[test]
     fn a_ticket_is_long_random_text_fit_for_a_url_and_is_not_kept() {
         let tickets = Tickets::new(TTL);
-        let ticket = tickets.issue(identity("a"), 0);
+        let ticket = issue(&tickets, "a", 0);
         assert!(ticket.len() == 64 && ticket.bytes().all(|b| b.is_ascii_hexdigit()));
-        assert_ne!(ticket, tickets.issue(identity("a"), 0));
+        assert_ne!(ticket, issue(&tickets, "a", 0));
         let known: [u8; 32] = TicketHash::of("abc").into();
         assert_eq!(known[..4], [0xba, 0x78, 0x16, 0xbf]);
     }

@@ -21,7 +21,7 @@ pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 const SECONDS_MAX: f64 = 253_370_764_799.0;
 
 /// Whose token it was and how long it holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Identity {
     pub user: UserId,
     /// From `role` and `roles`, as written.

@@ -169,12 +169,13 @@ mod tests {
         let demo = Demo::start(None, 1).await.unwrap();
         let hub: HubStats = Arc::new(|| async { Ok(Value::Null) }.boxed());
         let (sink, mut drafts) = mpsc::channel(64);
-        let sources = Sources::start(&sources(demo.path()), READ_INTERVAL, sink, hub).unwrap();
+        let sources =
+            Sources::start(&sources(demo.path()), READ_INTERVAL, sink, hub, None).unwrap();
         let mut seen: Vec<(String, Value)> = Vec::new();
         let credits = loop {
             let draft = drafts.recv().await.unwrap();
-            let value: Value = serde_json::from_str(draft.data.as_str()).unwrap();
-            let metric = draft.metric.to_string();
+            let value: Value = serde_json::from_str(draft.draft.data.as_str()).unwrap();
+            let metric = draft.draft.metric.to_string();
             let before = seen.iter().find(|(known, _)| *known == metric);
             // Reads go on until something was bought or spent, some two seconds as a rule.
             if before.is_some_and(|(known, before)| known == "credits" && *before != value) {

@@ -122,14 +122,14 @@ pub async fn stream_access(
         wait_for_turn(state, &caller).await?;
         return Ok(StreamCaller::Token(caller));
     };
-    let Some(taken) = state.tickets.take(&ticket, state.now_ms()) else {
+    let Some(taken) = state.take_ticket(&ticket).await? else {
         return Ok(StreamCaller::SpentTicket(TicketHash::of(&ticket)));
     };
     let caller = permitted(req, state, taken.identity.clone(), Right::Everything)?;
     match wait_for_turn(state, &caller).await {
         Ok(()) => Ok(StreamCaller::Ticket(taken, caller)),
         Err(problem) => {
-            state.tickets.put_back(taken);
+            state.put_back_ticket(taken).await;
             Err(problem)
         }
     }
@@ -165,14 +165,13 @@ enum Right {
 async fn plain_access(req: &HttpRequest, right: Right) -> Result<Caller, Problem> {
     let state = State::of(req)?;
     let caller = judged(req, state, Endpoint::Plain, right).await?;
-    let turn = state.rates.load().check_user(caller.user());
+    let turn = state.check_user(caller.user()).await;
     counted_rate(state, turn)?;
     Ok(caller)
 }
 
 async fn wait_for_turn(state: &State, caller: &Caller) -> Result<(), Problem> {
-    let rates = state.rates.load_full();
-    counted_rate(state, rates.wait_user(caller.user()).await)
+    counted_rate(state, state.wait_user(caller.user()).await)
 }
 
 fn counted_rate(state: &State, turn: Result<(), Problem>) -> Result<(), Problem> {

@@ -1,7 +1,7 @@
 //! How often one address or one user may ask.
 //!
 //! Two limits: per address before anything is known of the caller ([`per_ip`]), and per user after
-//! authentication ([`Rates::check_user`]).
+//! authentication ([`Rates::turn_of_user`]).
 //!
 //! Callers are hashed into [`BUCKETS`] buckets, with a key of this process's own, instead of being
 //! kept one by one. So memory is bounded whatever comes and nothing needs cleaning up; in exchange
@@ -81,11 +81,12 @@ impl<C: Clock + Clone> Rates<C> {
             .map_err(Problem::rate_limited)
     }
 
+    /// Of this hub alone; `Err` with the time after which the next request will pass.
+    ///
     /// # Errors
-    /// 429 `rate_limited`, with the time after which the next request will pass.
-    pub fn check_user(&self, user: &UserId) -> Result<(), Problem> {
+    /// The user has asked too often.
+    pub fn turn_of_user(&self, user: &UserId) -> Result<(), Duration> {
         self.check(self.per_user.as_ref(), user)
-            .map_err(Problem::rate_limited)
     }
 
     /// As [`Rates::check_ip`], for a stream: waits up to [`STREAM_PATIENCE`] first.
@@ -94,11 +95,6 @@ impl<C: Clock + Clone> Rates<C> {
             self.check(self.per_ip.as_ref(), network(ip))
         })
         .await
-    }
-
-    /// As [`Rates::check_user`], for a stream: waits up to [`STREAM_PATIENCE`] first.
-    pub async fn wait_user(&self, user: &UserId) -> Result<(), Problem> {
-        patiently(STREAM_PATIENCE, || self.check(self.per_user.as_ref(), user)).await
     }
 
     /// `Err` with the time to wait.
@@ -232,9 +228,9 @@ mod tests {
     fn one_caller_does_not_use_up_what_another_may() {
         let rates = Rates::with_clock(&limits(), FakeRelativeClock::default());
         while rates.check_ip(ip("192.0.2.1")).is_ok() {}
-        while rates.check_user(&user("greedy")).is_ok() {}
+        while rates.turn_of_user(&user("greedy")).is_ok() {}
         assert!(rates.check_ip(ip("192.0.2.2")).is_ok());
-        assert!(rates.check_user(&user("modest")).is_ok());
+        assert!(rates.turn_of_user(&user("modest")).is_ok());
     }
 
     #[test]
@@ -255,7 +251,7 @@ mod tests {
     fn a_refusal_says_when_to_come_back() {
         let rates = Rates::with_clock(&limits(), FakeRelativeClock::default());
         let refusal = (0..3)
-            .find_map(|_| rates.check_user(&user("u")).err())
+            .find_map(|_| rates.check_ip(ip("192.0.2.1")).err())
             .unwrap();
         assert_eq!(refusal.code().as_str(), "rate_limited");
         let answer = refusal.error_response();
@@ -271,7 +267,7 @@ mod tests {
         };
         let rates = Rates::with_clock(&none, FakeRelativeClock::default());
         assert!((0..1000).all(|_| rates.check_ip(ip("::1")).is_ok()));
-        assert!((0..1000).all(|_| rates.check_user(&user("u")).is_ok()));
+        assert!((0..1000).all(|_| rates.turn_of_user(&user("u")).is_ok()));
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub mod status;
 pub mod streams;
 mod subscriptions;
 mod tickets;
+mod turns;
 mod unread;
 
 #[cfg(test)]

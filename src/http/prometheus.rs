@@ -11,9 +11,10 @@ use super::access::record_denied;
 use super::reply::{Code, Problem};
 use super::state::State;
 use crate::auth::{self, Credential, Endpoint, Source, credential, www_authenticate};
+use crate::broker::redis::Health;
 use crate::config;
 use crate::source::SourceState;
-use crate::telemetry::prometheus::{self, Snapshot, SourceSnapshot, StoreSnapshot};
+use crate::telemetry::prometheus::{self, RedisSnapshot, Snapshot, SourceSnapshot, StoreSnapshot};
 
 /// What proxies add. A request that has one of them came from somewhere else, whoever the peer is.
 const FORWARDING: [&str; 6] = [
@@ -110,9 +111,22 @@ async fn snapshot(state: &State) -> Result<Snapshot, Problem> {
             audit_written: store.audit.written,
             audit_lost: store.audit.lost + audit.not_kept,
         }),
+        redis: state.hub.shared_log().map(|log| redis(&log.health())),
         audit,
         sources: sources(state.sources.states(), Timestamp::now()),
     })
+}
+
+fn redis(health: &Health) -> RedisSnapshot {
+    RedisSnapshot {
+        is_up: health.server.is_some(),
+        lag: Duration::from_millis(health.lag_ms()),
+        batches: health.batches,
+        calls: health.calls,
+        failures: health.failures,
+        disconnects: health.disconnects,
+        epochs: health.epochs,
+    }
 }
 
 fn sources(states: Vec<SourceState>, now: Timestamp) -> Vec<SourceSnapshot> {

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::failed_resumes::FailedResumes;
 use super::limit::Rates;
 use super::reply::Problem;
+use super::turns::Handfuls;
 use crate::auth::{Authenticator, Tickets};
 use crate::config::Settings;
 use crate::hub::HubHandle;
@@ -33,6 +34,8 @@ pub struct State {
     pub authenticator: Authenticator,
     pub tickets: Tickets,
     pub rates: ArcSwap<Rates>,
+    /// Of the rates that all hubs allow together.
+    pub handfuls: Handfuls,
     pub failed_resumes: FailedResumes,
     pub audit: Audit,
     pub counters: Arc<Counters>,
@@ -65,6 +68,7 @@ impl State {
             authenticator,
             services: Arc::new(services),
             tickets: Tickets::new(settings.auth.ticket_ttl),
+            handfuls: Handfuls::default(),
             rates: ArcSwap::from_pointee(Rates::new(&settings.limits)),
             failed_resumes: FailedResumes::new(settings.limits.failed_resumes_per_minute),
             audit,

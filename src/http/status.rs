@@ -38,9 +38,9 @@ pub(super) async fn connections(
     state: web::Data<State>,
     Admin(caller): Admin,
 ) -> Result<HttpResponse, Problem> {
-    let overview = state.hub.overview_of_all().await?;
+    let (overview, nodes) = state.hub.overview_of_all().await?;
     let mut stats = connection_stats(&overview);
-    if let Some(nodes) = state.hub.nodes().await {
+    if let Some(nodes) = nodes {
         stats["nodes"] = json!(nodes);
     }
     state.audit.record(caller.event(Action::ReadStats));
@@ -52,7 +52,7 @@ pub(super) async fn websockets(
     state: web::Data<State>,
     Admin(caller): Admin,
 ) -> Result<HttpResponse, Problem> {
-    let overview = state.hub.overview_of_all().await?;
+    let (overview, _) = state.hub.overview_of_all().await?;
     state.audit.record(caller.event(Action::ReadStats));
     let websocket = &overview.statistics.websocket;
     let mut stats = of_transport(websocket);

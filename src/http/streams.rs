@@ -180,7 +180,7 @@ impl Asking<'_> {
         };
         let opened = self.opened(caller, asked, reconnect_token).await;
         if let (Err(_), Some(ticket)) = (&opened, ticket) {
-            self.state.tickets.put_back(ticket);
+            self.state.put_back_ticket(ticket).await;
         }
         opened
     }

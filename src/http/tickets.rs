@@ -23,23 +23,26 @@ pub(super) async fn ticket(
     state: web::Data<State>,
     Admin(caller): Admin,
     OptionalJsonBody(_): OptionalJsonBody<IgnoredAny>,
-) -> HttpResponse {
+) -> Result<HttpResponse, Problem> {
     let now_ms = state.now_ms();
     let identity = caller.identity.clone();
     let token_lives = Duration::from_millis(identity.expires_at_ms.saturating_sub(now_ms));
     let expires_in = state.tickets.ttl().min(token_lives).as_secs();
-    let ticket = state.tickets.issue(
-        auth::Identity {
-            user: identity.user.clone(),
-            roles: vec![identity.role.to_string()],
-            expires_at_ms: identity.expires_at_ms,
-            issued_at_ms: identity.issued_at_ms,
-            token_id: identity.token_id.clone(),
-        },
-        now_ms,
-    );
-    state.audit.record(caller.event(Action::Ticket));
-    reply::ok(json!({"ticket": ticket, "expiresIn": expires_in}))
+    let holder = auth::Identity {
+        user: identity.user.clone(),
+        roles: vec![identity.role.to_string()],
+        expires_at_ms: identity.expires_at_ms,
+        issued_at_ms: identity.issued_at_ms,
+        token_id: identity.token_id.clone(),
+    };
+    let issued = state.issue_ticket(holder).await;
+    state.audit.record(Event {
+        outcome: outcome(&issued),
+        ..caller.event(Action::Ticket)
+    });
+    Ok(reply::ok(
+        json!({"ticket": issued?, "expiresIn": expires_in}),
+    ))
 }
 
 #[derive(Deserialize, Default)]

@@ -224,8 +224,9 @@ impl Hub {
             ctx.run_interval(realtime.buffer_flush_interval, |hub, _| {
                 hub.tell_all(|| ToWorker::Flush);
             }),
-            ctx.run_interval(realtime.cleanup_interval, |hub, _| {
-                hub.with(|state, now, _| state.clean_up(now));
+            ctx.run_interval(realtime.cleanup_interval, |hub, ctx| {
+                let before = hub.with(|state, now, _| state.clean_up(now));
+                hub.clean_up_shared(before, ctx);
             }),
             ctx.run_interval(ping, |hub, _| hub.tell_all(|| ToWorker::Ping)),
             ctx.run_interval(look_after, |hub, _| {

@@ -310,7 +310,7 @@ mod tests {
         let (_panics, _) = start("panics", Script::Panics, &sink);
         let (_good, record) = start("good", Script::Answers(Duration::ZERO), &sink);
         tokio::time::sleep(Duration::from_millis(1)).await;
-        assert_eq!(drafts.try_recv().unwrap().metric.as_str(), "good");
+        assert_eq!(drafts.try_recv().unwrap().draft.metric.as_str(), "good");
         tokio::time::sleep(INTERVAL * 3 + INTERVAL / 2).await;
         assert_eq!(lock(&record).state(Timestamp::now()).polls, 4);
     }

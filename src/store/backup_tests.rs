@@ -89,6 +89,7 @@ fn publish(writer: &Writer, seconds: impl IntoIterator<Item = u64>) {
             keys: Vec::new(),
             wall_ms: at(seconds).wall_ms,
             alert: None,
+            is_copy: false,
             answer,
         };
         assert!(writer.append(batch).is_ok());

@@ -68,6 +68,7 @@ fn batch(messages: Vec<Arc<Message>>, keys: Vec<Option<Keyed>>) -> Batch {
         messages,
         keys,
         alert: None,
+        is_copy: false,
         answer: oneshot::channel().0,
     }
 }

@@ -47,7 +47,21 @@ pub struct Snapshot {
     pub audit: AuditState,
     /// `None`: nothing outlives the process, and there are no samples.
     pub store: Option<StoreSnapshot>,
+    /// `None`: this hub stands alone.
+    pub redis: Option<RedisSnapshot>,
     pub sources: Vec<SourceSnapshot>,
+}
+
+/// The log that several hubs share.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct RedisSnapshot {
+    pub is_up: bool,
+    pub lag: Duration,
+    pub batches: u64,
+    pub calls: u64,
+    pub failures: u64,
+    pub disconnects: u64,
+    pub epochs: u64,
 }
 
 /// What survives a restart, and how it gets there.
@@ -99,6 +113,7 @@ impl Collector for Snapshot {
         self.encode_refusals(&mut out)?;
         self.encode_audit(&mut out)?;
         self.encode_store(&mut out)?;
+        self.encode_redis(&mut out)?;
         self.encode_sources(&mut out)
     }
 }
@@ -212,6 +227,27 @@ impl Snapshot {
         out.counter("audit_events_lost", help, self.audit.lost)?;
         let help = "Failed attempts to write the audit trail.";
         out.counter("audit_write_errors", help, self.audit.errors)
+    }
+
+    fn encode_redis(&self, out: &mut Out<'_>) -> fmt::Result {
+        let Some(redis) = &self.redis else {
+            return Ok(());
+        };
+        let help = "1 while there is a connection to the log that hubs share.";
+        out.gauge("redis_up", help, None, &u64::from(redis.is_up))?;
+        let help = "How far this hub is behind the shared log.";
+        let seconds = redis.lag.as_secs_f64();
+        out.gauge("redis_lag", help, Some(&Unit::Seconds), &seconds)?;
+        let help = "Batches of messages that this hub appended to the shared log.";
+        out.counter("redis_batches", help, redis.batches)?;
+        let help = "Calls in which they were appended, several in one.";
+        out.counter("redis_calls", help, redis.calls)?;
+        let help = "Calls that failed; publishers were told.";
+        out.counter("redis_failures", help, redis.failures)?;
+        let help = "Connections to the shared log that were lost.";
+        out.counter("redis_disconnects", help, redis.disconnects)?;
+        let help = "How often the shared log was another one than before.";
+        out.counter("redis_epochs", help, redis.epochs)
     }
 
     fn encode_store(&self, out: &mut Out<'_>) -> fmt::Result {

@@ -103,6 +103,12 @@ fn full() -> Snapshot {
             waiting_bytes: 512,
             ..StoreSnapshot::default()
         }),
+        redis: Some(RedisSnapshot {
+            is_up: true,
+            lag: Duration::from_millis(250),
+            batches: 12,
+            ..RedisSnapshot::default()
+        }),
         sources: vec![
             source("credits.total", Some(Duration::from_secs(30))),
             source("never-yet", None),
@@ -153,6 +159,10 @@ fn the_text_parses_and_says_what_the_snapshot_holds() {
         ("statshub_unauthenticated_total", 0.0),
         ("statshub_audit_events_written_total", 5.0),
         ("statshub_audit_events_lost_total", 1.0),
+        ("statshub_redis_up", 1.0),
+        ("statshub_redis_lag_seconds", 0.25),
+        ("statshub_redis_batches_total", 12.0),
+        ("statshub_redis_epochs_total", 0.0),
         ("statshub_store_commits_total", 6.0),
         ("statshub_store_batches_total", 8.0),
         ("statshub_store_failures_total", 0.0),

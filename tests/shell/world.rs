@@ -56,7 +56,7 @@ impl World {
             bytes_max: settings.outgoing.queue_bytes_max,
         };
         let hub = Hub::new(settings.clone(), clock).start();
-        let hub = HubHandle::new(hub, &settings, clock, None);
+        let hub = HubHandle::new(hub, &settings, clock, None, None);
         let worker = Worker::start(hub.clone(), limits, Audit::disabled());
         Self { hub, worker, clock }
     }

@@ -21,6 +21,7 @@ pub(super) struct Scripts {
     pub release: Script,
     pub ask: Script,
     pub spend: Script,
+    pub tidy: Script,
 }
 
 impl Scripts {
@@ -34,6 +35,7 @@ impl Scripts {
             release: script!("release"),
             ask: script!("ask"),
             spend: script!("spend"),
+            tidy: script!("tidy"),
         }
     }
 }

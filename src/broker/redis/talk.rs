@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{Away, Redis};
-use crate::domain::message::{Transport, UserId};
+use crate::domain::message::{MessageId, Transport, UserId};
 
 /// How long an answer waits for whoever asked.
 const ANSWERS_KEPT: Duration = Duration::from_secs(10);
@@ -157,6 +157,24 @@ impl Redis {
             .ignore();
         let done: redis::RedisResult<()> = pipe.query_async(&mut session.commands.clone()).await;
         done.map_err(|error| Self::failed(&session, &error))
+    }
+
+    /// Forgets values of metrics that nobody has updated since `before`, for hubs that start.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn forget_idle(&self, before: MessageId) -> Result<(), Away> {
+        let mut cursor = "0".to_owned();
+        loop {
+            let mut call = self.inner.scripts.tidy.prepare_invoke();
+            call.key(&self.inner.keys.latest)
+                .arg(&cursor)
+                .arg(before.to_string());
+            cursor = self.invoke(&call).await?;
+            if cursor == "0" {
+                return Ok(());
+            }
+        }
     }
 
     /// Keeps a ticket; `hash` names it.

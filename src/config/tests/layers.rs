@@ -184,11 +184,20 @@ fn a_named_file_must_be_there_and_the_usual_one_need_not() {
 }
 
 #[test]
-fn a_hub_meant_for_a_cluster_does_not_start() {
-    let error = load("", &[("REDIS_URL", "redis://:hunter2@cache:6379")]).unwrap_err();
-    assert_eq!(
-        error,
-        "REDIS_URL is \"***\"; allowed is nothing, because this build runs as a single node: unset it"
+fn where_redis_is_comes_from_the_environment_and_is_never_shown() {
+    let settings = load("", &[("REDIS_URL", "redis://:hunter2@cache:6379")]).unwrap();
+    let url = settings.redis.url.clone().unwrap();
+    assert_eq!(url.password.as_deref(), Some("hunter2"));
+    let shown = settings.masked();
+    assert!(
+        shown.contains("redis://***@cache:6379") && !shown.contains("hunter2"),
+        "{shown}"
     );
-    assert!(load("", &[("REDIS_URL", "")]).is_ok());
+    let error = load("", &[("REDIS_URL", "http://:hunter2@cache")]).unwrap_err();
+    assert!(
+        error.starts_with("REDIS_URL is \"***\"; allowed is redis://"),
+        "{error}"
+    );
+    let alone = load("", &[("REDIS_URL", "")]).unwrap();
+    assert_eq!(alone.redis.url, None);
 }

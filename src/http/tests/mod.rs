@@ -60,11 +60,12 @@ pub fn state() -> web::Data<State> {
 pub fn state_with(settings: Settings, audit: Audit) -> web::Data<State> {
     let (settings, clock) = (Arc::new(settings), Clock::system());
     let hub = hub::Hub::new(settings.clone(), clock).start();
-    let hub = HubHandle::new(hub, &settings, clock, None);
+    let hub = HubHandle::new(hub, &settings, clock, None, None);
     let authenticator = Authenticator::start(&settings.auth).unwrap();
     let stats: HubStats = Arc::new(|| Box::pin(async { anyhow::bail!("no source asks") }));
     let (sink, _) = tokio::sync::mpsc::channel(1);
-    let sources = Sources::start(&[], settings.realtime.update_interval, sink, stats).unwrap();
+    let sources =
+        Sources::start(&[], settings.realtime.update_interval, sink, stats, None).unwrap();
     let state = State::new(settings, hub, authenticator, sources, audit);
     state.stage.run();
     web::Data::new(state)

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::super::actor::Hub;
 use super::super::handle::Error;
-use super::super::messages::{Chosen, Overview};
+use super::super::messages::Chosen;
+use super::nodes::Numbers;
 use super::opening::SharedLog;
 use crate::broker::redis::Remembered;
 use crate::domain::hub::{Change, Ended, RefreshError, SessionFilter};
@@ -122,24 +123,11 @@ impl SharedLog {
         Ok((page.map(|(_, session)| session).collect(), total))
     }
 
-    /// The numbers of all hubs together, as far as they have answered.
-    ///
-    /// # Errors
-    /// Redis is away.
-    pub(in crate::hub) async fn overview(&self) -> Result<Option<Overview>, Error> {
-        let overviews: Vec<Overview> = self.ask(&Question::Overview).await?;
-        let together = overviews.into_iter().reduce(|mut all, one| {
-            all.add(&one);
-            all
-        });
-        Ok(together)
-    }
-
     /// Asks all hubs. Of those that have not answered in time nothing is there.
     ///
     /// # Errors
     /// Redis is away.
-    async fn ask<T: for<'de> Deserialize<'de>>(
+    pub(super) async fn ask<T: for<'de> Deserialize<'de>>(
         &self,
         question: &Question,
     ) -> Result<Vec<T>, Error> {
@@ -190,7 +178,11 @@ impl Hub {
 
     fn said(&mut self, question: Question, node: &str) -> Value {
         match question {
-            Question::Overview => json!(self.overview()),
+            Question::Overview => json!(Numbers {
+                node: node.to_owned(),
+                read: self.state.history().last(),
+                overview: self.overview(),
+            }),
             Question::Sessions { filter, first } => {
                 let (views, total) = self.state.sessions(&filter, 0, first);
                 let session = |view| {

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::handle::HubHandle;
+use super::super::handle::{Error, HubHandle};
+use super::super::messages::Overview;
+use super::asking::Question;
 use super::opening::SharedLog;
 use crate::domain::message::MessageId;
 
@@ -18,6 +20,14 @@ pub struct About {
     pub read: String,
 }
 
+/// The numbers of one hub.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::hub) struct Numbers {
+    pub node: String,
+    pub read: MessageId,
+    pub overview: Overview,
+}
+
 /// A hub as operators see it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -30,48 +40,51 @@ pub struct Node {
     pub connections: usize,
     /// How far it is behind the log, in milliseconds of ids.
     pub lag_ms: u64,
+    /// It has answered just now. If not, the numbers are those that it last said.
+    pub is_responding: bool,
 }
 
 impl SharedLog {
-    /// The hubs that are there, by their names.
-    pub(in crate::hub) async fn nodes(&self, hub: &HubHandle) -> Vec<Node> {
-        let now_ms = hub.clock().now().wall_ms;
+    /// The numbers of all hubs together, as far as they have answered, and the hubs that are there by their
+    /// names.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub(in crate::hub) async fn overview(
+        &self,
+        hub: &HubHandle,
+    ) -> Result<(Overview, Vec<Node>), Error> {
+        let answers: Vec<Numbers> = self.ask(&Question::Overview).await?;
+        let said = self.redis.nodes().await?;
         let newest = self.redis.health().newest;
+        let now_ms = hub.clock().now().wall_ms;
         let node = |(id, about): (String, String)| {
-            let is_this = id == self.redis.node();
             let about: About = serde_json::from_str(&about).ok()?;
-            let read = MessageId::parse(&about.read).unwrap_or_default();
+            let answer = answers.iter().find(|numbers| numbers.node == id);
+            let said = || MessageId::parse(&about.read).unwrap_or_default();
+            let read = answer.map_or_else(said, |numbers| numbers.read);
+            let counted = answer.map(|numbers| &numbers.overview.statistics);
             Some(Node {
-                is_this,
-                uptime_seconds: now_ms.saturating_sub(about.started_ms) / 1000,
-                // What it said is up to a fifth of a lease old, and this hub is in the same place as itself.
-                connections: if is_this {
-                    hub.streams()
-                } else {
-                    about.connections
-                },
-                lag_ms: newest.millis().saturating_sub(read.millis()),
+                is_this: id == self.redis.node(),
                 version: about.version,
+                uptime_seconds: now_ms.saturating_sub(about.started_ms) / 1000,
+                connections: counted
+                    .map_or(about.connections, |it| it.sse.total + it.websocket.total),
+                lag_ms: newest.millis().saturating_sub(read.millis()),
+                is_responding: answer.is_some(),
                 id,
             })
         };
-        let said = self.redis.nodes().await;
-        let mut nodes: Vec<_> = said
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(node)
-            .collect();
-        if nodes.is_empty() {
-            nodes.push(Node {
-                id: self.redis.node().to_owned(),
-                is_this: true,
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                uptime_seconds: hub.clock().uptime().as_secs(),
-                connections: hub.streams(),
-                lag_ms: self.redis.health().lag_ms(),
-            });
-        }
+        let mut nodes: Vec<_> = said.into_iter().filter_map(node).collect();
         nodes.sort_by(|a, b| a.id.cmp(&b.id));
-        nodes
+        let together = answers.into_iter().map(|numbers| numbers.overview);
+        let together = together.reduce(|mut all, one| {
+            all.add(&one);
+            all
+        });
+        match together {
+            Some(together) => Ok((together, nodes)),
+            None => Ok((hub.overview().await?, nodes)),
+        }
     }
 }

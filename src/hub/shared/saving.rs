@@ -9,6 +9,7 @@ use super::super::actor::Hub;
 use super::super::store::LastWords;
 use super::opening::{SharedLog, session_ttl};
 use crate::broker::redis::{Redis, SessionWrite, What};
+use crate::domain::message::MessageId;
 use crate::domain::session::Session;
 use crate::store::Saved;
 
@@ -67,6 +68,19 @@ impl Hub {
     fn lose(&mut self, lost: Vec<Uuid>) {
         for token in lost {
             self.with(|state, _, outlets| state.taken(token, outlets));
+        }
+    }
+
+    /// What this hub has forgotten for its age, those that start need not learn.
+    pub(in crate::hub) fn clean_up_shared(&self, before: MessageId, ctx: &mut Context<Self>) {
+        if let Some(redis) = self.redis() {
+            let forget = async move { redis.forget_idle(before).await };
+            let forgotten = forget.into_actor(self).map(|forgotten, _, _| {
+                if let Err(error) = forgotten {
+                    log::debug!("old values stay: {error}");
+                }
+            });
+            ctx.spawn(forgotten);
         }
     }
 

@@ -47,6 +47,7 @@ fn append(store: &Store, numbers: std::ops::RangeInclusive<u64>, name: &str) {
         keys: Vec::new(),
         wall_ms: 0,
         alert: None,
+        is_copy: false,
         answer: oneshot::channel().0,
     };
     let written = append::append(&store.connection, &mut Rings::default(), &batch);

@@ -10,9 +10,9 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, MySqlConnection, PgConnection};
 use statshub::config::{self, SourceKind};
-use statshub::domain::message::{Draft, Priority};
+use statshub::domain::message::Priority;
 use statshub::domain::pattern::MetricName;
-use statshub::source::{HubStats, SourceState, Sources};
+use statshub::source::{HubStats, Reading, SourceState, Sources};
 use tokio::sync::mpsc;
 
 use crate::support::{mariadb, postgres};
@@ -38,10 +38,10 @@ fn sql(url: &str, query: &str) -> SourceKind {
     }
 }
 
-fn start(settings: &[config::Source], interval: Duration) -> (Sources, mpsc::Receiver<Draft>) {
+fn start(settings: &[config::Source], interval: Duration) -> (Sources, mpsc::Receiver<Reading>) {
     let hub: HubStats = Arc::new(|| async { Ok(json!({"connections": 3})) }.boxed());
     let (sink, drafts) = mpsc::channel(64);
-    let sources = Sources::start(settings, interval, sink, hub).unwrap();
+    let sources = Sources::start(settings, interval, sink, hub, None).unwrap();
     (sources, drafts)
 }
 
@@ -62,7 +62,7 @@ async fn read_within(kind: SourceKind, timeout: Duration) -> Result<Value, Strin
     let (sources, mut drafts) = start(&settings, Duration::from_secs(3600));
     let state = until(|| sources.states().into_iter().find(|state| state.polls > 0)).await;
     match drafts.try_recv() {
-        Ok(draft) => Ok(serde_json::from_str(draft.data.as_str()).unwrap()),
+        Ok(read) => Ok(serde_json::from_str(read.draft.data.as_str()).unwrap()),
         Err(_) => Err(state.last_error.unwrap()),
     }
 }

@@ -1,13 +1,13 @@
 //! How everybody else asks the Hub something: bounded, and with an answer in every case.
 
+mod operators;
+
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
-use serde::Serialize;
-use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
@@ -16,18 +16,16 @@ use super::clock::Clock;
 use super::fanout::Fanout;
 use super::messages::*;
 use super::meter::Meter;
-use super::shared::{Node, SharedLog};
+use super::promise::Promise;
+use super::shared::SharedLog;
 use super::store::LastSave;
-use crate::broker::redis::{Away, Held, Redis};
-use crate::config::{Acknowledge, Durability, Settings};
+use crate::broker::redis::{Away, Held};
+use crate::config::Settings;
 use crate::domain::fanout::ConnectionKey;
-use crate::domain::hub::{self, Change, Ended, RefreshError, Refusal, SessionFilter};
-use crate::domain::message::{self, Draft, Json, MessageId, Transport, UserId};
-use crate::domain::pattern::{MetricName, NameError, Pattern};
-use crate::domain::session::Identity;
+use crate::domain::hub::{self, RefreshError, Refusal};
+use crate::domain::message::{Draft, Json, MessageId};
+use crate::domain::pattern::NameError;
 use crate::store::{AlertWrite, Answer, AppendError, Health, Keyed, Reader, Writer};
-use crate::telemetry::latency::Summary;
-use crate::wire::view;
 
 /// How long a request may wait for the Hub before its sender is told to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -57,32 +55,6 @@ pub enum Error {
 impl From<Away> for Error {
     fn from(Away(reason): Away) -> Self {
         Self::Away(reason)
-    }
-}
-
-/// What a publisher's answer promises about its message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Promise {
-    /// It is in memory: this process', or that of Redis' primary.
-    Memory,
-    /// It survives the process, however that ends.
-    Process,
-    /// It survives a power cut too.
-    Power,
-    /// It is in the memory of replicas too.
-    Replicated,
-}
-
-impl Promise {
-    fn of(settings: &Settings, is_shared: bool) -> Self {
-        match (settings.redis.acknowledge, settings.store.durability) {
-            (Acknowledge::Primary, _) if is_shared => Self::Memory,
-            (Acknowledge::Replicated, _) if is_shared => Self::Replicated,
-            (_, Durability::Memory) => Self::Memory,
-            (_, Durability::Process) => Self::Process,
-            (_, Durability::Power) => Self::Power,
-        }
     }
 }
 
@@ -208,166 +180,6 @@ impl HubHandle {
         };
         let ids = self.ask_log(alert).await?;
         Ok(ids.first().copied().unwrap_or_default())
-    }
-
-    /// Sends a test message; returns to how many connections.
-    ///
-    /// # Errors
-    /// The hub is overloaded.
-    pub async fn test(&self, user: UserId, transport: Transport) -> Result<usize, Error> {
-        let connections = match &self.shared {
-            Some(shared) => Some(shared.redis.connections_of(&user, transport).await?),
-            None => None,
-        };
-        let test = Test {
-            user,
-            transport,
-            connections,
-        };
-        self.ask(test).await
-    }
-
-    /// Changes what one connection receives.
-    ///
-    /// # Errors
-    /// Too many patterns (nothing has changed then), or the hub is overloaded.
-    pub async fn change_connection(
-        &self,
-        key: ConnectionKey,
-        change: Change,
-        patterns: Vec<Pattern>,
-    ) -> Result<(), Error> {
-        let wanted = ChangeConnection {
-            key,
-            change,
-            patterns,
-        };
-        Ok(self.ask(wanted).await??)
-    }
-
-    /// Changes what all of a user's sessions receive; returns how many live connections it has.
-    ///
-    /// # Errors
-    /// Too many patterns for one of them (nothing has changed then), or the hub is overloaded.
-    pub async fn change_user(
-        &self,
-        user: UserId,
-        change: Change,
-        patterns: Vec<Pattern>,
-    ) -> Result<usize, Error> {
-        if let Some(shared) = &self.shared {
-            return shared.change_user(user, change, patterns).await;
-        }
-        let wanted = ChangeUser {
-            user,
-            change,
-            patterns,
-        };
-        Ok(self.ask(wanted).await??)
-    }
-
-    /// A fresh token for a session; returns its expiry in milliseconds since the Unix epoch.
-    ///
-    /// # Errors
-    /// [`Error::NotRenewed`] (the old one stays), or the hub is overloaded.
-    pub async fn refresh(&self, of: Renewed, identity: Arc<Identity>) -> Result<u64, Error> {
-        let wanted = Refresh {
-            of,
-            identity: identity.clone(),
-        };
-        let answer = self.ask(wanted).await?;
-        if let (Some(shared), Renewed::Session(token), Err(RefreshError::UnknownSession)) =
-            (&self.shared, of, &answer)
-        {
-            return shared.refresh(token, &identity).await;
-        }
-        answer.map_err(Error::NotRenewed)
-    }
-
-    /// Ends streams and forgets their sessions.
-    ///
-    /// # Errors
-    /// The hub is overloaded.
-    pub async fn disconnect(&self, chosen: Chosen) -> Result<Vec<Ended>, Error> {
-        if let Some(shared) = &self.shared {
-            return shared.disconnect(chosen).await;
-        }
-        self.ask(Disconnect(chosen)).await
-    }
-
-    /// The numbers of this moment, of this hub.
-    ///
-    /// # Errors
-    /// The hub is overloaded.
-    pub async fn overview(&self) -> Result<Overview, Error> {
-        let statistics = self.ask(GetStatistics).await?;
-        let meters = self.meters();
-        Ok(Overview {
-            statistics,
-            delivered: meters.iter().map(|meter| meter.delivered_total()).sum(),
-            latency: Summary::of(meters.iter().map(|meter| &meter.latency)),
-            waiting: self.waiting.load(Ordering::Relaxed),
-            uptime: self.clock.uptime(),
-        })
-    }
-
-    /// The numbers of this moment, of all hubs together where there are several.
-    ///
-    /// # Errors
-    /// The hub is overloaded.
-    pub async fn overview_of_all(&self) -> Result<Overview, Error> {
-        let all = match &self.shared {
-            Some(shared) => shared.overview().await.ok().flatten(),
-            None => None,
-        };
-        match all {
-            Some(all) => Ok(all),
-            None => self.overview().await,
-        }
-    }
-
-    /// The hubs that share the log; only this one where Redis cannot be asked, `None` where it stands alone.
-    pub async fn nodes(&self) -> Option<Vec<Node>> {
-        let shared = self.shared.as_ref()?;
-        Some(shared.nodes(self).await)
-    }
-
-    /// The log that this hub shares with others.
-    pub fn shared_log(&self) -> Option<Redis> {
-        self.shared.as_ref().map(|shared| shared.redis.clone())
-    }
-
-    /// One page of the sessions that `filter` picks, and how many there are in all.
-    ///
-    /// # Errors
-    /// The hub is overloaded.
-    pub async fn sessions(
-        &self,
-        filter: SessionFilter,
-        offset: usize,
-        limit: usize,
-    ) -> Result<(Vec<Value>, usize), Error> {
-        if let Some(shared) = &self.shared {
-            return shared.sessions(filter, offset, limit).await;
-        }
-        let wanted = GetSessions {
-            filter,
-            offset,
-            limit,
-        };
-        let (views, total) = self.ask(wanted).await?;
-        Ok((views.iter().map(view::session).collect(), total))
-    }
-
-    /// The newest message of every metric that `user` may see, by name.
-    ///
-    /// # Errors
-    /// The hub is overloaded.
-    pub async fn latest(
-        &self,
-        user: UserId,
-    ) -> Result<Vec<(MetricName, Arc<message::Message>)>, Error> {
-        self.ask(GetLatest(user)).await
     }
 
     /// Settings that can change while running.

@@ -1,0 +1,173 @@
+//! What clients and operators ask besides publishing and streams: of this hub, or of all where there are several.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde_json::Value;
+
+use super::super::messages::*;
+use super::super::shared::Node;
+use super::{Error, HubHandle};
+use crate::broker::redis::Redis;
+use crate::domain::fanout::ConnectionKey;
+use crate::domain::hub::{Change, Ended, RefreshError, SessionFilter};
+use crate::domain::message::{self, Transport, UserId};
+use crate::domain::pattern::{MetricName, Pattern};
+use crate::domain::session::Identity;
+use crate::telemetry::latency::Summary;
+use crate::wire::view;
+
+impl HubHandle {
+    /// Sends a test message; returns to how many connections.
+    ///
+    /// # Errors
+    /// The hub is overloaded.
+    pub async fn test(&self, user: UserId, transport: Transport) -> Result<usize, Error> {
+        let connections = match &self.shared {
+            Some(shared) => Some(shared.redis.connections_of(&user, transport).await?),
+            None => None,
+        };
+        let test = Test {
+            user,
+            transport,
+            connections,
+        };
+        self.ask(test).await
+    }
+
+    /// Changes what one connection receives.
+    ///
+    /// # Errors
+    /// Too many patterns (nothing has changed then), or the hub is overloaded.
+    pub async fn change_connection(
+        &self,
+        key: ConnectionKey,
+        change: Change,
+        patterns: Vec<Pattern>,
+    ) -> Result<(), Error> {
+        let wanted = ChangeConnection {
+            key,
+            change,
+            patterns,
+        };
+        Ok(self.ask(wanted).await??)
+    }
+
+    /// Changes what all of a user's sessions receive; returns how many live connections it has.
+    ///
+    /// # Errors
+    /// Too many patterns for one of them (nothing has changed then), or the hub is overloaded.
+    pub async fn change_user(
+        &self,
+        user: UserId,
+        change: Change,
+        patterns: Vec<Pattern>,
+    ) -> Result<usize, Error> {
+        if let Some(shared) = &self.shared {
+            return shared.change_user(user, change, patterns).await;
+        }
+        let wanted = ChangeUser {
+            user,
+            change,
+            patterns,
+        };
+        Ok(self.ask(wanted).await??)
+    }
+
+    /// A fresh token for a session; returns its expiry in milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// [`Error::NotRenewed`] (the old one stays), or the hub is overloaded.
+    pub async fn refresh(&self, of: Renewed, identity: Arc<Identity>) -> Result<u64, Error> {
+        let wanted = Refresh {
+            of,
+            identity: identity.clone(),
+        };
+        let answer = self.ask(wanted).await?;
+        if let (Some(shared), Renewed::Session(token), Err(RefreshError::UnknownSession)) =
+            (&self.shared, of, &answer)
+        {
+            return shared.refresh(token, &identity).await;
+        }
+        answer.map_err(Error::NotRenewed)
+    }
+
+    /// Ends streams and forgets their sessions.
+    ///
+    /// # Errors
+    /// The hub is overloaded.
+    pub async fn disconnect(&self, chosen: Chosen) -> Result<Vec<Ended>, Error> {
+        if let Some(shared) = &self.shared {
+            return shared.disconnect(chosen).await;
+        }
+        self.ask(Disconnect(chosen)).await
+    }
+
+    /// The numbers of this moment, of this hub.
+    ///
+    /// # Errors
+    /// The hub is overloaded.
+    pub async fn overview(&self) -> Result<Overview, Error> {
+        let statistics = self.ask(GetStatistics).await?;
+        let meters = self.meters();
+        Ok(Overview {
+            statistics,
+            delivered: meters.iter().map(|meter| meter.delivered_total()).sum(),
+            latency: Summary::of(meters.iter().map(|meter| &meter.latency)),
+            waiting: self.waiting.load(Ordering::Relaxed),
+            uptime: self.clock.uptime(),
+        })
+    }
+
+    /// The numbers of this moment, of all hubs together where there are several, and these hubs. While the shared
+    /// log is away, this hub speaks for itself.
+    ///
+    /// # Errors
+    /// The hub is overloaded.
+    pub async fn overview_of_all(&self) -> Result<(Overview, Option<Vec<Node>>), Error> {
+        if let Some(shared) = &self.shared
+            && let Ok((all, nodes)) = shared.overview(self).await
+        {
+            return Ok((all, Some(nodes)));
+        }
+        Ok((self.overview().await?, None))
+    }
+
+    /// The log that this hub shares with others.
+    pub fn shared_log(&self) -> Option<Redis> {
+        self.shared.as_ref().map(|shared| shared.redis.clone())
+    }
+
+    /// One page of the sessions that `filter` picks, and how many there are in all.
+    ///
+    /// # Errors
+    /// The hub is overloaded.
+    pub async fn sessions(
+        &self,
+        filter: SessionFilter,
+        offset: usize,
+        limit: usize,
+    ) -> Result<(Vec<Value>, usize), Error> {
+        if let Some(shared) = &self.shared {
+            return shared.sessions(filter, offset, limit).await;
+        }
+        let wanted = GetSessions {
+            filter,
+            offset,
+            limit,
+        };
+        let (views, total) = self.ask(wanted).await?;
+        Ok((views.iter().map(view::session).collect(), total))
+    }
+
+    /// The newest message of every metric that `user` may see, by name.
+    ///
+    /// # Errors
+    /// The hub is overloaded.
+    pub async fn latest(
+        &self,
+        user: UserId,
+    ) -> Result<Vec<(MetricName, Arc<message::Message>)>, Error> {
+        self.ask(GetLatest(user)).await
+    }
+}
