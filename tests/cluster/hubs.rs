@@ -155,6 +155,14 @@ impl Hubs {
         }
     }
 
+    /// Its store is gone.
+    pub fn forget(&self, nth: usize) {
+        let hub = self.members[nth].hub.as_ref().expect("a hub");
+        for name in ["statshub.db", "statshub.db-wal", "statshub.db-shm"] {
+            let _ = std::fs::remove_file(hub.path(name));
+        }
+    }
+
     pub fn start_all_again(&mut self) {
         (0..self.len()).for_each(|nth| self.start_again(nth));
     }

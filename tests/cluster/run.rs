@@ -28,10 +28,13 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 async fn one(name: &str, plan: Plan) {
-    run(name, plan, number(SEED).unwrap_or(1)).await;
+    if let Err(text) = run(name, plan, number(SEED).unwrap_or(1)).await {
+        panic!("{text}");
+    }
 }
 
-async fn run(name: &str, plan: Plan, seed: u64) {
+/// What is wrong with it.
+async fn run(name: &str, plan: Plan, seed: u64) -> Result<(), String> {
     let _turn = AT_ONCE.acquire().await.expect("never closed");
     eprintln!("{name}, again with {SEED}={seed} cargo test --test cluster {name}");
     let scenario = plan(&mut Rng::new(seed));
@@ -41,7 +44,7 @@ async fn run(name: &str, plan: Plan, seed: u64) {
     eprintln!("{name}: {}", ran.summary());
     assert!(ran.saw_something(), "{name} has nothing to show");
     if ran.violations.is_empty() {
-        return;
+        return Ok(());
     }
     let folder = keep(name, seed, &ran, &steps);
     let list: Vec<String> = ran
@@ -50,12 +53,12 @@ async fn run(name: &str, plan: Plan, seed: u64) {
         .take(12)
         .map(ToString::to_string)
         .collect();
-    panic!(
+    Err(format!(
         "{name} with {SEED}={seed}: {} violations, records and logs in {}\n{}",
         ran.violations.len(),
         folder.display(),
         list.join("\n")
-    );
+    ))
 }
 
 /// Everything there is about a run that went wrong.
@@ -118,6 +121,8 @@ scenarios! {
     hubs_are_exchanged_one_by_one
     all_hubs_are_killed_at_once
     a_hub_stands_still_and_wakes_up
+    a_hub_comes_back_while_it_is_quiet
+    a_hub_is_added_while_it_is_quiet
     a_hub_starts_while_redis_is_down
     a_link_is_cut_again_and_again
     a_link_is_cut_for_long
@@ -151,6 +156,7 @@ async fn soak() {
     let seconds = number(SOAK_SECONDS).unwrap_or(60);
     let first = number(SEED).unwrap_or_else(rand::random);
     let began = Instant::now();
+    let mut wrong = Vec::new();
     for nth in 0.. {
         if began.elapsed() > Duration::from_secs(seconds) {
             break;
@@ -160,6 +166,10 @@ async fn soak() {
             0 => ("anything", plans::anything as Plan),
             _ => ALL[Rng::new(seed).below(ALL.len())],
         };
-        run(name, plan, seed).await;
+        if let Err(text) = run(name, plan, seed).await {
+            eprintln!("{text}");
+            wrong.push(format!("{name} {seed}"));
+        }
     }
+    assert!(wrong.is_empty(), "went wrong: {wrong:#?}");
 }

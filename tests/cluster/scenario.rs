@@ -17,6 +17,8 @@ pub enum Step {
     /// SIGTERM.
     StopHub(usize),
     StartHub(usize),
+    /// As one that was never there: without a store of its own.
+    StartHubEmpty(usize),
     FreezeHub(usize),
     ThawHub(usize),
     // Between a hub and Redis.
@@ -39,6 +41,8 @@ pub enum Step {
     LedBy(usize),
     /// A hub sees only this server.
     ShowOnly(usize, usize),
+    /// Nobody publishes any more.
+    Silence,
     // Clients, by their place in the cast.
     GoTo(usize, usize),
     /// It hangs up, and comes to this hub after so long.

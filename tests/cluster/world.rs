@@ -91,6 +91,11 @@ impl World {
                 }
             }
             Step::StartHub(hub) => self.hubs.start_again(hub),
+            Step::StartHubEmpty(hub) => {
+                self.hubs.forget(hub);
+                self.hubs.start_again(hub);
+            }
+            Step::Silence => self.publishers.iter().for_each(Publisher::stop),
             Step::FreezeHub(hub) => {
                 self.failures.begins(format!("hub {hub}"));
                 self.hubs.signal(hub, Signal::STOP);

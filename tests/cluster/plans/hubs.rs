@@ -62,3 +62,20 @@ pub fn a_hub_starts_while_redis_is_down(rng: &mut Rng) -> Scenario {
         .at(at + 300, Step::StartHub(hub));
     scenario.at(at + 2500, Step::StartRedis)
 }
+
+/// When nobody publishes, a hub that starts has nothing newer than the log, and nothing older.
+fn quiet(rng: &mut Rng, start: fn(usize) -> Step) -> Scenario {
+    let (at, hub) = (about(rng, SETTLED + 600, 500), a_hub(rng));
+    let scenario = Scenario::new(Single)
+        .at(at, Step::Silence)
+        .at(at + 500, Step::KillHub(hub));
+    scenario.at(at + 900, start(hub)).nobody_begins_anew()
+}
+
+pub fn a_hub_comes_back_while_it_is_quiet(rng: &mut Rng) -> Scenario {
+    quiet(rng, Step::StartHub)
+}
+
+pub fn a_hub_is_added_while_it_is_quiet(rng: &mut Rng) -> Scenario {
+    quiet(rng, Step::StartHubEmpty)
+}
