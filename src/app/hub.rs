@@ -106,7 +106,7 @@ async fn share(
     let log_thread = Arbiter::new();
     log_thread.spawn(keep_up);
     let (reached, reaches) = watch::channel(Reached::default());
-    let shared = Shared::new(redis.clone(), reached);
+    let shared = Shared::new(redis.clone(), last.unwrap_or_default(), reached);
     let (given, thread): (_, ArbiterHandle) = (settings.clone(), arbiter.handle());
     let writer = own.as_ref().map(|(_, writer)| writer.clone());
     let begin = move |_: &mut _| Hub::sharing(given, clock, own, shared);

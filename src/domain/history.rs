@@ -9,6 +9,7 @@
 //! [`History::overgrown`]).
 
 mod anew;
+mod read;
 mod restored;
 mod ring;
 
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use super::backlog::{Backlog, Reader, Receipt};
 use super::message::{Message, MessageId, PerPriority, Priority, Retain, Topic};
 use super::pattern::MetricName;
+pub use read::ReadIds;
 pub use restored::RestoredRing;
 use ring::Ring;
 

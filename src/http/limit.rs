@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn a_refusal_says_when_to_come_back() {
         let rates = Rates::with_clock(&limits(), FakeRelativeClock::default());
-        let refusal = (0..3)
+        let refusal = (0..4)
             .find_map(|_| rates.check_ip(ip("192.0.2.1")).err())
             .unwrap();
         assert_eq!(refusal.code().as_str(), "rate_limited");

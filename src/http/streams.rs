@@ -292,7 +292,8 @@ impl Asking<'_> {
 
     fn refuse(&self, error: Error, who: Option<Caller>, resumes: bool) -> Problem {
         match error {
-            Error::Refused(Refusal::Draining) => self.break_off(),
+            // It comes back, and to another hub where there are several.
+            Error::Refused(Refusal::Draining) | Error::Away(_) => self.break_off(),
             Error::Refused(Refusal::UnknownTicket) => {
                 return unauthenticated(self.request, self.state, "the ticket is spent");
             }

@@ -28,6 +28,8 @@ const BACK_OFF_MIN: Duration = Duration::from_millis(50);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 /// How long the reader waits for an entry before it asks again.
 const BLOCK: Duration = Duration::from_millis(1000);
+/// Of the low bits of an id, which tell two logs apart.
+const TAGS: u32 = 4096;
 /// So often within a lease a hub says that it is there.
 const PULSES_A_LEASE: u32 = 5;
 /// What is held ends before the lease of the hub itself: another one takes it over within that.
@@ -62,13 +64,22 @@ pub(super) struct Link {
     pub status: Arc<Status>,
     pub leases: Arc<Leases>,
     pub position: Position,
+    /// The epoch in which the log was last read.
+    pub epoch: Option<String>,
+    pub acknowledged: Acknowledged,
 }
+
+/// The newest message that this hub acknowledged to a publisher, and in which epoch: a log that lacks it has
+/// lost something, whoever else has noticed.
+pub(super) type Acknowledged = Option<(MessageId, String)>;
 
 /// Where the log stood when the hub joined.
 struct Joined {
     epoch: String,
     server: String,
     newest: MessageId,
+    /// Whether what was read before is part of the log.
+    can_go_on: bool,
 }
 
 /// All that a session needs.
@@ -108,13 +119,14 @@ impl Link {
         let reason = health
             .last_error
             .unwrap_or_else(|| "Redis is not connected yet".to_owned());
-        let known = self.position.highest();
-        let connecting = Connecting {
+        let mut connecting = Connecting {
             servers: &self.servers,
             keys: &self.keys,
             scripts: &self.scripts,
             settings: &self.settings,
-            known,
+            seen: self.position.highest(),
+            read: self.position.last(),
+            acknowledged: &mut self.acknowledged,
         };
         let connect = connecting.connect();
         tokio::pin!(connect);
@@ -155,6 +167,14 @@ impl Link {
             commands: commands.clone(),
             failed: Notify::new(),
         });
+        let is_other = self
+            .epoch
+            .as_ref()
+            .is_some_and(|epoch| *epoch != joined.epoch);
+        if is_other || !joined.can_go_on {
+            self.position.begin_anew();
+        }
+        self.epoch = Some(joined.epoch.clone());
         let mut pulse = Pulse {
             commands,
             keys: &self.keys,
@@ -192,6 +212,7 @@ impl Link {
             key_ttl: self.key_ttl,
             epoch: &joined.epoch,
             status: &self.status,
+            acknowledged: &mut self.acknowledged,
         };
         let ended = tokio::select! {
             ended = reader.run(joined.newest) => ended,
@@ -209,12 +230,14 @@ struct Connecting<'a> {
     keys: &'a Keys,
     scripts: &'a Scripts,
     settings: &'a config::Redis,
-    known: MessageId,
+    seen: MessageId,
+    read: Option<MessageId>,
+    acknowledged: &'a mut Acknowledged,
 }
 
 impl Connecting<'_> {
     /// All connections must lead to the same server, as it is now.
-    async fn connect(&self) -> RedisResult<Connections> {
+    async fn connect(&mut self) -> RedisResult<Connections> {
         let within = self.settings.timeout;
         let located = timeout(2 * within, self.servers.locate()).await;
         let address = located
@@ -239,18 +262,27 @@ impl Connecting<'_> {
         })
     }
 
-    async fn join(&self, connection: &mut MultiplexedConnection) -> RedisResult<Joined> {
+    async fn join(&mut self, connection: &mut MultiplexedConnection) -> RedisResult<Joined> {
         let is_doubtful = self.settings.acknowledge == config::Acknowledge::Primary;
-        let (epoch, server, newest, reason): (String, String, String, String) = self
+        let acknowledged = self.acknowledged.clone().unzip();
+        let (epoch, server, newest, reason, can_go_on): (String, String, String, String, u8) = self
             .scripts
             .join
             .key(&self.keys.log)
             .key(&self.keys.head)
             .arg(Uuid::new_v4().simple().to_string())
-            .arg(self.known.to_string())
+            .arg(rand::random_range(0..TAGS))
+            .arg(self.seen.to_string())
             .arg(u8::from(is_doubtful))
+            .arg(acknowledged.0.map(|id| id.to_string()).unwrap_or_default())
+            .arg(acknowledged.1.as_deref().unwrap_or_default())
+            .arg(self.read.map(|id| id.to_string()).unwrap_or_default())
             .invoke_async(connection)
             .await?;
+        // What it lacks is told by now; kept for longer, two hubs with losses would go on for ever.
+        if acknowledged.1.is_some_and(|of| of != epoch) {
+            *self.acknowledged = None;
+        }
         if !reason.is_empty() {
             log::warn!("the shared log begins a new epoch: {reason}");
         }
@@ -258,6 +290,7 @@ impl Connecting<'_> {
             epoch,
             server,
             newest: MessageId::parse(&newest).unwrap_or_default(),
+            can_go_on: can_go_on == 1,
         })
     }
 }

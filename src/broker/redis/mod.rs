@@ -128,6 +128,8 @@ impl Redis {
             status: status.clone(),
             leases: leases.clone(),
             position: Position::at(part.last),
+            epoch: None,
+            acknowledged: None,
         };
         let inner = Inner {
             node,

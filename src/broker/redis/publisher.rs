@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::entry::{how, write_topic};
 use super::keys::Keys;
+use super::link::Acknowledged;
 use super::scripts::Scripts;
 use super::status::Status;
 use crate::config;
@@ -86,6 +87,7 @@ pub(super) struct Publisher<'a> {
     pub key_ttl: Duration,
     pub epoch: &'a str,
     pub status: &'a Status,
+    pub acknowledged: &'a mut Acknowledged,
 }
 
 /// Of one batch: ids, or a word.
@@ -129,6 +131,10 @@ impl Publisher<'_> {
         match self.call(&group).await {
             Ok(answers) => {
                 self.status.appended(group.len(), None);
+                let ids = answers.iter().flatten().flatten();
+                if let Some(newest) = ids.max().copied() {
+                    self.acknowledge(newest);
+                }
                 for (wanted, answer) in group.into_iter().zip(answers) {
                     let _ = wanted.answer.send(answer);
                 }
@@ -143,6 +149,14 @@ impl Publisher<'_> {
                     false => Err(error),
                 }
             }
+        }
+    }
+
+    /// An idempotent publish may be answered with an id of an earlier epoch.
+    fn acknowledge(&mut self, newest: MessageId) {
+        let before = self.acknowledged.as_ref().map(|(id, _)| *id);
+        if before.is_none_or(|before| before < newest) {
+            *self.acknowledged = Some((newest, self.epoch.to_owned()));
         }
     }
 

@@ -45,7 +45,17 @@ impl Position {
         self.highest
     }
 
-    fn last(&self) -> MessageId {
+    /// The newest that was handed over of the log as it is; `None`: it is to be read from its beginning.
+    pub fn last(&self) -> Option<MessageId> {
+        self.last.filter(|_| !self.is_broken)
+    }
+
+    /// It is to be read from its beginning.
+    pub fn begin_anew(&mut self) {
+        self.is_broken = true;
+    }
+
+    fn at_present(&self) -> MessageId {
         self.last.unwrap_or_default()
     }
 
@@ -78,7 +88,7 @@ impl Reader<'_> {
         }
         let mut is_current = false;
         loop {
-            if !is_current && self.position.last() >= newest {
+            if !is_current && self.position.at_present() >= newest {
                 is_current = true;
                 self.say(Event::Current).await;
             }
@@ -89,7 +99,7 @@ impl Reader<'_> {
             let mut run = Vec::with_capacity(entries.len());
             let mut broken = None;
             for (before, entry) in self.all_parsed(&entries) {
-                match before.cmp(&self.position.last()) {
+                match before.cmp(&self.position.at_present()) {
                     Ordering::Equal => {}
                     Ordering::Greater => {
                         broken = Some("entries were trimmed before they were read")
@@ -104,7 +114,7 @@ impl Reader<'_> {
                 run.push(entry);
                 if is_epoch {
                     self.hand_on(&mut run).await;
-                    self.say_anew(self.position.last()).await;
+                    self.say_anew(self.position.at_present()).await;
                     self.say(Event::Current).await;
                 }
             }
@@ -151,7 +161,7 @@ impl Reader<'_> {
             self.hand_on(&mut run).await;
             found = self.read_on(None).await?;
         }
-        if self.position.last() < newest {
+        if self.position.at_present() < newest {
             self.position.move_to(newest);
             self.say_anew(newest).await;
         }
@@ -196,7 +206,7 @@ impl Reader<'_> {
         if let Some(block) = block {
             options = options.block(usize::try_from(block.as_millis()).unwrap_or(1000).max(1));
         }
-        let after = [self.position.last().to_string()];
+        let after = [self.position.at_present().to_string()];
         let reply: Option<StreamReadReply> = self
             .connection
             .xread_options(&[&self.keys.log], &after, &options)

@@ -15,7 +15,7 @@ use crate::config::{self, Topology};
 /// Host and port.
 pub(super) type Address = (String, u16);
 /// Of a cluster: from which slot, up to which, and the nodes that have it, the primary first.
-type Slots = Vec<(u16, u16, Vec<(String, u16)>)>;
+type Slots = (u16, u16, Vec<Address>);
 
 /// How servers are found and reached.
 pub(super) struct Servers {
@@ -96,7 +96,7 @@ impl Servers {
             .query_async(&mut node)
             .await?;
         let slots: Vec<redis::Value> = cmd("CLUSTER").arg("SLOTS").query_async(&mut node).await?;
-        let slots = slots.iter().filter_map(range).collect::<Slots>();
+        let slots = slots.iter().filter_map(range).collect::<Vec<Slots>>();
         let range = slots
             .into_iter()
             .find(|(from, to, _)| (*from..=*to).contains(&slot));
@@ -180,7 +180,7 @@ fn is_about_credentials(error: &RedisError) -> bool {
 }
 
 /// One line of `CLUSTER SLOTS`; each node in it has more fields in newer servers.
-fn range(line: &redis::Value) -> Option<(u16, u16, Vec<(String, u16)>)> {
+fn range(line: &redis::Value) -> Option<Slots> {
     let redis::Value::Array(fields) = line else {
         return None;
     };

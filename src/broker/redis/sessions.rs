@@ -42,9 +42,8 @@ pub enum Opened {
     Open {
         /// The session as another hub has written it; `None` where this hub has it.
         taken_over: Option<TakenOver>,
-        /// Whether the log has what came after the position. If not, nobody can tell what was missed.
-        is_known: bool,
-        /// The hub is to have read so far before the stream begins.
+        /// The hub is to have read so far before the stream begins: it is no less than any position that
+        /// the client may have.
         read_first: MessageId,
     },
 }
@@ -101,7 +100,9 @@ impl Redis {
             .key(keys.changes(open.user))
             .key(&keys.ended);
         let position = open.position.map(|position| position.to_string());
-        call.arg(&inner.node)
+        let session = self.session()?;
+        call.arg(&session.epoch)
+            .arg(&inner.node)
             .arg(open.token.to_string())
             .arg(open.user.as_str())
             .arg(open.connection.to_string())
@@ -110,7 +111,6 @@ impl Redis {
             .arg(u8::from(open.opening == Opening::Resume))
             .arg(position.unwrap_or_default())
             .arg(open.ttl_ms);
-        let session = self.session()?;
         let mut commands = session.commands.clone();
         let answer: Vec<Value> = call
             .invoke_async(&mut commands)
@@ -219,7 +219,7 @@ fn read(answer: Vec<Value>) -> Option<Opened> {
         _ => {}
     }
     let (record, position) = (text()?, text()?);
-    let (is_known, read_first, seen) = (text()?, text()?, text()?);
+    let (read_first, seen) = (text()?, text()?);
     let seen = MessageId::parse(&seen).unwrap_or_default();
     let mut later = || {
         let lines: Vec<String> = redis::from_redis_value(fields.next()?).ok()?;
@@ -238,7 +238,6 @@ fn read(answer: Vec<Value>) -> Option<Opened> {
     });
     Some(Opened::Open {
         taken_over,
-        is_known: is_known == "1",
         read_first: MessageId::parse(&read_first).unwrap_or_default(),
     })
 }

@@ -32,28 +32,21 @@ impl HubState {
         self.history.admit(topics)
     }
 
-    /// Messages of these priorities were published by way of this hub, and will come out of the log that it
-    /// shares with others.
+    /// Takes a message into the history and sends it on its way. Ids must come in order.
+    pub fn published(&mut self, message: Arc<Message>, effects: &mut impl Effects) {
+        self.count_published(&[message.priority]);
+        effects.deliver(&message);
+        self.push(message);
+    }
+
+    /// Messages of these priorities were published by way of this hub.
     pub fn count_published(&mut self, priorities: &[Priority]) {
         for priority in priorities {
             self.tally.published[*priority] += 1;
         }
     }
 
-    /// As [`HubState::published`], for a message that any hub may have published.
-    pub fn passed_on(&mut self, message: Arc<Message>, effects: &mut impl Effects) {
-        effects.deliver(&message);
-        self.remember(message);
-    }
-
-    /// Takes a message into the history and sends it on its way. Ids must come in order.
-    pub fn published(&mut self, message: Arc<Message>, effects: &mut impl Effects) {
-        self.count_published(&[message.priority]);
-        self.passed_on(message, effects);
-    }
-
-    /// Takes a message into the history, and sends it to nobody. Ids must come in order.
-    pub fn remember(&mut self, message: Arc<Message>) {
+    pub(super) fn push(&mut self, message: Arc<Message>) {
         self.history.push(message);
         if let Some(to) = self.history.overgrown() {
             self.carry(to);

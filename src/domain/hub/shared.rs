@@ -24,6 +24,19 @@ impl HubState {
         self.history.keep_value(value);
     }
 
+    /// Takes a message into the history, and sends it to nobody. Ids must come in order.
+    pub fn remember(&mut self, message: Arc<Message>) {
+        self.push(message);
+        // More than may be were admitted by others.
+        self.history.limit_topics();
+    }
+
+    /// As [`HubState::remember`], and sends it on its way.
+    pub fn passed_on(&mut self, message: Arc<Message>, effects: &mut impl Effects) {
+        effects.deliver(&message);
+        self.remember(message);
+    }
+
     /// Up to here the log has nothing more to tell.
     pub fn pass(&mut self, id: MessageId) {
         self.history.pass(id);

@@ -12,6 +12,7 @@ use super::actor::Hub;
 use crate::broker::redis::{
     AlertNote, Append, Control, Entry, Event, Held, Logged, NotAppended, Redis,
 };
+use crate::domain::history::ReadIds;
 use crate::domain::message::MessageId;
 use crate::domain::time::Now;
 use crate::store::{AlertWrite, Answer, AppendError, Batch, Keyed};
@@ -21,9 +22,14 @@ pub(super) use asking::Question;
 pub use nodes::{About, Node};
 pub use opening::SharedLog;
 
+/// Ids remembered of what was read: 8 bytes each.
+const READ_IDS_MAX: usize = 200_000;
+
 /// What the Hub knows about the log that it shares.
 pub struct Shared {
     pub(super) redis: Redis,
+    /// What was read of it.
+    read: ReadIds,
     /// What comes is the past.
     is_warming: bool,
     /// How far it is, for those who have to wait until it is further.
@@ -39,9 +45,10 @@ pub struct Reached {
 }
 
 impl Shared {
-    /// `reached` is where others look how far the Hub is.
-    pub fn new(redis: Redis, reached: watch::Sender<Reached>) -> Self {
+    /// Of a log that was read up to `last`. `reached` is where others look how far the Hub is.
+    pub fn new(redis: Redis, last: MessageId, reached: watch::Sender<Reached>) -> Self {
         Self {
+            read: ReadIds::new(READ_IDS_MAX, last),
             redis,
             is_warming: false,
             reached,
@@ -84,6 +91,7 @@ impl Handler<FromLog> for Hub {
         match event {
             Event::Anew { origin } => {
                 shared.is_warming = true;
+                shared.read.begin_anew(origin);
                 self.state.begin_anew(origin);
             }
             Event::Values(values) => {
@@ -118,7 +126,13 @@ impl Hub {
     }
 
     fn take_entries(&mut self, entries: Vec<Entry>, now: Now, ctx: &mut Context<Self>) {
-        let is_past = self.shared.as_ref().is_some_and(|it| it.is_warming);
+        let Some(shared) = &mut self.shared else {
+            return;
+        };
+        let is_past = shared.is_warming;
+        entries
+            .iter()
+            .for_each(|entry| shared.read.push(entry.id()));
         for entry in entries {
             match entry {
                 Entry::Message(logged) => self.take_logged(logged, is_past, now),

@@ -68,23 +68,28 @@ impl SharedLog {
     pub(in crate::hub) async fn connect(
         &self,
         hub: &HubHandle,
-        mut connect: Connect,
+        connect: Connect,
     ) -> Result<Admitted, Error> {
-        let (mut slot, taken_over, is_known) = match self.admit(&connect).await {
+        let (mut slot, taken_over) = match self.admit(&connect).await {
             Ok(admitted) => admitted,
             Err(Error::Away(reason)) => {
                 let unknown = unknown(&connect.opening);
-                return match hub.connect_here(connect).await {
-                    Err(Error::Refused(refusal)) if refusal == unknown => Err(Error::Away(reason)),
-                    answer => answer,
+                // What it has seen this hub has not read: ids would go back for it.
+                let is_ahead = connect.last_event_id > Some(self.reached.borrow().id);
+                if is_ahead {
+                    return Err(Error::Away(reason));
+                }
+                let here = ConnectShared {
+                    connect,
+                    taken_over: None,
+                };
+                return match hub.ask(here).await? {
+                    Err(refusal) if refusal == unknown => Err(Error::Away(reason)),
+                    answer => answer.map_err(Error::Refused),
                 };
             }
             Err(error) => return Err(error),
         };
-        if !is_known {
-            // Nothing that this log knows of: as if the client had never had anything.
-            connect.last_event_id = Some(MessageId::ZERO);
-        }
         let wanted = ConnectShared {
             connect,
             taken_over,
@@ -94,9 +99,8 @@ impl SharedLog {
         admitted.map_err(Error::Refused)
     }
 
-    /// What all hubs say to a stream: the user's slot for it, the session where another hub has it, and whether
-    /// the log knows the client's position.
-    async fn admit(&self, connect: &Connect) -> Result<(Slot, Option<TakenOver>, bool), Error> {
+    /// What all hubs say to a stream: the user's slot for it, and the session where another hub has it.
+    async fn admit(&self, connect: &Connect) -> Result<(Slot, Option<TakenOver>), Error> {
         let ttl = self.session_ttl();
         let (token, user, opening) = self.session_of(connect).await?;
         let open = Open {
@@ -109,14 +113,13 @@ impl SharedLog {
             position: connect.last_event_id,
             ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
         };
-        let (taken_over, is_known, read_first) = match self.redis.open(open).await? {
+        let (taken_over, read_first) = match self.redis.open(open).await? {
             Opened::Limit => return Err(Error::Refused(Refusal::ConnectionLimit)),
             Opened::Unknown => return Err(Error::Refused(unknown(&connect.opening))),
             Opened::Open {
                 taken_over,
-                is_known,
                 read_first,
-            } => (taken_over, is_known, read_first),
+            } => (taken_over, read_first),
         };
         let slot = Slot {
             redis: self.redis.clone(),
@@ -127,7 +130,7 @@ impl SharedLog {
         if !self.reaches(read_first).await {
             return Err(Error::Busy);
         }
-        Ok((slot, taken_over, is_known))
+        Ok((slot, taken_over))
     }
 
     /// Whose session it is to be, by its token.
@@ -195,8 +198,18 @@ fn unknown(opening: &Opening) -> Refusal {
 impl Handler<ConnectShared> for Hub {
     type Result = Result<Admitted, Refusal>;
 
-    fn handle(&mut self, wanted: ConnectShared, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, mut wanted: ConnectShared, ctx: &mut Context<Self>) -> Self::Result {
         self.pace(ctx);
+        let saved = wanted.taken_over.as_ref().map(|session| session.position);
+        let position = wanted.connect.last_event_id.or(saved);
+        let has_read = |position| {
+            let shared = self.shared.as_ref();
+            shared.is_some_and(|shared| shared.read.knows(position))
+        };
+        if !position.is_none_or(has_read) {
+            // Of a log that is gone: as if the client had never had anything.
+            wanted.connect.last_event_id = Some(MessageId::ZERO);
+        }
         if let Some(taken_over) = wanted.taken_over {
             let refusal = unknown(&wanted.connect.opening);
             let now = self.clock.now();

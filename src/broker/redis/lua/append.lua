@@ -8,9 +8,9 @@
 --         topic; priority, retain; data; number of its key (0: none); fingerprint
 -- ->    of each batch its ids, or a word: KEY, ALERT, FENCE
 local log, head, latest, sources = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local epoch, last = unpack(redis.call('HMGET', head, 'epoch', 'last'))
-if epoch ~= ARGV[1] then
-  return redis.error_reply('EPOCH the log is another one')
+local last, tag = checked(head, ARGV[1])
+if not last then
+  return tag
 end
 local keep, ttl = ARGV[2], ARGV[3]
 local now = now_ms()
@@ -71,7 +71,7 @@ local function batch()
       ids[i] = message.known
     else
       local topic, how, data, key, of = unpack(message)
-      local id = id_after(last, now)
+      local id = id_after(last, now, tag)
       how = how .. ' ' .. wall
       local fields = {'p', last, 't', topic, 'h', how, 'd', data}
       key = tonumber(key)

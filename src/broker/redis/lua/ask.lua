@@ -5,12 +5,12 @@
 -- ->    id of the question, nodes that are there
 local nodes, log, head, list = unpack(KEYS)
 local epoch, question, words, ttl = unpack(ARGV)
-local known, last = unpack(redis.call('HMGET', head, 'epoch', 'last'))
-if known ~= epoch then
-  return redis.error_reply('EPOCH the log is another one')
+local last, tag = checked(head, epoch)
+if not last then
+  return tag
 end
 local now = now_ms()
-local id = append_control(log, head, last, id_after(last, now), 'ask', question)
+local id = append_control(log, head, last, id_after(last, now, tag), 'ask', question)
 if list then
   redis.call('RPUSH', list, id .. ' ' .. words)
   redis.call('LTRIM', list, -1000, -1)

@@ -2,11 +2,13 @@
 -- at once; where nobody can know, or something is missing for certain, the log begins a new epoch.
 --
 -- KEYS  log, head
--- ARGV  an epoch to found where one is to be; the newest id that the hub knows; 1 where what a failover lost cannot
---       be known
--- ->    epoch, server, newest id, why an epoch was founded (empty: none was)
+-- ARGV  an epoch and a tag, for where one is to be founded; the newest id that the hub ever read; 1 where what a
+--       failover lost cannot be known; the newest id that the hub acknowledged to a publisher, and in which epoch
+--       that was (both empty: none); the id after which it wants to go on (empty: it has nothing)
+-- ->    epoch, server, newest id, why an epoch was founded (empty: none was), 1 where it can go on
 local log, head = KEYS[1], KEYS[2]
-local fresh, known, is_doubtful = ARGV[1], ARGV[2], ARGV[3] == '1'
+local fresh, fresh_tag, seen, is_doubtful = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
+local acknowledged, acknowledged_in, read = ARGV[5], ARGV[6], ARGV[7]
 local lineage, role = server_lineage()
 if role ~= 'master' then
   return redis.error_reply('READONLY this is a replica')
@@ -18,14 +20,18 @@ if not epoch then
   reason = 'the log is empty'
 elseif seen_on ~= lineage and is_doubtful then
   reason = 'the server is another one, or was started anew'
-elseif is_above(known, last) then
+elseif is_above(seen, last) then
   reason = 'the log went back'
+elseif acknowledged ~= '' and acknowledged_in ~= epoch and not is_entry(log, acknowledged) then
+  -- On a server that nobody else followed any more.
+  reason = 'the log lacks what was acknowledged'
 end
+local can_go_on = (read ~= '' and is_entry(log, read)) and 1 or 0
 if reason == '' then
   if seen_on ~= lineage then
-    redis.call('HSET', head, 'lineage', lineage)
+    redis.call('HSET', head, 'lineage', lineage, 'tag', fresh_tag)
   end
-  return {epoch, lineage, last, reason}
+  return {epoch, lineage, last, reason, can_go_on}
 end
 -- Above everything that any hub may have sent: others may have read a little further than this one.
 local floor = last
@@ -37,12 +43,14 @@ if redis.call('EXISTS', log) == 1 then
     end
   end
 end
-local known_ms = parts(known)
-if known_ms > 0 then
-  known_ms = known_ms + 1000
+if is_above(seen, floor) then
+  floor = seen
 end
-local floor_ms = parts(floor)
-local id = id_after(floor, math.max(now_ms(), known_ms, floor_ms))
+local seen_ms = parts(seen)
+if seen_ms > 0 then
+  seen_ms = seen_ms + 1000
+end
+local id = id_after(floor, math.max(now_ms(), seen_ms), fresh_tag)
 append_control(log, head, last, id, 'epoch', reason)
-redis.call('HSET', head, 'epoch', fresh, 'lineage', lineage)
-return {fresh, lineage, id, reason}
+redis.call('HSET', head, 'epoch', fresh, 'lineage', lineage, 'tag', fresh_tag)
+return {fresh, lineage, id, reason, 0}

@@ -2,13 +2,17 @@
 -- session is this hub's from now on.
 --
 -- KEYS  nodes, log, head, live connections of the user, session, changes of the user, ended
--- ARGV  node; token; user; connection; transport; connections the user may have; 1 where a session is resumed;
---       the position that the client names (empty: none); for how long sessions are kept, in ms
+-- ARGV  epoch; node; token; user; connection; transport; connections the user may have; 1 where a session is
+--       resumed; the position that the client names (empty: none); for how long sessions are kept, in ms
 -- ->    {'limit'}, {'unknown'}, or
---       {'open', record or empty, its position, whether the log knows the position (1 or 0), id to have read first,
---        id up to which changes are in the record, changes, ends}
+--       {'open', record or empty, its position, id to have read first, id up to which changes are in the record,
+--        changes, ends}
 local nodes, log, head, live, session, changes, ended = unpack(KEYS)
-local node, token, user, connection, transport, most, resumes, position, ttl = unpack(ARGV)
+local epoch, node, token, user, connection, transport, most, resumes, position, ttl = unpack(ARGV)
+local last, tag = checked(head, epoch)
+if not last then
+  return tag
+end
 local now = now_ms()
 local alive = alive(nodes, now)
 local count = 0
@@ -35,31 +39,19 @@ end
 if count >= tonumber(most) then
   return {'limit'}
 end
-local last = redis.call('HGET', head, 'last') or '0-0'
 local wanted = position ~= '' and position or saved
-local is_known, read_first = 1, ''
-if wanted ~= '' then
-  if is_above(wanted, last) then
-    -- Somebody was sent what the log lost. What comes next is to lie above it, for as long as that is not far ahead.
-    is_known = 0
-    local ms = parts(wanted)
-    if ms <= now + 1000 then
-      last = append_control(log, head, last, id_after(wanted, now), 'mark', '')
-    end
-  elseif #redis.call('XRANGE', log, wanted, wanted) == 0 then
-    local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
-    if first and is_above(wanted, first[1]) then
-      is_known = 0
-    end
-  end
-  read_first = last
+local read_first = wanted ~= '' and last or ''
+if is_above(wanted, last) and parts(wanted) <= now + 1000 then
+  -- Somebody was sent what the log lost. What comes next is to lie above it, for as long as that is not far ahead.
+  read_first = append_control(log, head, last, id_after(wanted, now, tag), 'mark', '')
+  last = read_first
 end
 local changed, ends = {}, {}
 if record ~= '' then
   changed = redis.call('LRANGE', changes, 0, -1)
   ends = redis.call('LRANGE', ended, 0, -1)
   if alive[owner] and redis.call('HEXISTS', live, token) == 1 then
-    read_first = append_control(log, head, last, id_after(last, now), 'taken', token .. ' ' .. node)
+    read_first = append_control(log, head, last, id_after(last, now, tag), 'taken', token .. ' ' .. node)
   end
 end
 redis.call('HSET', live, token, node .. ' ' .. transport .. ' ' .. connection)
@@ -68,4 +60,4 @@ if resumes == '1' then
   redis.call('HSET', session, 'node', node)
   redis.call('PEXPIRE', session, ttl)
 end
-return {'open', record, saved, is_known, read_first, seen, changed, ends}
+return {'open', record, saved, read_first, seen, changed, ends}

@@ -7,13 +7,9 @@
 --       ms, -1 for never
 local nodes, about, head, sources, log = unpack(KEYS)
 local epoch, node, lease, words, hold, keep = unpack(ARGV, 1, 6)
-local known, lineage, last = unpack(redis.call('HMGET', head, 'epoch', 'lineage', 'last'))
-local here, role = server_lineage()
-if role ~= 'master' then
-  return redis.error_reply('READONLY this is a replica')
-end
-if known ~= epoch or lineage ~= here then
-  return redis.error_reply('EPOCH the log is another one')
+local last, failure = checked(head, epoch)
+if not last then
+  return failure
 end
 local now = now_ms()
 redis.call('ZADD', nodes, now + tonumber(lease), node)

@@ -4,6 +4,7 @@ mod admission;
 mod backlogs;
 mod keeping;
 mod lifecycle;
+mod shared;
 mod statistics;
 mod subscribing;
 
