@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -59,7 +59,9 @@ impl Start {
 
     /// The hub, once it takes requests.
     pub async fn start(self) -> Hub {
-        Hub::spawn(self, tempfile::tempdir().expect("a directory")).await
+        let mut hub = self.launch();
+        hub.listens(0).await;
+        hub
     }
 
     /// The hub while it is starting: nobody knows yet where it will listen, see [`Hub::listens`].
@@ -135,15 +137,6 @@ impl Hub {
             environment: environment.into(),
             files: BTreeMap::new(),
         }
-    }
-
-    async fn spawn(start: Start, directory: TempDir) -> Self {
-        let already = fs::read_to_string(directory.path().join("stdout"))
-            .unwrap_or_default()
-            .len();
-        let mut hub = Self::launch(start, directory);
-        hub.listens(already).await;
-        hub
     }
 
     fn launch(mut start: Start, directory: TempDir) -> Self {
@@ -237,6 +230,11 @@ impl Hub {
         .await
     }
 
+    /// Whether it is still there, or how it ended.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child")
+    }
+
     pub fn process_id(&self) -> u32 {
         self.child.id().expect("a hub that runs")
     }
@@ -289,13 +287,23 @@ impl Hub {
     }
 
     /// Starts it again after an end, in the same directory and on the same port.
-    pub async fn again(mut self) -> Self {
-        let port = self.port().to_string();
-        self.start.environment.insert("PORT".into(), port);
+    pub async fn again(self) -> Self {
+        let already = self.stdout().len();
+        let mut hub = self.launch_again();
+        hub.listens(already).await;
+        hub
+    }
+
+    /// As [`Self::again`], without waiting for anything.
+    pub fn launch_again(mut self) -> Self {
+        if self.port() != 0 {
+            let port = self.port().to_string();
+            self.start.environment.insert("PORT".into(), port);
+        }
         let start = std::mem::replace(&mut self.start, Self::with());
         let empty = tempfile::tempdir().expect("a directory");
         let directory = std::mem::replace(&mut self.directory, empty);
-        Self::spawn(start, directory).await
+        Self::launch(start, directory)
     }
 
     fn assert_clean_output(&self, ended: &Ended) {

@@ -222,7 +222,7 @@ impl SseClient {
 
 /// The format of `text/event-stream`, with everything kept that a browser throws away.
 #[derive(Debug, Default)]
-struct Parser {
+pub struct Parser {
     /// Bytes of a block that is not complete.
     open: Vec<u8>,
 }
@@ -230,7 +230,7 @@ struct Parser {
 impl Parser {
     /// The blocks that `bytes` complete. Lines end with LF, as ours all do: a carriage return in a
     /// stream of the hub's is a mistake and is found here.
-    fn push(&mut self, bytes: &[u8]) -> Vec<Event> {
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<Event> {
         self.open.extend_from_slice(bytes);
         let mut events = Vec::new();
         while let Some(end) = self.open.windows(2).position(|pair| pair == b"\n\n") {

@@ -1,0 +1,22 @@
+//! Several hubs that act as one, with real Redis servers and everything going wrong between them.
+
+mod checker;
+mod clients;
+mod failures;
+mod faults;
+#[cfg(test)]
+mod faults_tests;
+mod front;
+mod hubs;
+mod plans;
+mod ports;
+mod publishers;
+mod ran;
+mod record;
+mod redis;
+mod run;
+mod scenario;
+mod servers;
+#[path = "../it/support/mod.rs"]
+mod support;
+mod world;
