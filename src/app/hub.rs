@@ -93,10 +93,10 @@ async fn share(
 ) -> anyhow::Result<Started> {
     let (events, heard) = mpsc::channel(EVENTS_WAITING_MAX);
     let about = Arc::new(OnceLock::new());
-    let last = own.as_ref().map(|(recovered, _)| recovered.last);
+    let last = own.as_ref().and_then(|(recovered, _)| recovered.newest());
     let part = Part {
         key_ttl: settings.store.key_ttl,
-        last: last.filter(|last| *last > MessageId::ZERO),
+        last,
         about: about_this(clock, about.clone()),
         clock: Box::new(move || clock.now()),
         events,

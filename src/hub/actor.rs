@@ -94,19 +94,16 @@ impl Hub {
     ) -> Self {
         let limits = limits(&settings);
         let (recovered, store) = own.unzip();
-        let history = recovered.map(|recovered| {
-            let Recovered {
-                origin,
-                last,
-                holes,
-                rings,
-                ..
-            } = recovered;
-            History::restored(limits.history.clone(), origin, last, rings).with_holes(holes)
-        });
-        let history =
-            history.unwrap_or_else(|| History::new(limits.history.clone(), MessageId::ZERO));
-        let recorded_before = history.last();
+        let newest = recovered.as_ref().and_then(Recovered::newest);
+        let recorded_before = newest.unwrap_or_default();
+        // Where a log of its own would have holes, the shared one goes on.
+        let history = match recovered.filter(|_| newest.is_some()) {
+            Some(Recovered { origin, rings, .. }) => {
+                let origin = origin.min(recorded_before);
+                History::restored(limits.history.clone(), origin, recorded_before, rings)
+            }
+            None => History::new(limits.history.clone(), MessageId::ZERO),
+        };
         let state = HubState::restored(limits, history, []);
         let broker = broker::Local::going_on_after(recorded_before);
         Self {

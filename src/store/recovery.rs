@@ -29,6 +29,14 @@ pub struct Recovered {
     pub sessions: Vec<Saved>,
 }
 
+impl Recovered {
+    /// The newest message that is there; `None`: none is. [`Recovered::last`] may be later.
+    pub fn newest(&self) -> Option<MessageId> {
+        let newest = |ring: &RestoredRing| ring.kept.last().map(|message| message.id);
+        self.rings.iter().filter_map(newest).max()
+    }
+}
+
 /// How much of the log is wanted in memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted {
