@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn a_position_of_another_log_is_told_from_one_of_this() {
         let mut read = ReadIds::new(3, id(10));
-        [12, 14, 16].map(|n| read.push(id(n)));
+        [12, 14, 16].into_iter().for_each(|n| read.push(id(n)));
         let knows = |read: &ReadIds, n| read.knows(id(n));
         let all = [9, 10, 11, 12, 13, 14, 15, 16, 17].map(|n| knows(&read, n));
         assert_eq!(

@@ -151,9 +151,8 @@ impl Client {
             return;
         }
         let later = acknowledged.iter().filter(|(_, at)| **at > self.began);
-        let later = later.map(|(id, _)| id);
-        for id in later.filter(|id| !present.contains(id) && !self.got.contains(id)) {
-            panic!("client {} was never told that {id} is lost", self.user);
-        }
+        let mut later = later.map(|(id, _)| id);
+        let untold = later.find(|id| !present.contains(id) && !self.got.contains(id));
+        assert_eq!(untold, None, "client {} was not told of it", self.user);
     }
 }
