@@ -21,6 +21,8 @@ pub(super) struct Leases(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
+    /// The hub stops, and says no more that it is there.
+    is_stopped: bool,
     wanted: Vec<String>,
     held: HashMap<String, Lease>,
 }
@@ -59,6 +61,18 @@ impl Leases {
     pub fn lost(&self) {
         let now = Instant::now();
         self.lock().held.retain(|_, lease| lease.ends > now);
+    }
+
+    /// From now on nothing is held nor wanted.
+    pub fn stop(&self) {
+        *self.lock() = Inner {
+            is_stopped: true,
+            ..Inner::default()
+        };
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.lock().is_stopped
     }
 
     /// The lease of a source, where this hub has it at this moment.

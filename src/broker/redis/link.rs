@@ -314,7 +314,9 @@ impl Pulse<'_> {
     async fn run(&mut self) -> RedisResult<()> {
         loop {
             sleep(self.settings.lease / PULSES_A_LEASE).await;
-            self.beat().await?;
+            if !self.leases.is_stopped() {
+                self.beat().await?;
+            }
             self.check_place().await?;
         }
     }

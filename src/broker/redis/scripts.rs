@@ -20,6 +20,7 @@ pub(super) struct Scripts {
     pub save: Script,
     pub release: Script,
     pub ask: Script,
+    pub leave: Script,
     pub spend: Script,
     pub tidy: Script,
 }
@@ -34,6 +35,7 @@ impl Scripts {
             save: script!("save"),
             release: script!("release"),
             ask: script!("ask"),
+            leave: script!("leave"),
             spend: script!("spend"),
             tidy: script!("tidy"),
         }

@@ -148,15 +148,14 @@ impl Redis {
     /// # Errors
     /// Redis is away: its lease runs out.
     pub async fn leave(&self) -> Result<(), Away> {
-        let keys = &self.inner.keys;
-        let session = self.session()?;
-        let mut pipe = redis::pipe();
-        pipe.zrem(&keys.nodes, &self.inner.node)
-            .ignore()
-            .hdel(&keys.about, &self.inner.node)
-            .ignore();
-        let done: redis::RedisResult<()> = pipe.query_async(&mut session.commands.clone()).await;
-        done.map_err(|error| Self::failed(&session, &error))
+        let inner = &*self.inner;
+        inner.leases.stop();
+        let mut call = inner.scripts.leave.prepare_invoke();
+        for key in [&inner.keys.nodes, &inner.keys.about, &inner.keys.sources] {
+            call.key(key);
+        }
+        call.arg(&inner.node);
+        self.invoke(&call).await
     }
 
     /// Forgets values of metrics that nobody has updated since `before`, for hubs that start.
