@@ -11,7 +11,7 @@ use crate::broker::redis::{About, Part, Redis};
 use crate::config::{Durability, RedisUrl, Settings};
 use crate::domain::message::MessageId;
 use crate::hub::{self, Clock, Hub, HubHandle, Reached, Shared, SharedLog, StoreLink};
-use crate::store::{self, AuditRecord, Recovered, Store, Writer};
+use crate::store::{self, AuditRecord, Reader, Recovered, Writer};
 use crate::telemetry::audit::{Audit, Keeper, Record};
 
 /// What the shared log says and the Hub has not heard yet.
@@ -43,7 +43,7 @@ pub async fn start(
         return share(settings, url, clock, arbiter, own).await;
     }
     let (given, thread) = (settings.clone(), arbiter.handle());
-    let Some((recovered, writer)) = own else {
+    let Some((recovered, writer, reader)) = own else {
         let hub = Hub::start_in_arbiter(&thread, move |_| Hub::new(given, clock));
         return Ok(Started {
             hub: HubHandle::new(hub, settings, clock, None, None),
@@ -55,31 +55,29 @@ pub async fn start(
     let hub = Hub::start_in_arbiter(&thread, begin);
     link.lead_to(&hub);
     Ok(Started {
-        hub: HubHandle::new(hub, settings, clock, Some(writer), None),
+        hub: HubHandle::new(hub, settings, clock, Some((writer, reader)), None),
         threads: vec![arbiter],
     })
 }
 
-/// What an earlier process left, and the way to add to it.
+/// What an earlier process left, and the ways to add to it and to ask it.
+type Own = (Recovered, Writer, Reader);
+
 fn open(
     settings: &Settings,
     clock: Clock,
     link: &StoreLink,
     audit: &Audit,
-) -> anyhow::Result<(Recovered, Writer)> {
-    let store = Store::open(&settings.store, clock.now())?;
+) -> anyhow::Result<Own> {
+    let mut store = store::open(&settings.store, clock.now())?;
     let recovered = store.recover(store::Wanted {
         messages_per_ring: settings.sessions.backlog_messages_max,
         ids: settings.history.counted_ids_max,
-    });
-    let recovered = recovered.with_context(|| {
-        let file = settings.store.file.display();
-        format!("the log in {file} cannot be read; put a backup in its place")
     })?;
-    let writer = store.start(link.clone())?;
+    let (writer, reader) = store.start(link.clone())?;
     writer.retain_audit(settings.audit.retention);
     audit.keep_in(InStore(writer.clone()));
-    Ok((recovered, writer))
+    Ok((recovered, writer, reader))
 }
 
 /// One hub of several. Waits a moment for the log, so that it is ready when it says so; where Redis is away it
@@ -89,11 +87,11 @@ async fn share(
     url: &RedisUrl,
     clock: Clock,
     arbiter: Arbiter,
-    own: Option<(Recovered, Writer)>,
+    own: Option<Own>,
 ) -> anyhow::Result<Started> {
     let (events, heard) = mpsc::channel(EVENTS_WAITING_MAX);
     let about = Arc::new(OnceLock::new());
-    let last = own.as_ref().map(|(recovered, _)| recovered.last);
+    let last = own.as_ref().map(|(recovered, ..)| recovered.last);
     let part = Part {
         key_ttl: settings.store.key_ttl,
         last: last.filter(|last| *last > MessageId::ZERO),
@@ -108,12 +106,14 @@ async fn share(
     let (reached, reaches) = watch::channel(Reached::default());
     let shared = Shared::new(redis.clone(), last.unwrap_or_default(), reached);
     let (given, thread): (_, ArbiterHandle) = (settings.clone(), arbiter.handle());
-    let writer = own.as_ref().map(|(_, writer)| writer.clone());
+    let (own, store) = own
+        .map(|(recovered, writer, reader)| ((recovered, writer.clone()), (writer, reader)))
+        .unzip();
     let begin = move |_: &mut _| Hub::sharing(given, clock, own, shared);
     let hub = Hub::start_in_arbiter(&thread, begin);
     arbiter.spawn(hub::follow(heard, hub.clone()));
     let log = SharedLog::new(redis, reaches, settings.clone());
-    let hub = HubHandle::new(hub, settings, clock, writer, Some(log.clone()));
+    let hub = HubHandle::new(hub, settings, clock, store, Some(log.clone()));
     // The cell is new, so there is nothing in it yet.
     let _ = about.set(hub.clone());
     if !log.reaches(MessageId::ZERO).await {

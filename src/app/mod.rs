@@ -47,6 +47,7 @@ pub async fn serve(mut settings: Settings, demo: bool, reread: Reread) -> anyhow
         settings.sources = demo::sources(demo.path());
         // It lives as long as the platform that it is about.
         settings.store.file = demo.path().with_file_name("statshub.db");
+        settings.store.url = None;
         Some(demo)
     } else {
         None

@@ -182,11 +182,21 @@ pub enum Audit {
     Tail(AuditTail),
 }
 
+/// Which trail.
 #[derive(Debug, Args)]
-pub struct AuditVerify {
-    /// The store's file; the configured one where none is named
+pub struct TrailPlace {
+    /// The store's file; the configured store where none is named
     #[arg(id = "store", value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// The database in its place, postgres://...; a password is safer in the settings or in PGPASSWORD
+    #[arg(long, value_name = "URL", conflicts_with = "store")]
+    pub url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct AuditVerify {
+    #[command(flatten)]
+    pub trail: TrailPlace,
     /// A hash that an earlier check printed: it must be in the chain still
     #[arg(long, value_parser = hash)]
     pub expect: Option<Hash>,
@@ -196,9 +206,8 @@ pub struct AuditVerify {
 
 #[derive(Debug, Args)]
 pub struct AuditTail {
-    /// The store's file; the configured one where none is named
-    #[arg(id = "store", value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub trail: TrailPlace,
     /// Goes on with new records as they come
     #[arg(long, short)]
     pub follow: bool,

@@ -19,7 +19,7 @@ const KEPT: usize = 16;
 
 /// A publisher's key for one message, of that publisher only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Key([u8; KEPT]);
+pub struct Key(pub(super) [u8; KEPT]);
 
 impl Key {
     /// `index` tells the messages of a request apart that has one key for all.
@@ -31,7 +31,7 @@ impl Key {
 
 /// What was published with a key, to tell a second attempt from another message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fingerprint([u8; KEPT]);
+pub struct Fingerprint(pub(super) [u8; KEPT]);
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -80,13 +80,14 @@ impl HubHandle {
         hub: Addr<Hub>,
         settings: &Settings,
         clock: Clock,
-        store: Option<Writer>,
+        store: Option<(Writer, Reader)>,
         shared: Option<SharedLog>,
     ) -> Self {
+        let (store, reader) = store.unzip();
         Self {
             promise: Promise::of(settings, shared.is_some()),
             shared,
-            reader: store.as_ref().map(|_| Reader::new(&settings.store.file)),
+            reader,
             store,
             hub,
             meters: Arc::default(),

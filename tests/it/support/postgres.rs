@@ -11,7 +11,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 const USER: &str = "postgres";
 
 pub struct Postgres {
-    server: Child,
+    /// `None`: stopped.
+    server: Option<Child>,
     folder: TempDir,
 }
 
@@ -33,24 +34,59 @@ impl Postgres {
             "--encoding=UTF8",
         ]);
         run(initdb.arg("--pgdata").arg(&data));
-        let mut server = unprivileged(&bin.join("postgres"), folder.path());
-        server.arg("-D").arg(&data).arg("-k").arg(folder.path());
+        let mut postgres = Self {
+            server: None,
+            folder,
+        };
+        postgres.start_again();
+        postgres
+    }
+
+    pub fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    /// Of a database that somebody has to make first.
+    pub fn url_of(&self, database: &str) -> String {
+        format!(
+            "postgres://statshub@localhost/{database}?host={}",
+            self.folder().display()
+        )
+    }
+
+    /// Where its socket is.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Stops it at once, as a crash would; what was committed is there when it starts again.
+    ///
+    /// SIGQUIT is PostgreSQL's way to do so and still give its shared memory back.
+    pub fn stop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let pid = server.id().to_string();
+            let _ = Command::new("kill").args(["-QUIT", &pid]).status();
+            let _ = server.wait();
+        }
+    }
+
+    /// After a stop.
+    pub fn start_again(&mut self) {
+        let (bin, folder) = (binaries(), self.folder());
+        let mut server = unprivileged(&bin.join("postgres"), folder);
+        server
+            .arg("-D")
+            .arg(folder.join("data"))
+            .arg("-k")
+            .arg(folder);
         server.args(["-c", "listen_addresses=", "-c", "fsync=off"]);
         let server = server
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let postgres = Self { server, folder };
-        postgres.wait_until_ready(&bin);
-        postgres
-    }
-
-    pub fn url(&self) -> String {
-        format!(
-            "postgres://statshub@localhost/postgres?host={}",
-            self.folder.path().display()
-        )
+        self.server = Some(server);
+        self.wait_until_ready(&bin);
     }
 
     fn wait_until_ready(&self, bin: &Path) {
@@ -65,11 +101,8 @@ impl Postgres {
 }
 
 impl Drop for Postgres {
-    /// SIGQUIT is PostgreSQL's way to stop at once and still give its shared memory back.
     fn drop(&mut self) {
-        let pid = self.server.id().to_string();
-        let _ = Command::new("kill").args(["-QUIT", &pid]).status();
-        let _ = self.server.wait();
+        self.stop();
     }
 }
 
