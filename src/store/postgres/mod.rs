@@ -19,6 +19,7 @@ mod recovery;
 mod retention;
 mod rows;
 mod schema;
+mod scribe;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -26,4 +27,5 @@ mod trail;
 
 pub use database::Database;
 pub(super) use reader::DatabaseReader;
+pub use scribe::{Entries, Entry, Log, Scribe, ScribeHealth};
 pub(super) use trail::Trail;

@@ -3,6 +3,7 @@
 mod doubt;
 mod history;
 mod hubs;
+mod scribe;
 #[allow(dead_code)]
 #[path = "../../../../tests/it/support/postgres.rs"]
 mod server;
