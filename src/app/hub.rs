@@ -63,12 +63,7 @@ pub async fn start(
 /// What an earlier process left, and the ways to add to it and to ask it.
 type Own = (Recovered, Writer, Reader);
 
-fn open(
-    settings: &Settings,
-    clock: Clock,
-    link: &StoreLink,
-    audit: &Audit,
-) -> anyhow::Result<Own> {
+fn open(settings: &Settings, clock: Clock, link: &StoreLink, audit: &Audit) -> anyhow::Result<Own> {
     let mut store = store::open(&settings.store, clock.now())?;
     let recovered = store.recover(store::Wanted {
         messages_per_ring: settings.sessions.backlog_messages_max,

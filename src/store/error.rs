@@ -63,6 +63,9 @@ pub enum ReadError {
     /// Others read; trying again later may help.
     #[error("too many read the log at once")]
     Busy,
+    /// The database is away; trying again later may help.
+    #[error("the log cannot be read: {0}")]
+    Away(String),
     #[error("the log cannot be read: {0}")]
     Failed(String),
 }

@@ -43,7 +43,7 @@ pub use error::{AppendError, OpenError, ReadError};
 pub use file::Store;
 pub use health::Health;
 pub use keys::{Fingerprint, Key, Keyed, KeysInMemory};
-pub use opened::{Opened, open};
+pub use opened::{Opened, join, open};
 pub use reader::Reader;
 pub use recovery::{Recovered, Wanted};
 pub use sessions::{Saved, SessionChange};

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, anyhow};
 
+use super::append::Settled;
 use super::error::OpenError;
 use super::file::Store;
 use super::postgres::Database;
@@ -37,6 +38,28 @@ pub fn open(settings: &config::Store, now: Now) -> Result<Opened, OpenError> {
         place,
         settings: settings.clone(),
     })
+}
+
+/// Joins the hubs that share the database at `url`, for one of several that a log joins: the writer keeps
+/// its part of the audit trail, and the log itself is the [`postgres::Scribe`]'s, which can be started from
+/// now on. Blocks.
+///
+/// # Errors
+/// As [`open`]; that other hubs use it is none, unless one of them writes alone.
+///
+/// [`postgres::Scribe`]: super::postgres::Scribe
+pub fn join(settings: &config::Store, url: &str) -> anyhow::Result<(Writer, Reader)> {
+    let database = Database::join(settings, url)?;
+    let writer = database.start(Nobody)?;
+    Ok((writer, Reader::new(settings)?))
+}
+
+/// Nothing is settled where nothing is appended.
+struct Nobody;
+
+impl Listener for Nobody {
+    fn settled(&self, _: Vec<Settled>) {}
+    fn sessions_wanted(&self) {}
 }
 
 impl Opened {

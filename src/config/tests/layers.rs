@@ -217,5 +217,8 @@ fn the_database_of_the_environment_is_the_store_of_several_hubs_only() {
     check(other, redis, database, Some("postgres://other/x"));
     check(other, "", "", Some("postgres://other/x"));
     let error = load(&format!("{other}\ndurability = \"memory\""), &[]).unwrap_err();
-    assert!(error.starts_with("store.durability is \"memory\""), "{error}");
+    assert!(
+        error.starts_with("store.durability is \"memory\""),
+        "{error}"
+    );
 }

@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
 use tokio::time::timeout;
 
-use crate::store::error::OpenError;
+use crate::store::error::{OpenError, ReadError};
 
 /// How long the database may take to answer at all.
 const CONNECTS_WITHIN: Duration = Duration::from_secs(3);
@@ -114,6 +114,23 @@ pub(super) fn reason(error: &sqlx::Error) -> String {
         _ => "the database refuses",
     };
     format!("{hint} ({})", told.message())
+}
+
+/// What is asked for may be answered another time.
+pub(super) fn unread(error: &sqlx::Error) -> ReadError {
+    let is_away = match error {
+        sqlx::Error::Database(told) => {
+            let code = told.code().unwrap_or_default();
+            let classes = ["08", "25", "28", "53", "55", "57"];
+            classes.iter().any(|class| code.starts_with(class))
+        }
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) => true,
+        _ => false,
+    };
+    match is_away {
+        true => ReadError::Away(reason(error)),
+        false => ReadError::Failed(reason(error)),
+    }
 }
 
 #[cfg(test)]

@@ -208,6 +208,7 @@ async fn append(
         };
         if let Some(AlertWrite::Change(change)) = &batch.alert
             && !alerts::change(connection, change).await?
+            && !batch.is_copy
         {
             outcomes.push(Err(AppendError::AlertChanged));
             continue;

@@ -3,7 +3,7 @@
 //! A hub alone writes through [`Database`] as it would into the file: its thread has one connection and
 //! the lock that keeps others out. Of several hubs each writes its audit trail (the chain is one, and
 //! grows under a lock), and the [`Scribe`] of the one that holds the lease writes down the log.
-//! [`DatabaseReader`] asks, on a thread of its own.
+//! Whoever asks has connections of its own, on another thread.
 //!
 //! Every time-out here is shorter than that of whoever waits for it, and what the database is told
 //! besides makes it give up too.

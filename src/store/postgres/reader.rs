@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::alerts;
-use super::connect::{ANSWERS_WITHIN, Place, in_time, reason};
+use super::connect::{ANSWERS_WITHIN, Place, in_time, unread};
 use crate::domain::message::{MessageId, UserId};
 use crate::domain::pattern::{MetricName, Pattern};
 use crate::store::alerts::{Alert, AlertFilter};
@@ -137,7 +137,7 @@ impl DatabaseReader {
             // Also when nobody waits for the answer any more: the connection is busy until here.
             let _turn = turn;
             let done = in_time(ANSWERS_WITHIN, reader.with_connection(read)).await;
-            done.map_err(|error| ReadError::Failed(reason(&error)))
+            done.map_err(|error| unread(&error))
         });
         let done = done.await;
         done.map_err(|error| ReadError::Failed(error.to_string()))?

@@ -55,8 +55,11 @@ pub struct Entries {
     /// The id of the entry before the first of these. Above the one that was asked for: what is between
     /// is gone from the log.
     pub after: MessageId,
-    /// In the order of their ids; none: there is nothing new.
+    /// The messages among them, in the order of their ids.
     pub list: Vec<Entry>,
+    /// The id of the last of these, be it a message or not. The one that was asked for where there is nothing
+    /// new.
+    pub to: MessageId,
 }
 
 /// The log that hubs share.
@@ -258,16 +261,16 @@ impl Work {
         let asked = timeout(ANSWERS_WITHIN, self.log.after(position, ENTRIES_MAX)).await;
         let late = || Err("the log does not answer".to_owned());
         let entries = asked.unwrap_or_else(|_| late()).map_err(Trouble::Away)?;
-        let Some(last) = entries.list.last().map(|entry| entry.message.id) else {
+        if entries.to <= position {
             return self.tidy(fence).await;
-        };
+        }
         let rings = &mut self.rings;
         let write = async |connection: &mut PgConnection| {
             transact(connection, fence, rings, position, &entries).await
         };
         self.link.with(write).await?;
         let mut health = self.health();
-        health.written_to = last;
+        health.written_to = entries.to;
         health.entries += entries.list.len() as u64;
         if position > MessageId::ZERO && entries.after > position {
             health.gaps += 1;
@@ -306,9 +309,8 @@ async fn transact(
     position: MessageId,
     entries: &Entries,
 ) -> Result<(), Trouble> {
-    let last = entries.list.last().map(|entry| entry.message.id);
     let mut transaction = connection.begin().await?;
-    let entered = guard::enter(&mut transaction, fence, last.unwrap_or_default()).await?;
+    let entered = guard::enter(&mut transaction, fence, entries.to).await?;
     entered.ok_or(Trouble::Overtaken)?;
     if position == MessageId::ZERO {
         let text = "UPDATE statshub.head SET origin = coalesce(origin, $1)";

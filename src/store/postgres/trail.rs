@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
-use super::connect::{Place, reason};
+use super::connect::{Place, reason, unread};
 use super::guard::{LOCKS, TRAIL};
 use super::link::{OwnRuntime, Trouble, aside};
 use super::schema;
@@ -133,7 +133,7 @@ impl Trail {
             let mut connection = connection.unwrap_or_else(PoisonError::into_inner);
             self.runtime.run(read(&mut connection))
         });
-        read.map_err(|error| ReadError::Failed(reason(&error)))
+        read.map_err(|error| unread(&error))
     }
 }
 

@@ -15,9 +15,9 @@ fn id(n: u64) -> MessageId {
     MessageId::new(BEGIN_MS + n, 1).unwrap()
 }
 
-/// A log in memory, of which every hub has the same, and what is gone from its beginning.
+/// A log in memory, of which every hub has the same; what is gone from its beginning; and where it ends.
 #[derive(Clone, Default)]
-struct Shared(Arc<Mutex<(Vec<Entry>, MessageId)>>);
+struct Shared(Arc<Mutex<(Vec<Entry>, MessageId, MessageId)>>);
 
 impl Shared {
     fn add(&self, numbers: std::ops::RangeInclusive<u64>) {
@@ -48,9 +48,16 @@ impl Log for Shared {
     fn after(&mut self, id: MessageId, max: usize) -> BoxFuture<'_, Result<Entries, String>> {
         let log = self.0.lock().unwrap();
         let later = log.0.iter().filter(|entry| entry.message.id > id);
+        let list: Vec<_> = later.take(max).cloned().collect();
+        let last = list.last().map_or(id, |entry| entry.message.id);
         let entries = Entries {
             after: id.max(log.1),
-            list: later.take(max).cloned().collect(),
+            // Where there are no more messages, what hubs tell each other may follow.
+            to: match list.len() < max {
+                true => last.max(log.2),
+                false => last,
+            },
+            list,
         };
         async move { Ok(entries) }.boxed()
     }
@@ -185,6 +192,22 @@ async fn what_is_gone_from_the_log_is_a_hole() {
     assert_eq!([after, before], [found[7], expected(20..=20)[0]]);
     let origin = fixture.number("SELECT origin FROM statshub.head").await;
     assert_eq!(origin, expected(2..=2)[0]);
+}
+
+#[actix_rt::test]
+async fn what_is_no_message_is_passed() {
+    let fixture = fixture();
+    let log = Shared::default();
+    let hub = Hub::start(&fixture, &log);
+    hub.lease.send(true).unwrap();
+    log.add(1..=10);
+    hub.has_written(id(10)).await;
+    log.0.lock().unwrap().2 = id(500);
+    hub.has_written(id(500)).await;
+    hub.scribe.close().await;
+    let head = "SELECT last FROM statshub.head";
+    assert_eq!(fixture.number(head).await, expected(500..=500)[0]);
+    assert!(ids(&fixture).await == expected(1..=10));
 }
 
 #[actix_rt::test]
