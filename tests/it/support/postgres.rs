@@ -11,15 +11,30 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 const USER: &str = "postgres";
 
 pub struct Postgres {
-    /// `None`: stopped.
+    /// A shell that waits for its standard input to end, and then stops the server: however the tests end,
+    /// it does not stay behind. `None`: stopped.
     server: Option<Child>,
     folder: TempDir,
+    /// Nobody will drop it.
+    is_for_all: bool,
 }
 
 impl Postgres {
     /// # Panics
     /// When PostgreSQL is not installed or does not start; a test that needs it must not pass without.
     pub fn start() -> Self {
+        Self::begin(false)
+    }
+
+    /// One that lives as long as the tests of this process, and then takes its folder with it.
+    ///
+    /// # Panics
+    /// As [`Postgres::start`].
+    pub fn start_for_all() -> Self {
+        Self::begin(true)
+    }
+
+    fn begin(is_for_all: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let bin = binaries();
@@ -37,6 +52,7 @@ impl Postgres {
         let mut postgres = Self {
             server: None,
             folder,
+            is_for_all,
         };
         postgres.start_again();
         postgres
@@ -59,21 +75,34 @@ impl Postgres {
         self.folder.path()
     }
 
+    /// Makes a database.
+    pub fn create(&self, name: &str) {
+        let mut create = Command::new(binaries().join("createdb"));
+        create.arg("-h").arg(self.folder());
+        run(create.args(["-U", "statshub", name]));
+    }
+
     /// Stops it at once, as a crash would; what was committed is there when it starts again.
-    ///
-    /// SIGQUIT is PostgreSQL's way to do so and still give its shared memory back.
     pub fn stop(&mut self) {
         if let Some(mut server) = self.server.take() {
-            let pid = server.id().to_string();
-            let _ = Command::new("kill").args(["-QUIT", &pid]).status();
+            drop(server.stdin.take());
             let _ = server.wait();
         }
     }
 
     /// After a stop.
     pub fn start_again(&mut self) {
+        // SIGQUIT is PostgreSQL's way to stop at once and still give its shared memory back.
+        const WATCH: &str = "folder=$1; shift; \"$@\" & server=$!; cat; \
+                             kill -QUIT $server; wait $server; rm -rf \"$folder\"";
         let (bin, folder) = (binaries(), self.folder());
-        let mut server = unprivileged(&bin.join("postgres"), folder);
+        let mut server = unprivileged(Path::new("sh"), folder);
+        server.args(["-c", WATCH, "sh"]);
+        server.arg(match self.is_for_all {
+            true => folder.as_os_str(),
+            false => "".as_ref(),
+        });
+        server.arg(bin.join("postgres"));
         server
             .arg("-D")
             .arg(folder.join("data"))
@@ -81,6 +110,7 @@ impl Postgres {
             .arg(folder);
         server.args(["-c", "listen_addresses=", "-c", "fsync=off"]);
         let server = server
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
