@@ -10,7 +10,7 @@ use super::bench::Bench;
 use crate::config::Overrides;
 use crate::domain::message::{Priority, UserId};
 use crate::domain::pattern::{MetricName, Pattern};
-use crate::store::Hash;
+use crate::store::{Hash, parse_hash};
 
 /// Streams live admin statistics to dashboards over SSE and WebSocket.
 #[derive(Debug, Parser)]
@@ -264,16 +264,7 @@ fn user(text: &str) -> Result<UserId, String> {
 }
 
 fn hash(text: &str) -> Result<Hash, String> {
-    let wrong = || "a hash has 64 digits from 0 to f".to_owned();
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(wrong());
-    }
-    let mut hash = Hash::default();
-    for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
-        let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
-        *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
-    }
-    Ok(hash)
+    parse_hash(text).ok_or_else(|| "a hash has 64 digits from 0 to f".to_owned())
 }
 
 fn json(text: &str) -> Result<Box<RawValue>, String> {

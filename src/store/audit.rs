@@ -15,12 +15,18 @@ use sha2::{Digest, Sha256};
 
 use super::error::reason;
 use super::file::{get, put};
+use super::keys;
 
 /// Of a record and everything before it.
 pub type Hash = [u8; 32];
 
 /// What stands for the hash before the first record of all.
 pub const GENESIS: Hash = [0; 32];
+
+/// A hash out of its 64 digits; `None` for anything else.
+pub fn parse_hash(text: &str) -> Option<Hash> {
+    keys::read_hexadecimal(text)
+}
 
 /// Text that may wait to be written, in bytes. Above it records are not taken.
 const WAITING_BYTES_MAX: usize = 16 << 20;

@@ -59,11 +59,12 @@ impl Keyed {
     }
 }
 
-fn read_hexadecimal(text: &str) -> Option<[u8; KEPT]> {
-    if text.len() != 2 * KEPT || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+/// Bytes out of as many pairs of digits; `None` for anything else.
+pub(super) fn read_hexadecimal<const BYTES: usize>(text: &str) -> Option<[u8; BYTES]> {
+    if text.len() != 2 * BYTES || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
-    let mut bytes = [0; KEPT];
+    let mut bytes = [0; BYTES];
     for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
         *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
     }

@@ -36,7 +36,7 @@ mod writer;
 
 pub use alerts::{Alert, AlertChange, AlertFilter, AlertStep, AlertWrite};
 pub use append::{Answer, Batch, Outcome, Settled};
-pub use audit::{AuditHealth, AuditRecord, GENESIS, Hash, Link};
+pub use audit::{AuditHealth, AuditRecord, GENESIS, Hash, Link, parse_hash};
 pub use backup::{BackupError, backup};
 pub use chain::{AuditTrail, Break, Fault, Kept, Summary, Verdict};
 pub use error::{AppendError, OpenError, ReadError};
