@@ -45,7 +45,8 @@ pub fn open(settings: &config::Store, now: Now) -> Result<Opened, OpenError> {
 /// now on. Blocks.
 ///
 /// # Errors
-/// As [`open`]; that other hubs use it is none, unless one of them writes alone.
+/// A hub that writes alone uses it, or it is of a newer version. Where it is away, what is to be written
+/// waits.
 ///
 /// [`postgres::Scribe`]: super::postgres::Scribe
 pub fn join(settings: &config::Store, url: &str) -> anyhow::Result<(Writer, Reader)> {

@@ -23,7 +23,8 @@ const TABLES_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
 /// Holds the lock of its company for as long as it, or the writer that it becomes, lives.
 pub struct Database {
     place: Place,
-    connection: PgConnection,
+    /// `None`: the database was away, which is no reason for one of several hubs not to start.
+    connection: Option<PgConnection>,
     runtime: OwnRuntime,
     settings: config::Store,
     company: Company,
@@ -53,7 +54,8 @@ impl Database {
     /// scribe's. Blocks.
     ///
     /// # Errors
-    /// As [`Database::open`]; other hubs that write together are no reason.
+    /// The database is used by a hub that writes alone, or is of a newer version. Where it is away, what is
+    /// to be written waits.
     pub fn join(settings: &config::Store, url: &str) -> Result<Self, OpenError> {
         aside(|| Self::opened(settings, url, Company::Together, None))
     }
@@ -67,19 +69,26 @@ impl Database {
         let place = Place::of(url)?;
         let runtime = OwnRuntime::new().map_err(|error| place.unusable(error.to_string()))?;
         let opening = async {
-            let failed = |error: sqlx::Error| place.unusable(reason(&error));
-            let mut connection = place.connect().await.map_err(failed)?;
+            let mut connection = match (place.connect().await, company) {
+                (Ok(connection), _) => connection,
+                (Err(error), Company::Together) => {
+                    let (database, reason) = (place.name(), reason(&error));
+                    log::warn!("starting without {database}: {reason}");
+                    return Ok((None, 0, Bounds::default()));
+                }
+                (Err(error), Company::Alone) => return Err(place.unusable(reason(&error))),
+            };
             let is_locked = guard::lock_soon(&mut connection, company).await;
-            if !is_locked.map_err(failed)? {
+            let is_locked = is_locked.map_err(|error| place.unusable(reason(&error)))?;
+            if !is_locked {
                 return Err(place.unusable(guard::TAKEN));
             }
-            let tables = patiently(&mut connection, &place).await;
-            tables?;
+            patiently(&mut connection, &place).await?;
             let (fence, begin) = match begins {
                 Some(now) => begin(&mut connection, &place, now).await?,
                 None => (0, Bounds::default()),
             };
-            Ok((connection, fence, begin))
+            Ok((Some(connection), fence, begin))
         };
         let (connection, fence, begin) = runtime.run(opening)?;
         Ok(Self {
@@ -99,7 +108,8 @@ impl Database {
     /// The database cannot be read; the reason, in words.
     pub fn recover(&mut self, wanted: Wanted) -> Result<Recovered, String> {
         let begin = self.begin.clone();
-        let reading = recovery::read(&mut self.connection, wanted);
+        let away = || "there is no connection".to_owned();
+        let reading = recovery::read(self.connection.as_mut().ok_or_else(away)?, wanted);
         let runtime = &self.runtime;
         let (rings, sessions) =
             aside(move || runtime.run(reading)).map_err(|error| reason(&error))?;
@@ -117,7 +127,7 @@ impl Database {
     /// # Errors
     /// The system has no more room for one.
     pub fn start(self, listener: impl Listener + 'static) -> std::io::Result<Writer> {
-        let link = Link::new(self.place, self.company, Some(self.connection));
+        let link = Link::new(self.place, self.company, self.connection);
         let ledger =
             DatabaseLedger::new(self.runtime, link, self.company, self.fence, &self.settings);
         Writer::start(ledger, listener)

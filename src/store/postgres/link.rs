@@ -10,9 +10,12 @@ use tokio::time::{Instant, timeout};
 
 use super::connect::{ANSWERS_WITHIN, Place, in_time, reason};
 use super::guard::{self, Company, OVERTAKEN, TAKEN};
+use super::schema;
 
 /// How long after a failure no connection is tried, so that whoever waits is told at once.
 const TRIES_EVERY: Duration = Duration::from_secs(1);
+/// How long the answer may take whether somebody else has the lock.
+const LOCKS_WITHIN: Duration = Duration::from_secs(1);
 /// How long an orderly goodbye may take.
 const CLOSES_WITHIN: Duration = Duration::from_millis(200);
 
@@ -81,9 +84,9 @@ impl Link {
         &mut self,
         act: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Trouble>,
     ) -> Result<T, Trouble> {
-        let connection = self.connected().await?;
         let late = || Trouble::Sql(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
-        let done = timeout(ANSWERS_WITHIN, act(connection)).await;
+        let acting = async { act(self.connected().await?).await };
+        let done = timeout(ANSWERS_WITHIN, acting).await;
         let done = done.unwrap_or_else(|_| Err(late()));
         if done.as_ref().is_err_and(|trouble| !trouble.is_certain()) {
             self.connection = None;
@@ -114,10 +117,15 @@ impl Link {
         let failed = |error: sqlx::Error| reason(&error);
         let mut connection = self.place.connect().await.map_err(failed)?;
         let locked = guard::lock(&mut connection, self.company);
-        match in_time(ANSWERS_WITHIN, locked).await.map_err(failed)? {
-            true => Ok(connection),
-            false => Err(TAKEN.to_owned()),
+        if !in_time(LOCKS_WITHIN, locked).await.map_err(failed)? {
+            return Err(TAKEN.to_owned());
         }
+        if self.company == Company::Together {
+            // The database may have been away when the hub started.
+            let forward = schema::forward(&mut connection, &self.place);
+            forward.await.map_err(|error| error.to_string())?;
+        }
+        Ok(connection)
     }
 
     pub async fn close(&mut self) {

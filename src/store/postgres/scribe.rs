@@ -99,8 +99,7 @@ pub struct Scribe {
 }
 
 impl Scribe {
-    /// Starts the thread. It writes to the database at `url`, whose tables are there (as they are once
-    /// [`super::Database::join`] has come back), while `has_lease` says so.
+    /// Starts the thread. It writes to the database at `url` while `has_lease` says so.
     ///
     /// # Errors
     /// The URL is none, or the system has no more room for a thread.

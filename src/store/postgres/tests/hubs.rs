@@ -107,3 +107,24 @@ async fn a_database_that_cannot_be_used_says_why_without_the_password() {
         assert!(!error.contains("hunter2"), "{error}");
     }
 }
+
+#[actix_rt::test]
+async fn one_of_several_hubs_starts_without_the_database() {
+    let mut fixture = Fixture::new();
+    let url = fixture.url();
+    fixture.postgres.stop();
+    refused(Database::open(&fixture.settings, &url, now(BEGIN_MS)));
+    let writer = Database::join(&fixture.settings, &url).unwrap();
+    let writer = writer.start(Nobody).unwrap();
+    let record = crate::store::AuditRecord {
+        at_ms: 1,
+        text: "{}".to_owned(),
+    };
+    assert_eq!(writer.audit(vec![record]), 1);
+    eventually("it says so", async || writer.health().last_error.is_some()).await;
+    fixture.postgres.start_again();
+    eventually("it is written", async || writer.health().audit.written == 1).await;
+    // Whichever other hub it is: this one made the tables.
+    assert_eq!(fixture.number("SELECT version FROM statshub.meta").await, 1);
+    writer.close().await;
+}
