@@ -7,11 +7,13 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 
+use super::scribe;
 use crate::broker::redis::{About, Part, Redis};
 use crate::config::{Durability, RedisUrl, Settings};
 use crate::domain::message::MessageId;
 use crate::hub::{self, Clock, Hub, HubHandle, Reached, Shared, SharedLog, StoreLink};
-use crate::store::{self, AuditRecord, Recovered, Store, Writer};
+use crate::store::postgres::Scribe;
+use crate::store::{self, AuditRecord, Reader, Recovered, Writer};
 use crate::telemetry::audit::{Audit, Keeper, Record};
 
 /// What the shared log says and the Hub has not heard yet.
@@ -33,17 +35,25 @@ pub async fn start(
     clock: Clock,
     audit: &Audit,
 ) -> anyhow::Result<Started> {
-    let arbiter = Arbiter::new();
+    if let (Some(redis), Some(database)) = (&settings.redis.url, &settings.store.url) {
+        let (writer, reader) = store::join(&settings.store, database)?;
+        writer.retain_audit(settings.audit.retention);
+        audit.keep_in(InStore(writer.clone()));
+        let kept = Kept::InDatabase(writer, reader, database.clone());
+        return share(settings, redis, clock, kept).await;
+    }
     let link = StoreLink::default();
     let own = match settings.store.durability {
         Durability::Memory => None,
         Durability::Process | Durability::Power => Some(open(settings, clock, &link, audit)?),
     };
-    if let Some(url) = &settings.redis.url {
-        return share(settings, url, clock, arbiter, own).await;
+    if let Some(redis) = &settings.redis.url {
+        let kept = own.map_or(Kept::Nowhere, Kept::InFile);
+        return share(settings, redis, clock, kept).await;
     }
+    let arbiter = Arbiter::new();
     let (given, thread) = (settings.clone(), arbiter.handle());
-    let Some((recovered, writer)) = own else {
+    let Some((recovered, writer, reader)) = own else {
         let hub = Hub::start_in_arbiter(&thread, move |_| Hub::new(given, clock));
         return Ok(Started {
             hub: HubHandle::new(hub, settings, clock, None, None),
@@ -55,31 +65,33 @@ pub async fn start(
     let hub = Hub::start_in_arbiter(&thread, begin);
     link.lead_to(&hub);
     Ok(Started {
-        hub: HubHandle::new(hub, settings, clock, Some(writer), None),
+        hub: HubHandle::new(hub, settings, clock, Some((writer, reader)), None),
         threads: vec![arbiter],
     })
 }
 
-/// What an earlier process left, and the way to add to it.
-fn open(
-    settings: &Settings,
-    clock: Clock,
-    link: &StoreLink,
-    audit: &Audit,
-) -> anyhow::Result<(Recovered, Writer)> {
-    let store = Store::open(&settings.store, clock.now())?;
+/// What an earlier process left, and the ways to add to it and to ask it.
+type Own = (Recovered, Writer, Reader);
+
+fn open(settings: &Settings, clock: Clock, link: &StoreLink, audit: &Audit) -> anyhow::Result<Own> {
+    let mut store = store::open(&settings.store, clock.now())?;
     let recovered = store.recover(store::Wanted {
         messages_per_ring: settings.sessions.backlog_messages_max,
         ids: settings.history.counted_ids_max,
-    });
-    let recovered = recovered.with_context(|| {
-        let file = settings.store.file.display();
-        format!("the log in {file} cannot be read; put a backup in its place")
     })?;
-    let writer = store.start(link.clone())?;
+    let (writer, reader) = store.start(link.clone())?;
     writer.retain_audit(settings.audit.retention);
     audit.keep_in(InStore(writer.clone()));
-    Ok((recovered, writer))
+    Ok((recovered, writer, reader))
+}
+
+/// What one of several hubs keeps of the log, and where.
+enum Kept {
+    Nowhere,
+    /// In a file of its own, all of it.
+    InFile(Own),
+    /// In the database that all have in common; one of them writes.
+    InDatabase(Writer, Reader, String),
 }
 
 /// One hub of several. Waits a moment for the log, so that it is ready when it says so; where Redis is away it
@@ -88,12 +100,19 @@ async fn share(
     settings: &Arc<Settings>,
     url: &RedisUrl,
     clock: Clock,
-    arbiter: Arbiter,
-    own: Option<(Recovered, Writer)>,
+    kept: Kept,
 ) -> anyhow::Result<Started> {
+    let (own, store, database) = match kept {
+        Kept::Nowhere => (None, None, None),
+        Kept::InFile((recovered, writer, reader)) => {
+            let own = (recovered, writer.clone());
+            (Some(own), Some((writer, reader)), None)
+        }
+        Kept::InDatabase(writer, reader, url) => (None, Some((writer, reader)), Some(url)),
+    };
     let (events, heard) = mpsc::channel(EVENTS_WAITING_MAX);
     let about = Arc::new(OnceLock::new());
-    let last = own.as_ref().and_then(|(recovered, _)| recovered.newest());
+    let last = own.as_ref().and_then(|(recovered, ..)| recovered.newest());
     let part = Part {
         key_ttl: settings.store.key_ttl,
         last,
@@ -103,17 +122,27 @@ async fn share(
     };
     let redis = Redis::new(&settings.redis, url, part);
     let (redis, keep_up) = redis.context("redis.ca_file cannot be read")?;
-    let log_thread = Arbiter::new();
+    let (arbiter, log_thread) = (Arbiter::new(), Arbiter::new());
     log_thread.spawn(keep_up);
+    let scribe = |url: &String| -> anyhow::Result<Scribe> {
+        let scribe = scribe::start(&settings.store, url, &redis, settings.redis.lease)?;
+        scribe.retain_audit(settings.audit.retention);
+        Ok(scribe)
+    };
+    let scribe = database.as_ref().map(scribe).transpose()?;
     let (reached, reaches) = watch::channel(Reached::default());
-    let shared = Shared::new(redis.clone(), last.unwrap_or_default(), reached);
+    let shared = Shared::new(
+        redis.clone(),
+        last.unwrap_or_default(),
+        reached,
+        scribe.clone(),
+    );
     let (given, thread): (_, ArbiterHandle) = (settings.clone(), arbiter.handle());
-    let writer = own.as_ref().map(|(_, writer)| writer.clone());
     let begin = move |_: &mut _| Hub::sharing(given, clock, own, shared);
     let hub = Hub::start_in_arbiter(&thread, begin);
     arbiter.spawn(hub::follow(heard, hub.clone()));
-    let log = SharedLog::new(redis, reaches, settings.clone());
-    let hub = HubHandle::new(hub, settings, clock, writer, Some(log.clone()));
+    let log = SharedLog::new(redis, reaches, settings.clone(), scribe);
+    let hub = HubHandle::new(hub, settings, clock, store, Some(log.clone()));
     // The cell is new, so there is nothing in it yet.
     let _ = about.set(hub.clone());
     if !log.reaches(MessageId::ZERO).await {

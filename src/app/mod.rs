@@ -5,6 +5,7 @@ mod announce;
 mod drain;
 mod hub;
 mod reload;
+mod scribe;
 mod server;
 mod sources;
 
@@ -47,6 +48,7 @@ pub async fn serve(mut settings: Settings, demo: bool, reread: Reread) -> anyhow
         settings.sources = demo::sources(demo.path());
         // It lives as long as the platform that it is about.
         settings.store.file = demo.path().with_file_name("statshub.db");
+        settings.store.url = None;
         Some(demo)
     } else {
         None

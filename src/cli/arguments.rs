@@ -10,7 +10,7 @@ use super::bench::Bench;
 use crate::config::Overrides;
 use crate::domain::message::{Priority, UserId};
 use crate::domain::pattern::{MetricName, Pattern};
-use crate::store::Hash;
+use crate::store::{Hash, parse_hash};
 
 /// Streams live admin statistics to dashboards over SSE and WebSocket.
 #[derive(Debug, Parser)]
@@ -182,11 +182,21 @@ pub enum Audit {
     Tail(AuditTail),
 }
 
+/// Which trail.
 #[derive(Debug, Args)]
-pub struct AuditVerify {
-    /// The store's file; the configured one where none is named
+pub struct TrailPlace {
+    /// The store's file; the configured store where none is named
     #[arg(id = "store", value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// The database in its place, postgres://...; a password is safer in the settings or in PGPASSWORD
+    #[arg(long, value_name = "URL", conflicts_with = "store")]
+    pub url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct AuditVerify {
+    #[command(flatten)]
+    pub trail: TrailPlace,
     /// A hash that an earlier check printed: it must be in the chain still
     #[arg(long, value_parser = hash)]
     pub expect: Option<Hash>,
@@ -196,9 +206,8 @@ pub struct AuditVerify {
 
 #[derive(Debug, Args)]
 pub struct AuditTail {
-    /// The store's file; the configured one where none is named
-    #[arg(id = "store", value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub trail: TrailPlace,
     /// Goes on with new records as they come
     #[arg(long, short)]
     pub follow: bool,
@@ -255,16 +264,7 @@ fn user(text: &str) -> Result<UserId, String> {
 }
 
 fn hash(text: &str) -> Result<Hash, String> {
-    let wrong = || "a hash has 64 digits from 0 to f".to_owned();
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(wrong());
-    }
-    let mut hash = Hash::default();
-    for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
-        let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
-        *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
-    }
-    Ok(hash)
+    parse_hash(text).ok_or_else(|| "a hash has 64 digits from 0 to f".to_owned())
 }
 
 fn json(text: &str) -> Result<Box<RawValue>, String> {

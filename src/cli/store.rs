@@ -1,7 +1,6 @@
-//! `audit` and `backup`: what an operator does with the store's file, also while a hub writes it.
+//! `audit` and `backup`: what an operator does with the store, also while a hub writes it.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -10,10 +9,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::arguments::{Audit, AuditTail, AuditVerify, Backup, ConfigFile};
+use super::arguments::{Audit, AuditTail, AuditVerify, Backup, ConfigFile, TrailPlace};
 use super::{Environment, configured, whereabouts};
-use crate::config::Durability;
-use crate::store::{self, AuditFile, Break, Fault, Hash, Kept, Summary, Verdict};
+use crate::config::{self, Durability};
+use crate::store::{self, AuditTrail, Break, Fault, Hash, Kept, Summary, Verdict};
 use crate::telemetry::mask::one_json_line;
 
 /// How often something that takes long says how far it is.
@@ -26,7 +25,7 @@ const ROWS: usize = 1000;
 /// Checks the audit trail, or shows it.
 ///
 /// # Errors
-/// Bad settings, or a file that cannot be read.
+/// Bad settings, or a store that cannot be read.
 pub async fn audit(
     audit: &Audit,
     environment: &Environment,
@@ -50,7 +49,11 @@ pub fn backup(
     environment: &Environment,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let from = file(None, &wanted.config, environment)?;
+    let settings = settings(&wanted.config, environment)?;
+    if settings.url.is_some() {
+        bail!("the store is a database, which has backups of its own: pg_dump --schema=statshub");
+    }
+    let from = settings.file;
     let mut progress = Progress::of("pages");
     let say = |done, all| progress.say(done, all);
     let bytes = store::backup(&from, &wanted.file, wanted.force, say)?;
@@ -58,22 +61,33 @@ pub fn backup(
     Ok(())
 }
 
-/// The file that is named, or the one of the settings.
-fn file(
-    named: Option<&PathBuf>,
-    config: &ConfigFile,
-    environment: &Environment,
-) -> anyhow::Result<PathBuf> {
-    if let Some(file) = named {
-        return Ok(file.clone());
-    }
-    // Whoever looks at the file need not have the key that tokens are checked with.
+/// Whoever looks at the store need not have the key that tokens are checked with.
+fn settings(config: &ConfigFile, environment: &Environment) -> anyhow::Result<config::Store> {
     let settings = whereabouts(config, environment);
     let settings = settings.map_or_else(|| configured(config, environment), Ok)?;
     if settings.store.durability == Durability::Memory {
         bail!("these settings have no store: store.durability is memory");
     }
-    Ok(settings.store.file)
+    Ok(settings.store)
+}
+
+/// The trail that is named, or the one of the settings.
+fn trail(
+    named: &TrailPlace,
+    config: &ConfigFile,
+    environment: &Environment,
+) -> anyhow::Result<AuditTrail> {
+    if let Some(url) = &named.url {
+        return Ok(AuditTrail::in_database(url)?);
+    }
+    if let Some(file) = &named.file {
+        return Ok(AuditTrail::in_file(file)?);
+    }
+    let settings = settings(config, environment)?;
+    Ok(match &settings.url {
+        Some(url) => AuditTrail::in_database(url)?,
+        None => AuditTrail::in_file(&settings.file)?,
+    })
 }
 
 fn verify(
@@ -81,11 +95,9 @@ fn verify(
     environment: &Environment,
     out: &mut impl Write,
 ) -> anyhow::Result<ExitCode> {
-    let path = file(wanted.file.as_ref(), &wanted.config, environment)?;
+    let trail = trail(&wanted.trail, &wanted.config, environment)?;
     let mut progress = Progress::of("records");
-    let verdict = AuditFile::open(&path)?.verify(wanted.expect, |done, all| {
-        progress.say(done, all);
-    })?;
+    let verdict = trail.verify(wanted.expect, |done, all| progress.say(done, all))?;
     let (code, line) = match &verdict {
         Verdict::Whole(summary) => (ExitCode::SUCCESS, format!("whole: {}", whole(summary))),
         Verdict::Broken(at) => (ExitCode::FAILURE, format!("broken: {}", broken(at))),
@@ -132,8 +144,7 @@ async fn tail(
     environment: &Environment,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let path = file(wanted.file.as_ref(), &wanted.config, environment)?;
-    let trail = AuditFile::open(&path)?;
+    let trail = trail(&wanted.trail, &wanted.config, environment)?;
     let last = trail.newest_id()?;
     let mut shown = Vec::new();
     let mut before = last.saturating_add(1);
@@ -157,7 +168,7 @@ async fn tail(
 
 /// Until something ends it.
 async fn follow(
-    trail: &AuditFile,
+    trail: &AuditTrail,
     mut last: i64,
     wanted: &AuditTail,
     out: &mut impl Write,

@@ -127,6 +127,7 @@ fn store() -> Store {
     Store {
         durability: Durability::Process,
         file: "statshub.db".into(),
+        url: None,
         key_ttl: seconds(24 * 3600),
         retention: Retention {
             age: seconds(30 * 24 * 3600),

@@ -227,6 +227,7 @@ const DURABILITIES: Choice<Durability> = Choice(&[
 fn store<V: Visitor>(store: &mut super::Store, v: &mut V) -> Result<(), V::Error> {
     v.visit("store.durability", DURABILITIES, &mut store.durability)?;
     v.visit("store.file", file(), &mut store.file)?;
+    v.visit("store.url", Maybe(secrets::postgres_url()), &mut store.url)?;
     v.visit(
         "store.key_ttl_ms",
         Millis(SECOND..=365 * DAY),

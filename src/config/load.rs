@@ -8,8 +8,9 @@ use toml::Value;
 use super::entries::{WrittenMetric, WrittenSource};
 use super::environment::DATABASE_URL;
 use super::error::ConfigError;
+use super::kinds::Kind;
 use super::written::{self, Reader};
-use super::{AuthKeys, Settings, auth_keys, is_loopback, keys, kinds, secrets};
+use super::{AuthKeys, Durability, Settings, auth_keys, is_loopback, keys, kinds, secrets};
 
 /// What the command line says, over everything else.
 #[derive(Debug, Clone, Default)]
@@ -61,10 +62,21 @@ impl Settings {
         settings.dev = overrides.dev;
         keys::visit(&mut settings, &mut reader)?;
         let database_url = database_url(&reader)?;
+        settings.share_store(database_url.as_deref());
         settings.metrics = reader.list::<WrittenMetric>(None)?;
         settings.sources = reader.list::<WrittenSource>(database_url.as_deref())?;
         settings.check_together(&reader)?;
         Ok(settings)
+    }
+
+    /// Several hubs keep what they keep together where a PostgreSQL database is named. For one alone it is
+    /// where its sources read, and nobody asked for tables in it.
+    fn share_store(&mut self, database_url: Option<&str>) {
+        let is_one_of_several = self.redis.url.is_some();
+        let is_kept = self.store.durability != Durability::Memory && self.store.url.is_none();
+        if let Some(url) = database_url.filter(|_| is_one_of_several && is_kept) {
+            self.store.url = secrets::postgres_url().read(&Value::from(url));
+        }
     }
 
     /// What no setting shows alone.
@@ -89,6 +101,11 @@ impl Settings {
                 &self.http.message_bytes_max,
                 allowed,
             ));
+        }
+        if self.store.url.is_some() && self.store.durability == Durability::Memory {
+            let allowed = "process or power where there is a store.url";
+            let memory = Value::from("memory");
+            return Err(ConfigError::value("store.durability", &memory, allowed));
         }
         if self.dev && !is_loopback(&self.http.host) {
             let host = Value::from(self.http.host.as_str());

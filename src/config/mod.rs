@@ -20,6 +20,7 @@ mod load;
 mod redis;
 mod report;
 mod secrets;
+mod store;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -30,14 +31,13 @@ pub use error::ConfigError;
 pub use load::Overrides;
 pub use redis::{Acknowledge, Redis, RedisUrl, Topology};
 pub use report::{Changes, Key, known_keys};
+pub use store::{Durability, Retention, Store};
 pub use texts::FIXED_PATHS;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-
-use serde::Serialize;
 
 use crate::domain::message::Priority;
 use crate::domain::pattern::{MetricName, Pattern};
@@ -158,40 +158,6 @@ pub struct History {
     pub metric_idle_timeout: Duration,
     /// Ids remembered of messages no longer kept, so that drop counts stay exact (8 bytes each).
     pub counted_ids_max: usize,
-}
-
-/// What a publisher's answer promises about its message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Durability {
-    /// Nothing is kept: the log ends with the process.
-    Memory,
-    /// It survives the process, however that ends.
-    Process,
-    /// It survives a power cut too: every commit waits for the disk.
-    Power,
-}
-
-/// `[store]`: what survives a restart.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Store {
-    pub durability: Durability,
-    /// The database file; made at the first start. SQLite keeps two more beside it.
-    pub file: PathBuf,
-    /// For how long a publish with the same key is answered as the first one.
-    pub key_ttl: Duration,
-    pub retention: Retention,
-}
-
-/// `[store.retention]`: how far back the log goes. The newest message of a metric stays until it is too
-/// old.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Retention {
-    pub age: Duration,
-    /// Messages of one metric.
-    pub messages_per_metric_max: u64,
-    /// Size of the database file; the oldest messages go first.
-    pub file_bytes_max: u64,
 }
 
 /// How bytes get onto the wire.

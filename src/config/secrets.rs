@@ -96,6 +96,7 @@ pub struct Link(Text<String>);
 
 const WEB_SCHEMES: [&str; 2] = ["https", "http"];
 const DATABASE_SCHEMES: [&str; 5] = ["postgres", "postgresql", "mysql", "mariadb", "sqlite"];
+const POSTGRES_SCHEMES: [&str; 2] = ["postgres", "postgresql"];
 
 /// Where an HTTP source or a JWKS document is.
 pub fn web_url() -> Link {
@@ -138,6 +139,13 @@ impl Kind for RedisLink {
         let shown = meant.map_or_else(|| MASK.to_owned(), |url| url.print(true));
         Value::String(shown)
     }
+}
+
+/// Where a database is that keeps what the hub keeps.
+pub fn postgres_url() -> Link {
+    Link(text("a URL that begins with postgres://", |url| {
+        parse_url(url, &POSTGRES_SCHEMES)
+    }))
 }
 
 /// Where a source of a kind not yet known is.

@@ -48,6 +48,7 @@ async fn report(req: &HttpRequest, state: &State) -> HttpResponse {
         || audit.last_error.is_some()
         || sources.iter().any(is_ailing)
         || log.is_some_and(|log| log.last_error.is_some())
+        || state.hub.scribe().is_some_and(|it| it.last_error.is_some())
         || store
             .is_some_and(|store| store.last_error.is_some() || store.audit.last_error.is_some());
     // Strangers learn that something ails, not what; nor can they make the hub count its sessions.
@@ -125,6 +126,7 @@ async fn checks(
         },
         "store": store(state),
         "redis": redis(state),
+        "scribe": scribe(state),
         "sources": sources,
     })
 }
@@ -141,6 +143,20 @@ fn audit_in_store(state: &State, audit: &AuditState) -> Value {
             "lastError": store.audit.last_error,
         }),
     }
+}
+
+/// `null` where several hubs have no database in common.
+fn scribe(state: &State) -> Value {
+    state.hub.scribe().map_or(Value::Null, |scribe| {
+        json!({
+            "ok": scribe.last_error.is_none(),
+            "isWriting": scribe.is_writing,
+            "writtenTo": scribe.written_to.to_string(),
+            "entries": scribe.entries,
+            "gaps": scribe.gaps,
+            "lastError": scribe.last_error,
+        })
+    })
 }
 
 /// `null` where this hub stands alone.

@@ -65,6 +65,7 @@ impl From<ReadError> for Problem {
             ReadError::Busy => {
                 Self::unavailable("Too many read the history at once", OVERLOAD_RETRY_AFTER)
             }
+            away @ ReadError::Away(_) => Self::unavailable(capitalized(&away), LOG_RETRY_AFTER),
             // What ails the file is for its operator, and in the log.
             ReadError::Failed(reason) => {
                 Self::internal(format!("the log cannot be read: {reason}"))

@@ -20,7 +20,7 @@ pub enum Promise {
 
 impl Promise {
     pub(super) fn of(settings: &Settings, is_shared: bool) -> Self {
-        match (settings.redis.acknowledge, settings.store.durability) {
+        match (settings.redis.acknowledge, settings.store.promises()) {
             (Acknowledge::Primary, _) if is_shared => Self::Memory,
             (Acknowledge::Replicated, _) if is_shared => Self::Replicated,
             (_, Durability::Memory) => Self::Memory,

@@ -115,7 +115,7 @@ const USER_METRIC: i64 = 1;
 const ALERTS: i64 = 2;
 const TEST: i64 = 3;
 
-fn columns(topic: &Topic) -> (i64, &str, &str) {
+pub(super) fn columns(topic: &Topic) -> (i64, &str, &str) {
     match topic {
         Topic::Metric(name) => (METRIC, name.as_str(), ""),
         Topic::UserMetric(name, user) => (USER_METRIC, name.as_str(), user.as_str()),

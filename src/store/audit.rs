@@ -15,12 +15,18 @@ use sha2::{Digest, Sha256};
 
 use super::error::reason;
 use super::file::{get, put};
+use super::keys;
 
 /// Of a record and everything before it.
 pub type Hash = [u8; 32];
 
 /// What stands for the hash before the first record of all.
 pub const GENESIS: Hash = [0; 32];
+
+/// A hash out of its 64 digits; `None` for anything else.
+pub fn parse_hash(text: &str) -> Option<Hash> {
+    keys::read_hexadecimal(text)
+}
 
 /// Text that may wait to be written, in bytes. Above it records are not taken.
 const WAITING_BYTES_MAX: usize = 16 << 20;
@@ -128,7 +134,7 @@ pub struct Link {
 
 impl Link {
     /// Before the first record of all.
-    const BEGIN: Self = Self {
+    pub(super) const BEGIN: Self = Self {
         id: 0,
         hash: GENESIS,
     };
@@ -174,8 +180,8 @@ pub(super) struct Waiting {
     /// `None`: to be looked up, for the file may not hold what was written last.
     newest: Option<Link>,
     due: Option<Instant>,
-    /// Of `records`, those in the transaction that is under way.
-    in_hand: usize,
+    /// Of `records`, those in the transaction that is under way; `None`: it has nothing to do with them.
+    in_hand: Option<usize>,
 }
 
 impl Waiting {
@@ -196,19 +202,15 @@ impl Waiting {
     /// Writes what waits, as a part of the transaction that may come to nothing without the rest of it
     /// doing so: no publisher is refused because of the trail.
     pub fn write(&mut self, transaction: &mut Transaction<'_>, shared: &AuditShared) {
-        self.in_hand = 0;
         if self.records.is_empty() {
             return;
         }
         match self.insert(transaction) {
             Ok((link, count)) => {
                 self.newest = Some(link);
-                self.in_hand = count;
+                self.in_hand = Some(count);
             }
-            Err(error) => {
-                self.newest = None;
-                shared.tell(Some(reason(&error)));
-            }
+            Err(error) => self.failed(reason(&error), shared),
         }
     }
 
@@ -231,11 +233,34 @@ impl Waiting {
         Ok((link, count))
     }
 
-    /// The transaction in which [`Waiting::write`] took part has come to its end.
+    /// Takes records into a transaction, chained to `newest`.
+    pub fn chained(&mut self, newest: Link) -> Vec<(Link, &AuditRecord)> {
+        let count = self.records.len().min(GROUP_MAX);
+        self.in_hand = Some(count);
+        let mut link = newest;
+        let chained = |record: &'_ AuditRecord| {
+            link = link.next(record.text.as_bytes());
+            link
+        };
+        let links: Vec<_> = self.records.iter().take(count).map(chained).collect();
+        links.into_iter().zip(&self.records).collect()
+    }
+
+    /// None could be taken into the transaction.
+    pub fn failed(&mut self, reason: String, shared: &AuditShared) {
+        self.newest = None;
+        self.in_hand = Some(0);
+        shared.tell(Some(reason));
+    }
+
+    /// The transaction that may have had some has come to its end.
     pub fn settle(&mut self, is_committed: bool, shared: &AuditShared) {
+        let written = match (self.in_hand.take(), is_committed) {
+            (None, true) => return,
+            (Some(in_hand), true) => in_hand,
+            (_, false) => 0,
+        };
         let had_any = !self.records.is_empty();
-        let written = if is_committed { self.in_hand } else { 0 };
-        self.in_hand = 0;
         let bytes = self.records.drain(..written).map(|it| it.cost()).sum();
         shared.gone(bytes);
         shared.written.fetch_add(written as u64, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::{self, AuthKeys, Settings};
 use crate::domain::time::Now;
-use crate::store::chain::{AuditFile, Fault, Summary, Verdict};
+use crate::store::chain::{AuditTrail, Fault, Summary, Verdict};
 use crate::store::retention::Retention;
 use crate::store::{Listener, Settled, Store, Writer};
 
@@ -72,7 +72,7 @@ fn trail() -> (TempDir, PathBuf, Hash) {
 }
 
 fn verify(path: &Path, expected: Option<Hash>) -> Verdict {
-    let trail = AuditFile::open(path).unwrap();
+    let trail = AuditTrail::in_file(path).unwrap();
     trail.verify(expected, |_, _| {}).unwrap()
 }
 
@@ -269,7 +269,7 @@ fn what_somebody_else_put_at_the_end_does_not_stop_the_trail() {
     written(2);
     block_on(writer.close());
     assert_eq!(fault(&path), (12, Fault::Changed));
-    let trail = AuditFile::open(&path).unwrap();
+    let trail = AuditTrail::in_file(&path).unwrap();
     assert_eq!(trail.newest_id().unwrap(), 13);
     assert_eq!(
         trail.before(14, 1).unwrap()[0].text,

@@ -1,5 +1,6 @@
 //! The audit trail as whoever checks it reads it, also while a hub writes it.
 
+use std::fmt;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -7,19 +8,35 @@ use rusqlite::{Connection, params};
 use serde_json::Value;
 
 use super::audit::{Hash, Link};
-use super::error::OpenError;
+use super::error::{OpenError, ReadError, reason};
 use super::file::reader;
+use super::postgres::Trail;
 
 /// Rows read in one go. A longer read would keep the hub's journal from being emptied.
 const ROWS: usize = 5000;
 
-/// The trail in a file, open for reading.
-#[derive(Debug)]
-pub struct AuditFile {
-    connection: Connection,
+/// The trail, open for reading.
+pub struct AuditTrail(Box<dyn Records>);
+
+impl fmt::Debug for AuditTrail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuditTrail")
+    }
 }
 
-/// A record of the trail, as it is in the file.
+/// Where its records are.
+pub(super) trait Records {
+    /// What the oldest record that is left is chained to.
+    fn cut(&self) -> Result<Link, ReadError>;
+    /// What retention has left off at and up to `max` rows after it or after `at`, of one moment. Rows that
+    /// should have gone are among them.
+    fn some_after(&self, at: Link, max: usize) -> Result<(Link, Vec<Kept>), ReadError>;
+    fn after(&self, id: i64, max: usize) -> Result<Vec<Kept>, ReadError>;
+    fn before(&self, id: i64, max: usize) -> Result<Vec<Kept>, ReadError>;
+    fn newest_id(&self) -> Result<i64, ReadError>;
+}
+
+/// A record of the trail, as it is in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     pub id: i64,
@@ -72,25 +89,57 @@ pub enum Fault {
     OtherTime,
 }
 
-impl AuditFile {
+impl Kept {
+    pub(super) fn new(id: i64, at_ms: i64, text: Vec<u8>, hash: Vec<u8>) -> Self {
+        Self {
+            id,
+            at_ms,
+            text,
+            hash,
+        }
+    }
+}
+
+impl Link {
+    /// The number behind which to read on, where retention has left off at `cut` and the oldest record is
+    /// `first`.
+    pub(super) fn after(self, cut: Self, first: Option<i64>) -> i64 {
+        match first.is_some_and(|first| first <= cut.id) {
+            true => i64::MIN,
+            false => self.id.max(cut.id),
+        }
+    }
+}
+
+impl AuditTrail {
+    /// The one in the store's file.
+    ///
     /// # Errors
     /// The file cannot be opened, is no store, or is of a newer version.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
+    pub fn in_file(path: &Path) -> Result<Self, OpenError> {
         let connection = reader(path)?;
-        Ok(Self { connection })
+        Ok(Self(Box::new(InFile(connection))))
+    }
+
+    /// The one in the database at `url`, of all hubs that share it.
+    ///
+    /// # Errors
+    /// The database cannot be reached, has no trail, or is of a newer version.
+    pub fn in_database(url: &str) -> Result<Self, OpenError> {
+        Ok(Self(Box::new(Trail::open(url)?)))
     }
 
     /// Walks the chain. `expected` is a hash that was its newest at some time; `progress` is told how
     /// many records are done, and of how many at most.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// The store cannot be read.
     pub fn verify(
         &self,
         expected: Option<Hash>,
         mut progress: impl FnMut(u64, u64),
-    ) -> rusqlite::Result<Verdict> {
-        let mut at = Link::cut(&self.connection)?;
+    ) -> Result<Verdict, ReadError> {
+        let mut at = self.0.cut()?;
         let newest = self.newest_id()?;
         let total = u64::try_from(newest - at.id).unwrap_or_default();
         let mut summary = Summary {
@@ -102,7 +151,7 @@ impl AuditFile {
         };
         let mut is_there = expected.is_none_or(|hash| hash == at.hash);
         loop {
-            let (cut, rows) = self.some_after(at)?;
+            let (cut, rows) = self.0.some_after(at, ROWS)?;
             if cut.id > at.id {
                 // Retention has overtaken us.
                 at = cut;
@@ -133,50 +182,77 @@ impl AuditFile {
         })
     }
 
-    /// What retention has left off at and the rows after it or after `at`, of one moment. Rows that
-    /// should have gone are among them.
-    fn some_after(&self, at: Link) -> rusqlite::Result<(Link, Vec<Kept>)> {
-        let transaction = self.connection.unchecked_transaction()?;
-        let cut = Link::cut(&transaction)?;
-        let first = "SELECT min(id) FROM audit";
-        let first: Option<i64> = transaction.query_row(first, [], |row| row.get(0))?;
-        let is_stray = first.is_some_and(|first| first <= cut.id);
-        let after = match is_stray {
-            true => i64::MIN,
-            false => at.id.max(cut.id),
-        };
-        Ok((cut, rows(&transaction, AFTER, after, ROWS)?))
-    }
-
     /// Up to `max` records after the one numbered `id`, oldest first.
     ///
     /// # Errors
-    /// The file cannot be read.
-    pub fn after(&self, id: i64, max: usize) -> rusqlite::Result<Vec<Kept>> {
-        rows(&self.connection, AFTER, id, max)
+    /// The store cannot be read.
+    pub fn after(&self, id: i64, max: usize) -> Result<Vec<Kept>, ReadError> {
+        self.0.after(id, max)
     }
 
     /// Up to `max` records before the one numbered `id`, newest first.
     ///
     /// # Errors
-    /// The file cannot be read.
-    pub fn before(&self, id: i64, max: usize) -> rusqlite::Result<Vec<Kept>> {
-        let text =
-            "SELECT id, at_ms, record, hash FROM audit WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
-        rows(&self.connection, text, id, max)
+    /// The store cannot be read.
+    pub fn before(&self, id: i64, max: usize) -> Result<Vec<Kept>, ReadError> {
+        self.0.before(id, max)
     }
 
     /// The number of the newest record there ever was.
     ///
     /// # Errors
-    /// The file cannot be read.
-    pub fn newest_id(&self) -> rusqlite::Result<i64> {
-        let text = "SELECT max(id) FROM audit";
-        let newest: Option<i64> = self.connection.query_row(text, [], |row| row.get(0))?;
-        Ok(newest.unwrap_or(Link::cut(&self.connection)?.id))
+    /// The store cannot be read.
+    pub fn newest_id(&self) -> Result<i64, ReadError> {
+        self.0.newest_id()
     }
 }
 
+/// The store's file.
+struct InFile(Connection);
+
+impl InFile {
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, ReadError> {
+        read(&self.0).map_err(|error| ReadError::Failed(reason(&error)))
+    }
+}
+
+impl Records for InFile {
+    fn cut(&self) -> Result<Link, ReadError> {
+        self.read(Link::cut)
+    }
+
+    fn some_after(&self, at: Link, max: usize) -> Result<(Link, Vec<Kept>), ReadError> {
+        self.read(|connection| {
+            let transaction = connection.unchecked_transaction()?;
+            let cut = Link::cut(&transaction)?;
+            let first = "SELECT min(id) FROM audit";
+            let first: Option<i64> = transaction.query_row(first, [], |row| row.get(0))?;
+            Ok((cut, rows(&transaction, AFTER, at.after(cut, first), max)?))
+        })
+    }
+
+    fn after(&self, id: i64, max: usize) -> Result<Vec<Kept>, ReadError> {
+        self.read(|connection| rows(connection, AFTER, id, max))
+    }
+
+    fn before(&self, id: i64, max: usize) -> Result<Vec<Kept>, ReadError> {
+        self.read(|connection| rows(connection, BEFORE, id, max))
+    }
+
+    fn newest_id(&self) -> Result<i64, ReadError> {
+        self.read(|connection| {
+            let text = "SELECT max(id) FROM audit";
+            let newest: Option<i64> = connection.query_row(text, [], |row| row.get(0))?;
+            Ok(newest.unwrap_or(Link::cut(connection)?.id))
+        })
+    }
+}
+
+const BEFORE: &str =
+    "SELECT id, at_ms, record, hash FROM audit WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
 const AFTER: &str = "SELECT id, at_ms, record, hash FROM audit WHERE id > ?1 ORDER BY id LIMIT ?2";
 
 fn rows(connection: &Connection, text: &str, id: i64, max: usize) -> rusqlite::Result<Vec<Kept>> {

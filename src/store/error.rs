@@ -1,4 +1,4 @@
-//! What can go wrong with the file, in words for whoever has to mend it.
+//! What can go wrong with the file or the database, in words for whoever has to mend it.
 
 use std::path::{Path, PathBuf};
 
@@ -14,17 +14,20 @@ pub enum OpenError {
     )]
     Damaged { file: PathBuf, reason: String },
     #[error(
-        "{file} was written by a newer statshub (schema {found}, this one knows {known}); start that version, or a backup from before the upgrade"
+        "{place} was written by a newer statshub (schema {found}, this one knows {known}); start that version, or a backup from before the upgrade"
     )]
     Newer {
-        file: PathBuf,
+        /// The file, or the database.
+        place: String,
         found: i64,
         known: i64,
     },
     #[error(
-        "the newest message in {file} is {hours} hours ahead of this machine's clock; set the clock right, or move the file away"
+        "the newest message in {place} is {hours} hours ahead of this machine's clock; set the clock right, or begin with another store"
     )]
-    Ahead { file: PathBuf, hours: u64 },
+    Ahead { place: String, hours: u64 },
+    #[error("{database} cannot be the store: {reason}; check store.url")]
+    Unusable { database: String, reason: String },
     #[error("{file} cannot be opened: {reason}; check store.file and its permissions")]
     Unreachable { file: PathBuf, reason: String },
 }
@@ -60,6 +63,9 @@ pub enum ReadError {
     /// Others read; trying again later may help.
     #[error("too many read the log at once")]
     Busy,
+    /// The database is away; trying again later may help.
+    #[error("the log cannot be read: {0}")]
+    Away(String),
     #[error("the log cannot be read: {0}")]
     Failed(String),
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, TransactionBehavior, params};
 
 use super::error::OpenError;
+use super::file_ledger::FileLedger;
+use super::writer::{Listener, Writer};
 use super::{backup, holes, retention};
 use crate::config::{self, Durability};
 use crate::domain::message::MessageId;
@@ -26,7 +28,7 @@ const CLOSE_PATIENCE: Duration = Duration::from_millis(200);
 /// Readable by its owner only: it holds reconnect tokens.
 const MODE: u32 = 0o600;
 /// A log whose newest message is further ahead of the clock was written under a wrong one.
-const AHEAD_MAX_MS: u64 = 24 * 3600 * 1000;
+pub(super) const AHEAD_MAX_MS: u64 = 24 * 3600 * 1000;
 /// Statements kept prepared.
 const STATEMENTS_MAX: usize = 64;
 
@@ -63,7 +65,7 @@ impl Store {
             let ahead = last.millis().saturating_sub(now.wall_ms);
             if ahead > AHEAD_MAX_MS {
                 return Err(OpenError::Ahead {
-                    file: path.clone(),
+                    place: path.display().to_string(),
                     hours: ahead / (3600 * 1000),
                 });
             }
@@ -83,6 +85,14 @@ impl Store {
             holes,
             _lock: lock,
         })
+    }
+
+    /// Starts the thread that writes it.
+    ///
+    /// # Errors
+    /// The system has no more room for one.
+    pub fn start(self, listener: impl Listener + 'static) -> std::io::Result<Writer> {
+        Writer::start(FileLedger::new(self), listener)
     }
 
     /// The newest id that may have been given, or where the log begins.
@@ -168,7 +178,7 @@ pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, OpenE
     }
     match found > SCHEMA_VERSION {
         true => Err(OpenError::Newer {
-            file: path.to_owned(),
+            place: path.display().to_string(),
             found,
             known: SCHEMA_VERSION,
         }),
@@ -213,6 +223,12 @@ fn prepare(connection: &Connection, settings: &config::Store) -> rusqlite::Resul
 /// After a power cut, or with another operating system under it, a log that did not wait for the disk
 /// may have lost its newest part without a trace; then it begins anew, so that every client is given
 /// a snapshot and told so.
+/// Positions before `to` can no longer be told anything.
+pub(super) fn raise_origin(connection: &Connection, to: MessageId) -> rusqlite::Result<()> {
+    let origin: i64 = get(connection, "origin")?.unwrap_or_default();
+    put(connection, "origin", origin.max(to_sql(to)))
+}
+
 fn bounds(
     connection: &Connection,
     durability: Durability,

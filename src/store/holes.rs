@@ -11,7 +11,7 @@ use super::file::{get, id_of, put, to_sql};
 use crate::domain::message::MessageId;
 
 /// Remembered; with one more, what came before the end of the oldest is given up.
-const HOLES_MAX: usize = 1000;
+pub(super) const HOLES_MAX: usize = 1000;
 
 /// All of them, by their places.
 pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<(MessageId, MessageId)>> {

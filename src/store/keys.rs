@@ -19,7 +19,7 @@ const KEPT: usize = 16;
 
 /// A publisher's key for one message, of that publisher only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Key([u8; KEPT]);
+pub struct Key(pub(super) [u8; KEPT]);
 
 impl Key {
     /// `index` tells the messages of a request apart that has one key for all.
@@ -31,7 +31,7 @@ impl Key {
 
 /// What was published with a key, to tell a second attempt from another message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fingerprint([u8; KEPT]);
+pub struct Fingerprint(pub(super) [u8; KEPT]);
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,6 +47,28 @@ impl fmt::Display for Fingerprint {
 
 fn hexadecimal(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+impl Keyed {
+    /// From what the two are printed as; `None` for what is not.
+    pub fn parse(key: &str, of: &str) -> Option<Self> {
+        Some(Self {
+            key: Key(read_hexadecimal(key)?),
+            of: Fingerprint(read_hexadecimal(of)?),
+        })
+    }
+}
+
+/// Bytes out of as many pairs of digits; `None` for anything else.
+pub(super) fn read_hexadecimal<const BYTES: usize>(text: &str) -> Option<[u8; BYTES]> {
+    if text.len() != 2 * BYTES || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut bytes = [0; BYTES];
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 impl Fingerprint {
@@ -167,4 +189,21 @@ pub(super) fn forget(
                 (SELECT message FROM publish_key WHERE message <= ?1 ORDER BY message LIMIT ?2)";
     let mut statement = connection.prepare_cached(text)?;
     statement.execute(params![to_sql(before), rows_max])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_as_it_is_printed() {
+        let keyed = Keyed {
+            key: Key::of("ada", "k", 3),
+            of: Fingerprint::of(&[b"x"]),
+        };
+        let (key, of) = (keyed.key.to_string(), keyed.of.to_string());
+        assert_eq!(Keyed::parse(&key, &of), Some(keyed));
+        assert_eq!(Keyed::parse(&key[1..], &of), None);
+        assert_eq!(Keyed::parse(&key, &of.replace(|_: char| true, "+")), None);
+    }
 }

@@ -1,5 +1,6 @@
 //! What survives a restart: the log of messages, the sessions, the keys of publishers that try again,
-//! in one SQLite file.
+//! the audit trail; in one SQLite file, or in a PostgreSQL database ([`postgres`]) in its place. Nobody
+//! else knows which: [`open`] gives a [`Writer`] and a [`Reader`] for either.
 //!
 //! One thread writes (`writer`): whatever has come while it wrote goes into its next transaction,
 //! so the cost of a commit is shared by everybody who waits for it. A message is in the file before
@@ -16,8 +17,14 @@ mod backup;
 mod chain;
 mod error;
 mod file;
+mod file_ledger;
+mod file_reader;
+mod health;
 mod holes;
 mod keys;
+mod ledger;
+mod opened;
+pub mod postgres;
 mod reader;
 mod recovery;
 mod retention;
@@ -29,14 +36,16 @@ mod writer;
 
 pub use alerts::{Alert, AlertChange, AlertFilter, AlertStep, AlertWrite};
 pub use append::{Answer, Batch, Outcome, Settled};
-pub use audit::{AuditHealth, AuditRecord, GENESIS, Hash, Link};
+pub use audit::{AuditHealth, AuditRecord, GENESIS, Hash, Link, parse_hash};
 pub use backup::{BackupError, backup};
-pub use chain::{AuditFile, Break, Fault, Kept, Summary, Verdict};
+pub use chain::{AuditTrail, Break, Fault, Kept, Summary, Verdict};
 pub use error::{AppendError, OpenError, ReadError};
 pub use file::Store;
+pub use health::Health;
 pub use keys::{Fingerprint, Key, Keyed, KeysInMemory};
+pub use opened::{Opened, join, open};
 pub use reader::Reader;
 pub use recovery::{Recovered, Wanted};
 pub use sessions::{Saved, SessionChange};
 pub use walk::{Bounds, Order, Ring, Row, Walk};
-pub use writer::{Health, Listener, Writer};
+pub use writer::{Listener, Writer};

@@ -1,138 +1,149 @@
-//! Asking the log: connections of their own that only read, on threads that may block.
+//! Asking the log, wherever it is.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 
 use super::alerts::{self, Alert, AlertFilter};
-use super::error::{ReadError, reason};
-use super::file;
+use super::append::Outcome;
+use super::error::{AppendError, ReadError};
+use super::file_reader::FileReader;
+use super::keys::Keyed;
+use super::postgres::DatabaseReader;
 use super::walk::{self, Ring, Row, Walk};
+use crate::config;
 use crate::domain::message::{MessageId, UserId};
 use crate::domain::pattern::Pattern;
 
-/// Reads at once: more would not be faster, and would take the processors from the streams.
-const READS_MAX: usize = 4;
-/// How long one waits for its turn. Each takes some milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// The way to the log for whoever asks it something. Clones share connections.
 #[derive(Debug, Clone)]
-pub struct Reader {
-    path: Arc<PathBuf>,
-    idle: Arc<Mutex<Vec<Connection>>>,
-    turns: Arc<Semaphore>,
+pub struct Reader(Backend);
+
+#[derive(Debug, Clone)]
+enum Backend {
+    File(FileReader),
+    Database(DatabaseReader),
 }
 
 impl Reader {
     /// Opens nothing yet.
-    pub fn new(path: &Path) -> Self {
-        Self {
-            path: Arc::new(path.to_owned()),
-            idle: Arc::default(),
-            turns: Arc::new(Semaphore::new(READS_MAX)),
-        }
+    ///
+    /// # Errors
+    /// The URL is none, or the system has no more room for a thread.
+    pub fn new(settings: &config::Store) -> anyhow::Result<Self> {
+        Ok(Self(match &settings.url {
+            None => Backend::File(FileReader::new(&settings.file)),
+            Some(url) => Backend::Database(DatabaseReader::new(url)?),
+        }))
     }
 
     /// Where messages are that `user` may see of metrics that one of `patterns` names: those to
     /// everybody and those to this user.
     ///
     /// # Errors
-    /// Too many read, or the file cannot be read.
+    /// Too many read, or the log cannot be read.
     pub async fn rings(
         &self,
         patterns: Vec<Pattern>,
         user: UserId,
     ) -> Result<Vec<Arc<Ring>>, ReadError> {
-        self.read(move |connection| walk::rings(connection, &patterns, &user))
-            .await
+        match &self.0 {
+            Backend::File(file) => {
+                file.read(move |connection| walk::rings(connection, &patterns, &user))
+                    .await
+            }
+            Backend::Database(database) => database.rings(patterns, user).await,
+        }
     }
 
     /// The newest message of all; what comes later has a higher id.
     ///
     /// # Errors
-    /// Too many read, or the file cannot be read.
+    /// Too many read, or the log cannot be read.
     pub async fn newest(&self) -> Result<MessageId, ReadError> {
-        self.read(walk::newest).await
+        match &self.0 {
+            Backend::File(file) => file.read(walk::newest).await,
+            Backend::Database(database) => database.newest().await,
+        }
     }
 
     /// The next messages of a walk, at most `rows_max` (fewer where they are large), and the walk as it
     /// goes on behind them. None: it is at its end.
     ///
     /// # Errors
-    /// Too many read, or the file cannot be read.
+    /// Too many read, or the log cannot be read.
     pub async fn page(
         &self,
         mut walk: Walk,
         rows_max: usize,
     ) -> Result<(Walk, Vec<Row>), ReadError> {
-        let page = move |connection: &Connection| {
-            let rows = walk.page(connection, rows_max)?;
-            Ok((walk, rows))
-        };
-        self.read(page).await
+        match &self.0 {
+            Backend::File(file) => {
+                let page = move |connection: &Connection| {
+                    let rows = walk.page(connection, rows_max)?;
+                    Ok((walk, rows))
+                };
+                file.read(page).await
+            }
+            Backend::Database(database) => database.page(walk, rows_max).await,
+        }
     }
 
     /// The newest `limit` alerts of those that `filter` picks, the newest first.
     ///
     /// # Errors
-    /// Too many read, or the file cannot be read.
+    /// Too many read, or the log cannot be read.
     pub async fn alerts(&self, filter: AlertFilter, limit: usize) -> Result<Vec<Alert>, ReadError> {
-        self.read(move |connection| alerts::page(connection, filter, limit))
-            .await
+        match &self.0 {
+            Backend::File(file) => {
+                file.read(move |connection| alerts::page(connection, filter, limit))
+                    .await
+            }
+            Backend::Database(database) => database.alerts(filter, limit).await,
+        }
+    }
+
+    /// The ids of a batch that was taken before, under the same keys: where hubs have a database in common, for
+    /// the case that the log itself has forgotten them. `None`: not all of it was.
+    ///
+    /// # Errors
+    /// Too many read, or the log cannot be read.
+    pub async fn published_before(
+        &self,
+        keys: &[Option<Keyed>],
+    ) -> Result<Option<Outcome>, ReadError> {
+        let (Backend::Database(database), Some(keys)) = (&self.0, all_keyed(keys)) else {
+            return Ok(None);
+        };
+        let names = keys.iter().map(|keyed| keyed.key).collect();
+        let known = database.known(names).await?;
+        let id = |keyed: &Keyed| known.get(&keyed.key).map(|(id, of)| (*id, *of == keyed.of));
+        let found: Option<Vec<_>> = keys.iter().map(id).collect();
+        Ok(found.map(|found| {
+            let id = |(id, is_same): (MessageId, bool)| {
+                is_same.then_some(id).ok_or(AppendError::KeyReused)
+            };
+            found.into_iter().map(id).collect()
+        }))
     }
 
     /// One alert; `None` where there is none of this id.
     ///
     /// # Errors
-    /// Too many read, or the file cannot be read.
+    /// Too many read, or the log cannot be read.
     pub async fn alert(&self, id: MessageId) -> Result<Option<Alert>, ReadError> {
-        self.read(move |connection| alerts::one(connection, id))
-            .await
-    }
-
-    /// Does `read` in one transaction, so that it sees one state of the log; short ones only, because
-    /// what is read cannot be cleared away meanwhile.
-    async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, ReadError> {
-        let turn = timeout(PATIENCE, self.turns.clone().acquire_owned()).await;
-        let turn = turn.ok().and_then(Result::ok).ok_or(ReadError::Busy)?;
-        let reader = self.clone();
-        let done = spawn_blocking(move || {
-            // Also when nobody waits for the answer any more: the thread is busy until here.
-            let _turn = turn;
-            reader.with_connection(read)
-        });
-        let done = done.await;
-        done.map_err(|error| ReadError::Failed(error.to_string()))?
-    }
-
-    fn with_connection<T>(
-        &self,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, ReadError> {
-        let failed = |error: rusqlite::Error| ReadError::Failed(reason(&error));
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = idle().pop();
-        let connection = match known {
-            Some(connection) => connection,
-            None => {
-                let opened = file::reader(&self.path);
-                opened.map_err(|error| ReadError::Failed(error.to_string()))?
+        match &self.0 {
+            Backend::File(file) => {
+                file.read(move |connection| alerts::one(connection, id))
+                    .await
             }
-        };
-        let transaction = connection.unchecked_transaction().map_err(failed)?;
-        let found = read(&transaction).map_err(failed)?;
-        transaction.finish().map_err(failed)?;
-        // There are never more than may read at once.
-        idle().push(connection);
-        Ok(found)
+            Backend::Database(database) => database.alert(id).await,
+        }
     }
+}
+
+/// `None`: some have no key, or there are none.
+fn all_keyed(keys: &[Option<Keyed>]) -> Option<Vec<Keyed>> {
+    let keys: Option<Vec<_>> = keys.iter().copied().collect();
+    keys.filter(|keys| !keys.is_empty())
 }

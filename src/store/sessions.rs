@@ -88,6 +88,31 @@ impl Saved {
         }
     }
 
+    /// What needs no column of its own, as it is written.
+    pub(super) fn text(&self) -> String {
+        // Cannot fail: strings, numbers and lists of them.
+        serde_json::to_string(&self.record).unwrap_or_default()
+    }
+
+    /// One as it is found; `None` for what this program never writes.
+    pub(super) fn read(
+        token: Uuid,
+        position: MessageId,
+        away_since_ms: Option<u64>,
+        text: &str,
+    ) -> Option<Self> {
+        let Ok(record) = serde_json::from_str(text) else {
+            log::warn!("a session in the store cannot be read and is left out");
+            return None;
+        };
+        Some(Self {
+            token,
+            position,
+            away_since_ms,
+            record,
+        })
+    }
+
     /// The session, away; since when, its caller says. `None` for what this program never writes.
     pub fn session(&self, away: State) -> Option<Session> {
         let record = &self.record;
@@ -146,9 +171,8 @@ pub(super) fn write(connection: &Connection, changes: &[SessionChange]) -> rusql
             SessionChange::Anew => connection.execute("DELETE FROM session", [])?,
             SessionChange::Saved(saved) => {
                 let away = saved.away_since_ms.and_then(|ms| i64::try_from(ms).ok());
-                // Cannot fail: strings, numbers and lists of them.
-                let record = serde_json::to_string(&saved.record).unwrap_or_default();
                 let position = to_sql(saved.position);
+                let record = saved.text();
                 save.execute(params![saved.token.as_bytes(), position, away, record])?
             }
             SessionChange::Moved(token, to) => {
@@ -164,22 +188,13 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<Saved>> {
     let text = "SELECT token, position, away_since_ms, record FROM session";
     let mut statement = connection.prepare(text)?;
     let mut rows = statement.query([])?;
-    let mut saved = Vec::new();
+    let mut all = Vec::new();
     while let Some(row) = rows.next()? {
-        let token: Vec<u8> = row.get(0)?;
-        let record: String = row.get(3)?;
-        let (Ok(token), Ok(record)) = (Uuid::from_slice(&token), serde_json::from_str(&record))
-        else {
-            log::warn!("a session in the store cannot be read and is left out");
-            continue;
-        };
+        let (token, record): (Vec<u8>, String) = (row.get(0)?, row.get(3)?);
         let away: Option<i64> = row.get(2)?;
-        saved.push(Saved {
-            token,
-            position: id_of(row.get(1)?),
-            away_since_ms: away.and_then(|ms| u64::try_from(ms).ok()),
-            record,
-        });
+        let away = away.and_then(|ms| u64::try_from(ms).ok());
+        let token = Uuid::from_slice(&token).unwrap_or_default();
+        all.extend(Saved::read(token, id_of(row.get(1)?), away, &record));
     }
-    Ok(saved)
+    Ok(all)
 }

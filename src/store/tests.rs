@@ -11,7 +11,7 @@ use crate::domain::pattern::MetricName;
 use crate::domain::time::Now;
 use crate::wire::message::{Publication, encode};
 
-const BEGIN_MS: u64 = 1_700_000_000_000;
+pub(super) const BEGIN_MS: u64 = 1_700_000_000_000;
 
 struct Fixture {
     settings: crate::config::Store,
@@ -40,14 +40,14 @@ impl Fixture {
     }
 }
 
-fn now(wall_ms: u64) -> Now {
+pub(super) fn now(wall_ms: u64) -> Now {
     Now {
         wall_ms,
         mono: Duration::ZERO,
     }
 }
 
-fn message(number: u64, topic: Topic, priority: Priority) -> Arc<Message> {
+pub(super) fn message(number: u64, topic: Topic, priority: Priority) -> Arc<Message> {
     let publication = Publication {
         topic,
         data: Json::trusted(format!("{{\"n\":{number}}}")),
@@ -58,11 +58,11 @@ fn message(number: u64, topic: Topic, priority: Priority) -> Arc<Message> {
     Arc::new(encode(id, publication, now(BEGIN_MS)))
 }
 
-fn metric(name: &str) -> Topic {
+pub(super) fn metric(name: &str) -> Topic {
     Topic::Metric(MetricName::parse(name).unwrap())
 }
 
-fn batch(messages: Vec<Arc<Message>>, keys: Vec<Option<Keyed>>) -> Batch {
+pub(super) fn batch(messages: Vec<Arc<Message>>, keys: Vec<Option<Keyed>>) -> Batch {
     Batch {
         wall_ms: BEGIN_MS,
         messages,
@@ -75,7 +75,7 @@ fn batch(messages: Vec<Arc<Message>>, keys: Vec<Option<Keyed>>) -> Batch {
 
 /// Keeps what it is told.
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<Settled>>>);
+pub(super) struct Heard(pub(super) Arc<Mutex<Vec<Settled>>>);
 
 impl Listener for Heard {
     fn settled(&self, batches: Vec<Settled>) {
@@ -86,7 +86,7 @@ impl Listener for Heard {
 }
 
 impl Heard {
-    fn outcomes(&self) -> Vec<Result<Vec<MessageId>, AppendError>> {
+    pub(super) fn outcomes(&self) -> Vec<Result<Vec<MessageId>, AppendError>> {
         let heard = self.0.lock().unwrap();
         heard.iter().map(|it| it.outcome.clone()).collect()
     }

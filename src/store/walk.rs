@@ -17,7 +17,7 @@ use crate::domain::pattern::{MetricName, Pattern};
 /// Ids looked ahead for one topic and priority, once it has shown that it has many.
 const AHEAD_MAX: usize = 256;
 /// A page ends with the message that makes it larger than this.
-const PAGE_BYTES_MAX: usize = 4 << 20;
+pub(super) const PAGE_BYTES_MAX: usize = 4 << 20;
 
 /// The messages of one metric and priority, to all or to one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub struct Bounds {
 
 /// A way through the log, and how far it has been gone. Whether it meets what is published meanwhile is
 /// not said: who wants it not to sets a bound.
+///
+/// It reads nothing itself: it says where to look, and is told what was found there.
 #[derive(Debug)]
 pub struct Walk {
     lanes: Vec<Lane>,
@@ -62,7 +64,8 @@ pub struct Walk {
     before: i64,
     /// The next id of each lane that has one, the first of all on top.
     next: BinaryHeap<(i64, usize)>,
-    has_begun: bool,
+    /// Lanes whose next id is not known. Nothing is taken while there are any.
+    open: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -70,9 +73,20 @@ struct Lane {
     ring: Arc<Ring>,
     /// Ids behind the one that is in the heap.
     ahead: VecDeque<i64>,
-    /// How many to look for the next time.
+    /// How many to look for the next time; 0: there are no more.
     look: usize,
+    /// The last id that was found.
     last: Option<i64>,
+}
+
+/// Where the next ids of a lane are: of its ring, between `after` and `before`, and `count` of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Look {
+    pub lane: usize,
+    pub ring: i64,
+    pub after: i64,
+    pub before: i64,
+    pub count: usize,
 }
 
 impl Walk {
@@ -84,81 +98,117 @@ impl Walk {
             last: None,
         };
         Self {
+            open: (0..rings.len()).collect(),
             lanes: rings.into_iter().map(lane).collect(),
             order,
             after: to_sql(bounds.from) - 1,
             before: to_sql(bounds.to),
             next: BinaryHeap::new(),
-            has_begun: false,
         }
     }
 
     /// Whether the last page was the last.
     pub fn is_at_end(&self) -> bool {
-        self.has_begun && self.next.is_empty()
+        self.open.is_empty() && self.next.is_empty()
     }
 
-    pub(super) fn page(
-        &mut self,
-        connection: &Connection,
-        rows_max: usize,
-    ) -> rusqlite::Result<Vec<Row>> {
-        if !self.has_begun {
-            for lane in 0..self.lanes.len() {
-                self.advance(connection, lane)?;
-            }
-            self.has_begun = true;
+    pub(super) fn order(&self) -> Order {
+        self.order
+    }
+
+    /// Looks for at least so many ids at a time, where a look costs more than what it finds.
+    pub(super) fn look_for(&mut self, rows_max: usize) {
+        const LOOK_MIN: usize = 8;
+        let look = (2 * rows_max / self.lanes.len().max(1)).clamp(LOOK_MIN, AHEAD_MAX);
+        let more = self.lanes.iter_mut().filter(|lane| lane.look > 0);
+        more.for_each(|lane| lane.look = lane.look.max(look));
+    }
+
+    /// Where to look before the walk can go on; `None`: it can.
+    fn look(&self) -> Option<Look> {
+        self.open.last().map(|lane| self.look_in(*lane))
+    }
+
+    /// The same at once for all lanes, with those that soon will have to be looked in.
+    pub(super) fn looks(&self) -> Vec<Look> {
+        if self.open.is_empty() {
+            return Vec::new();
         }
-        let mut rows = Vec::new();
-        let mut bytes = 0;
-        while rows.len() < rows_max
-            && bytes < PAGE_BYTES_MAX
-            && let Some((key, lane)) = self.next.pop()
-        {
-            let id = self.key(key);
-            self.advance(connection, lane)?;
-            // It may have gone meanwhile, by age.
-            if let Some(data) = value(connection, id)? {
-                bytes += data.len();
-                rows.push(Row {
-                    id: id_of(id),
-                    ring: self.lanes[lane].ring.clone(),
-                    data,
-                });
-            }
+        let is_low = |lane: &Lane| lane.ahead.len() < lane.look / 4;
+        let mut wanted = self.open.clone();
+        wanted.extend((0..self.lanes.len()).filter(|lane| is_low(&self.lanes[*lane])));
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted.into_iter().map(|lane| self.look_in(lane)).collect()
+    }
+
+    fn look_in(&self, number: usize) -> Look {
+        let lane = &self.lanes[number];
+        let (after, before) = match (self.order, lane.last) {
+            (_, None) => (self.after, self.before),
+            (Order::OldestFirst, Some(last)) => (last, self.before),
+            (Order::NewestFirst, Some(last)) => (self.after, last),
+        };
+        Look {
+            lane: number,
+            ring: lane.ring.number,
+            after,
+            before,
+            count: lane.look,
         }
-        Ok(rows)
+    }
+
+    /// What a look has found, in the order of the walk.
+    pub(super) fn found(&mut self, number: usize, ids: Vec<i64>) {
+        let lane = &mut self.lanes[number];
+        // A lane that had less than was looked for is at its end.
+        lane.look = match ids.len() == lane.look {
+            true => (lane.look * 2).min(AHEAD_MAX),
+            false => 0,
+        };
+        lane.last = ids.last().copied().or(lane.last);
+        lane.ahead.extend(ids);
+        if let Some(open) = self.open.iter().rposition(|lane| *lane == number) {
+            self.open.swap_remove(open);
+            self.advance(number);
+        }
+    }
+
+    /// Takes the next id, and the lane it is in; `None`: first look, or there is none.
+    pub(super) fn take(&mut self) -> Option<(i64, usize)> {
+        if !self.open.is_empty() {
+            return None;
+        }
+        let (key, lane) = self.next.pop()?;
+        self.advance(lane);
+        Some((self.key(key), lane))
+    }
+
+    /// Puts back what was taken last.
+    pub(super) fn put_back(&mut self, id: i64, lane: usize) {
+        self.next.push((self.key(id), lane));
+    }
+
+    /// A message that was met in a lane.
+    pub(super) fn row(&self, id: i64, lane: usize, data: String) -> Row {
+        Row {
+            id: id_of(id),
+            ring: self.lanes[lane].ring.clone(),
+            data,
+        }
     }
 
     /// Puts the lane's next id into the heap.
-    fn advance(&mut self, connection: &Connection, number: usize) -> rusqlite::Result<()> {
+    fn advance(&mut self, number: usize) {
         let lane = &mut self.lanes[number];
-        if lane.ahead.is_empty() && lane.look > 0 {
-            let (after, before) = match (self.order, lane.last) {
-                (_, None) => (self.after, self.before),
-                (Order::OldestFirst, Some(last)) => (last, self.before),
-                (Order::NewestFirst, Some(last)) => (self.after, last),
-            };
-            let text = match self.order {
-                Order::OldestFirst => IDS_UP,
-                Order::NewestFirst => IDS_DOWN,
-            };
-            let mut statement = connection.prepare_cached(text)?;
-            let values = params![lane.ring.number, after, before, lane.look];
-            let found = statement.query_map(values, |row| row.get(0))?;
-            lane.ahead = found.collect::<rusqlite::Result<_>>()?;
-            // A lane that had less than was looked for is at its end.
-            lane.look = match lane.ahead.len() == lane.look {
-                true => (lane.look * 2).min(AHEAD_MAX),
-                false => 0,
-            };
+        match lane.ahead.pop_front() {
+            Some(id) => {
+                let key = self.key(id);
+                self.next.push((key, number));
+            }
+            None if lane.look > 0 => self.open.push(number),
+            None => {}
         }
-        if let Some(id) = lane.ahead.pop_front() {
-            lane.last = Some(id);
-            let key = self.key(id);
-            self.next.push((key, number));
-        }
-        Ok(())
     }
 
     /// An id as the heap has it, which gives the largest first; and back.
@@ -167,6 +217,42 @@ impl Walk {
             Order::OldestFirst => -id,
             Order::NewestFirst => id,
         }
+    }
+
+    pub(super) fn page(
+        &mut self,
+        connection: &Connection,
+        rows_max: usize,
+    ) -> rusqlite::Result<Vec<Row>> {
+        self.look_around(connection)?;
+        let mut rows = Vec::new();
+        let mut bytes = 0;
+        while rows.len() < rows_max
+            && bytes < PAGE_BYTES_MAX
+            && let Some((id, lane)) = self.take()
+        {
+            self.look_around(connection)?;
+            // It may have gone meanwhile, by age.
+            if let Some(data) = value(connection, id)? {
+                bytes += data.len();
+                rows.push(self.row(id, lane, data));
+            }
+        }
+        Ok(rows)
+    }
+
+    fn look_around(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        while let Some(look) = self.look() {
+            let text = match self.order {
+                Order::OldestFirst => IDS_UP,
+                Order::NewestFirst => IDS_DOWN,
+            };
+            let mut statement = connection.prepare_cached(text)?;
+            let values = params![look.ring, look.after, look.before, look.count];
+            let found = statement.query_map(values, |row| row.get(0))?;
+            self.found(look.lane, found.collect::<rusqlite::Result<_>>()?);
+        }
+        Ok(())
     }
 }
 
@@ -228,23 +314,38 @@ pub(super) fn rings(
 
 /// By its number; `None` for what this program never writes.
 fn ring(row: &SqlRow<'_>) -> rusqlite::Result<Option<(i64, Ring)>> {
-    let number = row.get(0)?;
     let (metric, user): (String, String) = (row.get(2)?, row.get(3)?);
-    let (metric, user) = match append::topic(row.get(1)?, &metric, &user) {
-        Some(Topic::Metric(metric)) => (metric, None),
-        Some(Topic::UserMetric(metric, user)) => (metric, Some(user)),
-        _ => return Ok(None),
-    };
-    let priority = append::priority(row.get(4)?);
-    Ok(priority.map(|priority| {
-        let ring = Ring {
+    Ok(Ring::of(
+        row.get(0)?,
+        row.get(1)?,
+        &metric,
+        &user,
+        row.get(4)?,
+    ))
+}
+
+impl Ring {
+    /// From the columns of its table, by its number; `None` for what this program never writes.
+    pub(super) fn of(
+        number: i64,
+        kind: i64,
+        metric: &str,
+        user: &str,
+        priority: i64,
+    ) -> Option<(i64, Self)> {
+        let (metric, user) = match append::topic(kind, metric, user)? {
+            Topic::Metric(metric) => (metric, None),
+            Topic::UserMetric(metric, user) => (metric, Some(user)),
+            Topic::Alerts | Topic::Test(..) => return None,
+        };
+        let ring = Self {
             number,
             metric,
             user,
-            priority,
+            priority: append::priority(priority)?,
         };
-        (number, ring)
-    }))
+        Some((number, ring))
+    }
 }
 
 #[cfg(test)]

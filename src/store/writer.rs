@@ -1,26 +1,27 @@
 //! The thread that writes: whatever has come while it wrote is its next transaction.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::append::{self, Batch, Outcome, Rings, Settled};
-use super::audit::{AuditHealth, AuditRecord, AuditShared, Waiting};
-use super::error::{AppendError, reason};
-use super::file::{self, Store};
-use super::retention::Retention;
-use super::sessions::{self, SessionChange};
+use super::append::{Batch, Outcome, Settled};
+use super::audit::{AuditRecord, Waiting};
+use super::error::AppendError;
+use super::health::{Health, Shared};
+use super::ledger::{Failure, Group, Ledger};
+use super::sessions::SessionChange;
 use crate::config;
 
 /// Batches in one transaction, so that the first of them need not wait for ever.
 const GROUP_MAX: usize = 1024;
+/// And bytes, so that a database is done with them in time.
+const GROUP_BYTES_MAX: usize = 8 << 20;
 /// Bytes that may wait to be written. Above it publishers are refused.
 const WAITING_BYTES_MAX: usize = 64 << 20;
 /// How often the thread looks after the file where there is nothing to write.
@@ -46,40 +47,6 @@ pub trait Listener: Send {
     fn sessions_wanted(&self);
 }
 
-/// How the store is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Health {
-    /// Transactions since the start.
-    pub commits: u64,
-    /// Batches in them.
-    pub batches: u64,
-    /// Transactions that failed.
-    pub failures: u64,
-    /// Bytes that wait to be written.
-    pub waiting_bytes: usize,
-    /// Why nothing can be written just now; `None` while all is well.
-    pub last_error: Option<String>,
-    /// The audit trail in the file.
-    pub audit: AuditHealth,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    commits: AtomicU64,
-    batches: AtomicU64,
-    failures: AtomicU64,
-    waiting_bytes: AtomicUsize,
-    last_error: Mutex<Option<String>>,
-    audit: AuditShared,
-}
-
-impl Shared {
-    fn last_error(&self) -> MutexGuard<'_, Option<String>> {
-        let error = self.last_error.lock();
-        error.unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The way to the thread. Clones lead to the same.
 #[derive(Debug, Clone)]
 pub struct Writer {
@@ -87,31 +54,28 @@ pub struct Writer {
     shared: Arc<Shared>,
 }
 
-impl Store {
-    /// Starts the thread.
+impl Writer {
+    /// Starts the thread, which writes into `ledger`.
     ///
     /// # Errors
     /// The system has no more room for one.
-    pub fn start(self, listener: impl Listener + 'static) -> std::io::Result<Writer> {
+    pub(super) fn start(
+        ledger: impl Ledger + 'static,
+        listener: impl Listener + 'static,
+    ) -> std::io::Result<Self> {
         let (commands, received) = mpsc::channel();
         let shared = Arc::<Shared>::default();
-        let writer = Writer {
-            commands,
-            shared: shared.clone(),
-        };
-        let retention = Retention::new(&self.settings);
         let thread = Thread {
-            store: self,
-            rings: Rings::default(),
-            retention,
+            ledger: Box::new(ledger),
             listener: Box::new(listener),
-            shared,
+            shared: shared.clone(),
             sessions_lost: false,
             audit: Waiting::default(),
+            doubt: None,
         };
         let named = thread::Builder::new().name("store".to_owned());
         named.spawn(move || thread.run(&received))?;
-        Ok(writer)
+        Ok(Self { commands, shared })
     }
 }
 
@@ -122,6 +86,7 @@ impl Writer {
     /// Too much waits already, or the thread is gone: the batch comes back.
     pub fn append(&self, batch: Batch) -> Result<(), (Batch, AppendError)> {
         if self.shared.waiting_bytes.load(Ordering::Relaxed) > WAITING_BYTES_MAX {
+            self.shared.lacks_copies(std::slice::from_ref(&batch));
             let text = "more waits for the disk than may";
             return Err((batch, AppendError::Failed(text.to_owned())));
         }
@@ -169,16 +134,7 @@ impl Writer {
     }
 
     pub fn health(&self) -> Health {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let shared = &self.shared;
-        Health {
-            commits: count(&shared.commits),
-            batches: count(&shared.batches),
-            failures: count(&shared.failures),
-            waiting_bytes: shared.waiting_bytes.load(Ordering::Relaxed),
-            last_error: shared.last_error().clone(),
-            audit: shared.audit.health(),
-        }
+        self.shared.health()
     }
 
     /// Writes what was handed over before, and closes the file. The future is ready when that is
@@ -193,26 +149,35 @@ impl Writer {
 }
 
 struct Thread {
-    store: Store,
-    rings: Rings,
-    retention: Retention,
+    ledger: Box<dyn Ledger>,
     listener: Box<dyn Listener>,
     shared: Arc<Shared>,
     /// Changes of sessions were in a transaction that failed.
     sessions_lost: bool,
     audit: Waiting,
+    /// Before it is over nothing else is written, or messages would overtake each other.
+    doubt: Option<Doubt>,
+}
+
+/// A transaction of which nobody knows whether it is there.
+struct Doubt {
+    batches: Vec<Batch>,
+    /// If it is.
+    outcomes: Vec<Outcome>,
+    had_changes: bool,
 }
 
 impl Thread {
     fn run(mut self, commands: &Receiver<Command>) {
         let mut look_at = Instant::now() + LOOKS_EVERY;
         loop {
-            let wake_at = self.audit.due().map_or(look_at, |due| due.min(look_at));
+            let due = self.audit.due().filter(|_| self.doubt.is_none());
+            let wake_at = due.map_or(look_at, |due| due.min(look_at));
             let wait = wake_at.saturating_duration_since(Instant::now());
             let mut closing = None;
             match commands.recv_timeout(wait) {
                 Ok(first) => closing = self.take(first, commands),
-                Err(RecvTimeoutError::Timeout) if self.audit.is_due() => self.commit(vec![], &[]),
+                Err(RecvTimeoutError::Timeout) if self.audit_is_due() => self.commit(vec![], &[]),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.close(),
             }
@@ -226,9 +191,18 @@ impl Thread {
             if Instant::now() >= look_at {
                 let tidy = std::panic::catch_unwind(AssertUnwindSafe(|| self.look_after()));
                 let more = tidy.unwrap_or(false);
-                look_at = Instant::now() + if more { TIDIES_EVERY } else { LOOKS_EVERY };
+                look_at = Instant::now()
+                    + match more {
+                        true => TIDIES_EVERY,
+                        false if self.doubt.is_some() => LOOKS_EVERY / 4,
+                        false => LOOKS_EVERY,
+                    };
             }
         }
+    }
+
+    fn audit_is_due(&self) -> bool {
+        self.doubt.is_none() && self.audit.is_due()
     }
 
     /// Writes `first` and what has come behind it. Returns who is to be told when all is closed.
@@ -237,127 +211,157 @@ impl Thread {
         first: Command,
         commands: &Receiver<Command>,
     ) -> Option<oneshot::Sender<()>> {
-        let mut batches = Vec::new();
+        let (mut batches, mut bytes) = (Vec::new(), 0);
         let mut changes = Vec::new();
         let mut closing = None;
         for command in std::iter::once(first).chain(commands.try_iter()) {
             match command {
-                Command::Append(batch) => batches.push(batch),
+                Command::Append(batch) => {
+                    bytes += batch.bytes();
+                    batches.push(batch);
+                }
                 Command::Sessions(more) => changes.extend(more),
                 Command::Audit(records) => self.audit.add(records),
-                Command::RetainAudit(age) => self.retention.set_audit(age),
-                Command::Retain(retention) => self.retention.set(&self.store.connection, retention),
+                Command::RetainAudit(age) => self.ledger.retain_audit(age),
+                Command::Retain(retention) => self.ledger.retain(retention),
                 Command::Close(done) => closing = Some(done),
             }
-            if batches.len() >= GROUP_MAX || closing.is_some() {
+            if batches.len() >= GROUP_MAX || bytes >= GROUP_BYTES_MAX || closing.is_some() {
                 break;
             }
         }
-        if !batches.is_empty() || !changes.is_empty() || self.audit.is_due() {
+        if !batches.is_empty() || !changes.is_empty() {
             self.commit(batches, &changes);
+        }
+        // What was not taken along, and must not wait for a moment when nobody publishes.
+        if self.audit_is_due() {
+            self.commit(vec![], &[]);
         }
         closing
     }
 
     fn commit(&mut self, batches: Vec<Batch>, changes: &[SessionChange]) {
-        let written = self.write(&batches, changes);
-        self.audit.settle(written.is_ok(), &self.shared.audit);
-        let bytes = batches.iter().map(Batch::bytes).sum();
-        self.shared
-            .waiting_bytes
-            .fetch_sub(bytes, Ordering::Relaxed);
-        self.sessions_lost |= written.is_err() && !changes.is_empty();
-        let outcomes = self.note(written).unwrap_or_else(|reason| {
-            let failed = || Err(AppendError::Failed(reason.clone()));
-            batches.iter().map(|_| failed()).collect()
+        if let Err(reason) = self.clear_up() {
+            self.sessions_lost |= !changes.is_empty();
+            return self.refuse(batches, &reason);
+        }
+        let lacks = self.shared.lacks();
+        let written = self.ledger.write(Group {
+            lacks,
+            batches: &batches,
+            changes,
+            audit: &mut self.audit,
+            trail: &self.shared.audit,
         });
-        let settled = batches.into_iter().zip(outcomes);
-        let settled = settled.map(|(batch, outcome)| batch.settled(outcome));
-        let settled: Vec<Settled> = settled.collect();
-        self.shared
+        match written {
+            Ok(outcomes) => {
+                self.audit.settle(true, &self.shared.audit);
+                let _ = self.shared.note(Ok(()));
+                if let Some(lacks) = lacks {
+                    self.shared.lack_is_written(lacks);
+                }
+                self.settle(batches, outcomes);
+            }
+            Err(Failure::Failed(reason)) => {
+                self.audit.settle(false, &self.shared.audit);
+                self.sessions_lost |= !changes.is_empty();
+                let _ = self.shared.note(Err(reason.clone()));
+                self.refuse(batches, &reason);
+            }
+            Err(Failure::InDoubt { reason, outcomes }) => {
+                let _ = self.shared.note(Err(reason));
+                let had_changes = !changes.is_empty();
+                self.doubt = Some(Doubt {
+                    batches,
+                    outcomes,
+                    had_changes,
+                });
+            }
+        }
+    }
+
+    /// Finds out what became of a transaction in doubt.
+    fn clear_up(&mut self) -> Result<(), String> {
+        if self.doubt.is_none() {
+            return Ok(());
+        }
+        let was_committed = self.ledger.was_committed();
+        let is_there = *was_committed.as_ref().unwrap_or(&false);
+        self.shared.note(was_committed.map(|_| ()))?;
+        self.audit.settle(is_there, &self.shared.audit);
+        if let Some(doubt) = self.doubt.take() {
+            match is_there {
+                true => self.settle(doubt.batches, doubt.outcomes),
+                false => {
+                    self.sessions_lost |= doubt.had_changes;
+                    self.refuse(doubt.batches, "the connection broke before it was written");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, batches: Vec<Batch>, reason: &str) {
+        self.shared.lacks_copies(&batches);
+        let failed = |_: &Batch| Err(AppendError::Failed(reason.to_owned()));
+        let outcomes = batches.iter().map(failed).collect();
+        self.settle(batches, outcomes);
+    }
+
+    fn settle(&mut self, batches: Vec<Batch>, outcomes: Vec<Outcome>) {
+        let bytes = batches.iter().map(Batch::bytes).sum();
+        let shared = &self.shared;
+        shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        shared
             .batches
-            .fetch_add(settled.len() as u64, Ordering::Relaxed);
+            .fetch_add(batches.len() as u64, Ordering::Relaxed);
+        let settled = batches.into_iter().zip(outcomes);
+        let settled: Vec<Settled> = settled
+            .map(|(batch, outcome)| batch.settled(outcome))
+            .collect();
         if !settled.is_empty() {
             self.listener.settled(settled);
         }
     }
 
-    fn write(
-        &mut self,
-        batches: &[Batch],
-        changes: &[SessionChange],
-    ) -> rusqlite::Result<Vec<Outcome>> {
-        let connection = &mut self.store.connection;
-        let mut transaction =
-            connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let append = |batch| append::append(&transaction, &mut self.rings, batch);
-        let outcomes = batches.iter().map(append).collect::<Result<_, _>>()?;
-        self.rings.count(&transaction)?;
-        sessions::write(&transaction, changes)?;
-        self.audit.write(&mut transaction, &self.shared.audit);
-        transaction.commit()?;
-        Ok(outcomes)
-    }
-
-    /// Keeps how it went for whoever asks, and says once when that changes. An error comes back in
-    /// words.
-    fn note<T>(&mut self, done: rusqlite::Result<T>) -> Result<T, String> {
-        let done = done.map_err(|error| reason(&error));
-        let error = done.as_ref().err().cloned();
-        if error.is_some() {
-            self.rings.forget();
-            self.shared.failures.fetch_add(1, Ordering::Relaxed);
-        } else {
-            self.shared.commits.fetch_add(1, Ordering::Relaxed);
-        }
-        let before = std::mem::replace(&mut *self.shared.last_error(), error.clone());
-        match (before, error) {
-            (None, Some(error)) => log::error!("the store cannot be written: {error}"),
-            (Some(_), None) => log::info!("the store is written again"),
-            _ => {}
-        }
-        done
-    }
-
     /// One small step of what need not be done at once. Returns whether there is more.
     fn look_after(&mut self) -> bool {
+        if self.clear_up().is_err() {
+            return false;
+        }
         if std::mem::take(&mut self.sessions_lost) {
             self.listener.sessions_wanted();
         }
         let now_ms = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
         let is_ill = self.shared.last_error().is_some();
-        let connection = &mut self.store.connection;
-        let step = self.retention.step(connection, now_ms);
-        if self.retention.take_removed_rings() {
-            self.rings.forget();
-        }
-        let probed = match (&step, is_ill) {
+        let step = match self.ledger.tidy(now_ms) {
             // Where nothing is to be tidied up only writing something shows whether that works again.
-            (Ok(false), true) => probe(connection).map(|()| false),
-            _ => step,
+            Ok(false) if is_ill => self.ledger.probe().map(|()| false),
+            step => step,
         };
-        match probed {
-            Ok(more) if !is_ill => more,
-            done => self.note(done).unwrap_or(false),
+        let more = *step.as_ref().unwrap_or(&false);
+        if is_ill || step.is_err() {
+            // What went wrong is in the log and in the health.
+            let _ = self.shared.note(step.map(|_| ()));
         }
+        more
     }
 
     fn close(&mut self) {
+        let _ = self.clear_up();
         while self.audit.due().is_some() {
             self.commit(vec![], &[]);
             // After a failure the next attempt is for later, and there is no later.
-            if !self.audit.is_due() {
+            if !self.audit_is_due() {
                 break;
             }
         }
         self.audit.give_up(&self.shared.audit);
-        let closed = file::close(&self.store.connection);
-        if let Err(error) = closed {
-            log::warn!("the store was not closed in order: {}", reason(&error));
+        if let Err(reason) = self.ledger.close() {
+            log::warn!("the store was not closed in order: {reason}");
+        }
+        if let Some(doubt) = self.doubt.take() {
+            self.refuse(doubt.batches, "the hub is stopping");
         }
     }
-}
-
-fn probe(connection: &Connection) -> rusqlite::Result<()> {
-    file::put(connection, "closed", false)
 }

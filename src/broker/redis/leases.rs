@@ -24,6 +24,8 @@ struct Inner {
     /// The hub stops, and says no more that it is there.
     is_stopped: bool,
     wanted: Vec<String>,
+    /// Wanted whatever the sources are.
+    always: Vec<String>,
     held: HashMap<String, Lease>,
 }
 
@@ -33,8 +35,14 @@ impl Leases {
         self.lock().wanted = sources;
     }
 
+    /// And this, besides.
+    pub fn want_always(&self, what: &str) {
+        self.lock().always.push(what.to_owned());
+    }
+
     pub fn wanted(&self) -> Vec<String> {
-        self.lock().wanted.clone()
+        let inner = self.lock();
+        inner.wanted.iter().chain(&inner.always).cloned().collect()
     }
 
     /// What Redis said about each: the fence, 0 where another hub has it, and how many milliseconds ago it was

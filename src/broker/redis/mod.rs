@@ -174,6 +174,11 @@ impl Redis {
         self.inner.leases.want(sources);
     }
 
+    /// From now on this is to be done by one of the hubs; the name is none of a source.
+    pub fn want(&self, what: &str) {
+        self.inner.leases.want_always(what);
+    }
+
     /// The right to read a source, where this hub has it at this moment.
     pub fn lease(&self, source: &str) -> Option<Lease> {
         self.inner.leases.held(source)

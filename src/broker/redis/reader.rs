@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::streams::{StreamId, StreamReadOptions, StreamReadReply};
+use redis::streams::{StreamId, StreamRangeReply, StreamReadOptions, StreamReadReply};
 use redis::{AsyncCommands, ErrorKind, RedisResult, Value, cmd};
 use tokio::sync::mpsc;
 
-use super::Event;
 use super::entry::{self, Entry, Fields};
 use super::keys::Keys;
 use super::status::Status;
+use super::{Away, Event, Redis};
 use crate::domain::message::MessageId;
 use crate::domain::time::Now;
 
@@ -180,25 +180,10 @@ impl Reader<'_> {
     }
 
     fn all_parsed(&self, found: &[StreamId]) -> Vec<(MessageId, Entry)> {
-        let parsed = found.iter().filter_map(|found| self.parsed(found));
+        let parsed = found
+            .iter()
+            .filter_map(|found| parsed(found, (self.clock)()));
         parsed.collect()
-    }
-
-    /// An entry and the id of the one before; `None` for what is not a hub's.
-    fn parsed(&self, found: &StreamId) -> Option<(MessageId, Entry)> {
-        let text = |value: &Value| redis::from_redis_value_ref::<String>(value).ok();
-        let fields = found.map.iter();
-        let fields: Option<Fields> = fields
-            .map(|(name, value)| Some((name.clone(), text(value)?)))
-            .collect();
-        let read = fields.and_then(|fields| entry::read(&found.id, fields, (self.clock)()));
-        if read.is_none() {
-            log::warn!(
-                "entry {} of the log is not a hub's and is left out",
-                found.id
-            );
-        }
-        read
     }
 
     async fn read_on(&mut self, block: Option<Duration>) -> RedisResult<Vec<StreamId>> {
@@ -243,5 +228,45 @@ impl Reader<'_> {
         self.status.read(&event);
         // It fails when the hub is gone, and with it the need.
         let _ = self.events.send(event).await;
+    }
+}
+
+/// An entry and the id of the one before; `None` for what is not a hub's.
+fn parsed(found: &StreamId, now: Now) -> Option<(MessageId, Entry)> {
+    let text = |value: &Value| redis::from_redis_value_ref::<String>(value).ok();
+    let fields = found.map.iter();
+    let fields: Option<Fields> = fields
+        .map(|(name, value)| Some((name.clone(), text(value)?)))
+        .collect();
+    let read = fields.and_then(|fields| entry::read(&found.id, fields, now));
+    if read.is_none() {
+        log::warn!(
+            "entry {} of the log is not a hub's and is left out",
+            found.id
+        );
+    }
+    read
+}
+
+impl Redis {
+    /// What comes after `id` in the log as it is now, at most `max` entries, each with the id of the one before
+    /// it; from the beginning of the log where that is later.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn entries_after(
+        &self,
+        id: MessageId,
+        max: usize,
+    ) -> Result<Vec<(MessageId, Entry)>, Away> {
+        let mut range = cmd("XRANGE");
+        range.arg(&self.inner.keys.log).arg(format!("({id}"));
+        let found: StreamRangeReply = self.query(range.arg("+").arg("COUNT").arg(max)).await?;
+        let now = Now {
+            wall_ms: 0,
+            mono: Duration::ZERO,
+        };
+        let entries = found.ids.iter();
+        Ok(entries.filter_map(|found| parsed(found, now)).collect())
     }
 }

@@ -237,7 +237,7 @@ impl Redis {
         })
     }
 
-    async fn query<T: FromRedisValue>(&self, command: &mut Cmd) -> Result<T, Away> {
+    pub(super) async fn query<T: FromRedisValue>(&self, command: &mut Cmd) -> Result<T, Away> {
         let session = self.session()?;
         let answer = command.query_async(&mut session.commands.clone()).await;
         answer.map_err(|error| Self::failed(&session, &error))

@@ -201,3 +201,24 @@ fn where_redis_is_comes_from_the_environment_and_is_never_shown() {
     let alone = load("", &[("REDIS_URL", "")]).unwrap();
     assert_eq!(alone.redis.url, None);
 }
+
+#[test]
+fn the_database_of_the_environment_is_the_store_of_several_hubs_only() {
+    let check = |text: &str, redis: &str, database: &str, expected: Option<&str>| {
+        let settings = load(text, &[("REDIS_URL", redis), ("DATABASE_URL", database)]).unwrap();
+        assert_eq!(settings.store.url.as_deref(), expected, "{text} {redis}");
+    };
+    let (redis, database) = ("redis://cache", "postgres://db/x");
+    check("", redis, database, Some(database));
+    check("", redis, "mysql://db/x", None);
+    check("", "", database, None);
+    check("[store]\ndurability = \"memory\"", redis, database, None);
+    let other = "[store]\nurl = \"postgres://other/x\"";
+    check(other, redis, database, Some("postgres://other/x"));
+    check(other, "", "", Some("postgres://other/x"));
+    let error = load(&format!("{other}\ndurability = \"memory\""), &[]).unwrap_err();
+    assert!(
+        error.starts_with("store.durability is \"memory\""),
+        "{error}"
+    );
+}

@@ -8,6 +8,8 @@ const SECRETS: &str = "
     secret = \"hunter2-3b1c09d5e7a4826b0c1d2e3f4\"
     [prometheus]
     token = \"hunter2-0123456789\"
+    [store]
+    url = \"postgres://hub:hunter2@store/x\"
     [[source]]
     metric = \"a\"
     kind = \"sql\"
@@ -30,6 +32,7 @@ fn secrets_are_masked_wherever_settings_are_shown() {
         "secret = \"***\"",
         "token = \"***\"",
         "postgres://***@db/x?sslpassword=***",
+        "postgres://***@store/x",
         "https://***@x/y?key=***&other=***",
         "Authorization = \"***\"",
     ] {

@@ -25,7 +25,7 @@ use crate::domain::fanout::ConnectionKey;
 use crate::domain::hub::{self, RefreshError, Refusal};
 use crate::domain::message::{Draft, Json, MessageId};
 use crate::domain::pattern::NameError;
-use crate::store::{AlertWrite, Answer, AppendError, Health, Keyed, Reader, Writer};
+use crate::store::{AlertWrite, Answer, AppendError, Health, Keyed, Outcome, Reader, Writer};
 
 /// How long a request may wait for the Hub before its sender is told to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -80,13 +80,14 @@ impl HubHandle {
         hub: Addr<Hub>,
         settings: &Settings,
         clock: Clock,
-        store: Option<Writer>,
+        store: Option<(Writer, Reader)>,
         shared: Option<SharedLog>,
     ) -> Self {
+        let (store, reader) = store.unzip();
         Self {
             promise: Promise::of(settings, shared.is_some()),
             shared,
-            reader: store.as_ref().map(|_| Reader::new(&settings.store.file)),
+            reader,
             store,
             hub,
             meters: Arc::default(),
@@ -139,6 +140,9 @@ impl HubHandle {
         drafts: Vec<Draft>,
         keys: Vec<Option<Keyed>>,
     ) -> Result<Vec<MessageId>, Error> {
+        if let Some(before) = self.published_before(&keys).await {
+            return Ok(before?);
+        }
         let publish = |answer| Publish {
             drafts,
             keys,
@@ -146,6 +150,15 @@ impl HubHandle {
             answer,
         };
         self.ask_log(publish).await
+    }
+
+    /// Several hubs with a database in common know from there what the log in Redis may have forgotten. While it
+    /// is away, what Redis knows has to do.
+    async fn published_before(&self, keys: &[Option<Keyed>]) -> Option<Outcome> {
+        let (Some(_), Some(reader)) = (&self.shared, &self.reader) else {
+            return None;
+        };
+        reader.published_before(keys).await.ok().flatten()
     }
 
     /// Publishes what was read from a source; where hubs share those, by the right of `held`.
@@ -172,6 +185,9 @@ impl HubHandle {
         write: AlertWrite,
         keys: Vec<Option<Keyed>>,
     ) -> Result<MessageId, Error> {
+        if let Some(before) = self.published_before(&keys).await {
+            return Ok(before?.first().copied().unwrap_or_default());
+        }
         let alert = |answer| Alert {
             data,
             write,

@@ -14,6 +14,7 @@ use crate::domain::hub::{Change, Ended, RefreshError, SessionFilter};
 use crate::domain::message::{self, Transport, UserId};
 use crate::domain::pattern::{MetricName, Pattern};
 use crate::domain::session::Identity;
+use crate::store::postgres::ScribeHealth;
 use crate::telemetry::latency::Summary;
 use crate::wire::view;
 
@@ -131,6 +132,12 @@ impl HubHandle {
             return Ok((all, Some(nodes)));
         }
         Ok((self.overview().await?, None))
+    }
+
+    /// How what writes the shared log down is; `None` where nothing does.
+    pub fn scribe(&self) -> Option<ScribeHealth> {
+        let scribe = self.shared.as_ref()?.scribe.as_ref()?;
+        Some(scribe.health())
     }
 
     /// The log that this hub shares with others.

@@ -15,6 +15,7 @@ use crate::broker::redis::{
 use crate::domain::history::ReadIds;
 use crate::domain::message::MessageId;
 use crate::domain::time::Now;
+use crate::store::postgres::Scribe;
 use crate::store::{AlertWrite, Answer, AppendError, Batch, Keyed};
 use crate::wire::message::Publication;
 
@@ -34,6 +35,8 @@ pub struct Shared {
     is_warming: bool,
     /// How far it is, for those who have to wait until it is further.
     reached: watch::Sender<Reached>,
+    /// What writes the log down, where hubs have a database in common.
+    scribe: Option<Scribe>,
 }
 
 /// How far a hub is in the shared log.
@@ -45,13 +48,20 @@ pub struct Reached {
 }
 
 impl Shared {
-    /// Of a log that was read up to `last`. `reached` is where others look how far the Hub is.
-    pub fn new(redis: Redis, last: MessageId, reached: watch::Sender<Reached>) -> Self {
+    /// Of a log that was read up to `last`. `reached` is where others look how far the Hub is; `scribe` is told
+    /// of news.
+    pub fn new(
+        redis: Redis,
+        last: MessageId,
+        reached: watch::Sender<Reached>,
+        scribe: Option<Scribe>,
+    ) -> Self {
         Self {
             read: ReadIds::new(READ_IDS_MAX, last),
             redis,
             is_warming: false,
             reached,
+            scribe,
         }
     }
 }
@@ -100,6 +110,9 @@ impl Handler<FromLog> for Hub {
             }
             Event::Entries(entries) => {
                 let now = self.clock.now();
+                if let Some(scribe) = &shared.scribe {
+                    scribe.news();
+                }
                 self.take_entries(entries, now, ctx);
             }
             Event::Current => {

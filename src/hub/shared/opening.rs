@@ -21,6 +21,7 @@ use crate::domain::message::{MessageId, UserId};
 use crate::domain::session::Session;
 use crate::domain::time::Now;
 use crate::store::Saved;
+use crate::store::postgres::Scribe;
 
 /// How long a stream waits until this hub has read what another had sent already.
 const CATCHES_UP_WITHIN: Duration = Duration::from_secs(2);
@@ -31,6 +32,8 @@ pub struct SharedLog {
     pub redis: Redis,
     reached: watch::Receiver<Reached>,
     settings: Arc<ArcSwap<Settings>>,
+    /// What writes the log down, where hubs have a database in common.
+    pub scribe: Option<Scribe>,
 }
 
 /// Somebody wants a stream, of a session that may come from another hub.
@@ -43,15 +46,25 @@ pub(in crate::hub) struct ConnectShared {
 
 impl SharedLog {
     /// `reached` says how far the Hub is.
-    pub fn new(redis: Redis, reached: watch::Receiver<Reached>, settings: Arc<Settings>) -> Self {
+    pub fn new(
+        redis: Redis,
+        reached: watch::Receiver<Reached>,
+        settings: Arc<Settings>,
+        scribe: Option<Scribe>,
+    ) -> Self {
         Self {
             redis,
             reached,
             settings: Arc::new(ArcSwap::new(settings)),
+            scribe,
         }
     }
 
     pub(in crate::hub) fn reload(&self, settings: Arc<Settings>) {
+        if let Some(scribe) = &self.scribe {
+            scribe.retain(settings.store.retention.clone());
+            scribe.retain_audit(settings.audit.retention);
+        }
         self.settings.store(settings);
     }
 

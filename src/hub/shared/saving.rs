@@ -102,6 +102,9 @@ impl Hub {
 impl SharedLog {
     /// What is left to be said before this hub is gone.
     pub(in crate::hub) async fn leave(&self, last: &LastWords) {
+        if let Some(scribe) = &self.scribe {
+            scribe.close().await;
+        }
         let saved = self
             .redis
             .save(&last.sessions, last.ttl_ms, last.seen)

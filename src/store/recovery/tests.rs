@@ -14,6 +14,7 @@ fn store(folder: &tempfile::TempDir) -> Store {
     let settings = config::Store {
         durability: config::Durability::Process,
         file: folder.path().join("log"),
+        url: None,
         key_ttl: Duration::from_secs(1),
         retention: config::Retention {
             age: Duration::from_secs(1),

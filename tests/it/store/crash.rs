@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::follower::Follower;
+use crate::support::database::{self, with_url};
 use crate::support::hub::Hub;
 use crate::support::id::Id;
 use crate::support::rng::Rng;
@@ -19,7 +20,6 @@ use crate::support::{A, token};
 
 const FOLLOWERS: usize = 50;
 const PUBLISHERS: usize = 4;
-const CRASHES: usize = 30;
 const CONFIG: &str = r#"
 [sessions]
 backlog_messages_max = 100000
@@ -67,7 +67,16 @@ async fn publisher(hub: SocketAddr, number: usize, stop: Arc<AtomicBool>) -> Vec
 
 #[tokio::test]
 async fn what_was_acknowledged_reaches_everybody_once_and_in_order_over_thirty_crashes() {
-    let mut hub = Hub::with().config(CONFIG).start().await;
+    crashes(CONFIG, 30).await;
+}
+
+#[tokio::test]
+async fn so_it_does_where_the_store_is_a_database() {
+    crashes(&with_url(CONFIG, &database::new()), 15).await;
+}
+
+async fn crashes(config: &str, crashes: usize) {
+    let mut hub = Hub::with().config(config).start().await;
     let address = hub.address;
     let mut followers: Vec<_> = (0..FOLLOWERS).map(Follower::new).collect();
     join_all(
@@ -88,7 +97,7 @@ async fn what_was_acknowledged_reaches_everybody_once_and_in_order_over_thirty_c
     let following: Vec<_> = following.collect();
 
     let mut rng = Rng::new(1);
-    for crash in 0..CRASHES {
+    for crash in 0..crashes {
         // Every other time all of them are back, or hardly any would ever be where it is slow.
         if crash % 2 == 0 {
             let watcher = hub.api(&token::admin("watcher"));
@@ -130,11 +139,11 @@ async fn what_was_acknowledged_reaches_everybody_once_and_in_order_over_thirty_c
         resumes += follower.resumes;
     }
     assert!(
-        resumes >= FOLLOWERS * (CRASHES / 2 - 1),
+        resumes >= FOLLOWERS * (crashes / 2 - 1),
         "{resumes} resumes are too few to tell"
     );
     assert!(
-        acknowledged.len() > CRASHES,
+        acknowledged.len() > crashes,
         "{} messages",
         acknowledged.len()
     );

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::{A, START_PATIENCE, eventually, found, token, within};
+use super::{A, START_PATIENCE, database, eventually, found, token, within};
 
 /// What `serve` prints on standard output once it takes requests.
 const ANNOUNCEMENT: &str = "listening on http://";
@@ -141,6 +141,7 @@ impl Hub {
 
     fn launch(mut start: Start, directory: TempDir) -> Self {
         let config = start.files.remove("config.toml").unwrap_or_default();
+        let config = database::with_store(&config).unwrap_or(config);
         if let Some(config) = with_driver(&config).or((!config.is_empty()).then_some(config)) {
             start.files.insert("config.toml".into(), config);
         }

@@ -7,6 +7,7 @@
 #![allow(dead_code)] // Each chapter uses a part.
 
 pub mod command;
+pub mod database;
 pub mod either;
 pub mod exposition;
 pub mod frames;

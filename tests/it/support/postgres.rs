@@ -11,14 +11,30 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 const USER: &str = "postgres";
 
 pub struct Postgres {
-    server: Child,
+    /// A shell that waits for its standard input to end, and then stops the server: however the tests end,
+    /// it does not stay behind. `None`: stopped.
+    server: Option<Child>,
     folder: TempDir,
+    /// Nobody will drop it.
+    is_for_all: bool,
 }
 
 impl Postgres {
     /// # Panics
     /// When PostgreSQL is not installed or does not start; a test that needs it must not pass without.
     pub fn start() -> Self {
+        Self::begin(false)
+    }
+
+    /// One that lives as long as the tests of this process, and then takes its folder with it.
+    ///
+    /// # Panics
+    /// As [`Postgres::start`].
+    pub fn start_for_all() -> Self {
+        Self::begin(true)
+    }
+
+    fn begin(is_for_all: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let bin = binaries();
@@ -33,24 +49,74 @@ impl Postgres {
             "--encoding=UTF8",
         ]);
         run(initdb.arg("--pgdata").arg(&data));
-        let mut server = unprivileged(&bin.join("postgres"), folder.path());
-        server.arg("-D").arg(&data).arg("-k").arg(folder.path());
-        server.args(["-c", "listen_addresses=", "-c", "fsync=off"]);
-        let server = server
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let postgres = Self { server, folder };
-        postgres.wait_until_ready(&bin);
+        let mut postgres = Self {
+            server: None,
+            folder,
+            is_for_all,
+        };
+        postgres.start_again();
         postgres
     }
 
     pub fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    /// Of a database that somebody has to make first.
+    pub fn url_of(&self, database: &str) -> String {
         format!(
-            "postgres://statshub@localhost/postgres?host={}",
-            self.folder.path().display()
+            "postgres://statshub@localhost/{database}?host={}",
+            self.folder().display()
         )
+    }
+
+    /// Where its socket is.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Makes a database.
+    pub fn create(&self, name: &str) {
+        let mut create = Command::new(binaries().join("createdb"));
+        create.arg("-h").arg(self.folder());
+        run(create.args(["-U", "statshub", name]));
+    }
+
+    /// Stops it at once, as a crash would; what was committed is there when it starts again.
+    pub fn stop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            drop(server.stdin.take());
+            let _ = server.wait();
+        }
+    }
+
+    /// After a stop.
+    pub fn start_again(&mut self) {
+        // SIGQUIT is PostgreSQL's way to stop at once and still give its shared memory back.
+        const WATCH: &str = "folder=$1; shift; \"$@\" & server=$!; cat; \
+                             kill -QUIT $server; wait $server; rm -rf \"$folder\"";
+        let (bin, folder) = (binaries(), self.folder());
+        let mut server = unprivileged(Path::new("sh"), folder);
+        server.args(["-c", WATCH, "sh"]);
+        server.arg(match self.is_for_all {
+            true => folder.as_os_str(),
+            false => "".as_ref(),
+        });
+        server.arg(bin.join("postgres"));
+        server
+            .arg("-D")
+            .arg(folder.join("data"))
+            .arg("-k")
+            .arg(folder);
+        server.args(["-c", "listen_addresses=", "-c", "fsync=off"]);
+        let server = server
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.server = Some(server);
+        self.wait_until_ready(&bin);
     }
 
     fn wait_until_ready(&self, bin: &Path) {
@@ -65,11 +131,8 @@ impl Postgres {
 }
 
 impl Drop for Postgres {
-    /// SIGQUIT is PostgreSQL's way to stop at once and still give its shared memory back.
     fn drop(&mut self) {
-        let pid = self.server.id().to_string();
-        let _ = Command::new("kill").args(["-QUIT", &pid]).status();
-        let _ = self.server.wait();
+        self.stop();
     }
 }
 
