@@ -113,9 +113,15 @@ async fn share(
     let (events, heard) = mpsc::channel(EVENTS_WAITING_MAX);
     let about = Arc::new(OnceLock::new());
     let last = own.as_ref().and_then(|(recovered, ..)| recovered.newest());
+    let seen = match (&database, &store) {
+        // Where it is away, the log itself knows.
+        (Some(_), Some((_, reader))) => reader.newest().await.ok(),
+        _ => None,
+    };
     let part = Part {
         key_ttl: settings.store.key_ttl,
         last,
+        seen,
         about: about_this(clock, about.clone()),
         clock: Box::new(move || clock.now()),
         events,

@@ -8,6 +8,8 @@ mod faults;
 mod faults_tests;
 mod front;
 mod hubs;
+#[cfg(test)]
+mod kept;
 mod plans;
 mod ports;
 mod publishers;

@@ -91,6 +91,8 @@ pub struct Part {
     pub key_ttl: Duration,
     /// The newest entry that the hub has; `None`: it has nothing.
     pub last: Option<MessageId>,
+    /// The newest message that is known from elsewhere: what comes next is above it, also in a log that is new.
+    pub seen: Option<MessageId>,
     pub about: About,
     pub clock: Box<dyn Fn() -> Now + Send + Sync>,
     /// Where the log goes.
@@ -127,7 +129,7 @@ impl Redis {
             session: sessions,
             status: status.clone(),
             leases: leases.clone(),
-            position: Position::at(part.last),
+            position: Position::new(part.last, part.seen),
             epoch: None,
             acknowledged: None,
         };

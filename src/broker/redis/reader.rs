@@ -31,11 +31,11 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// Of a hub that has everything up to `last`.
-    pub fn at(last: Option<MessageId>) -> Self {
+    /// Of a hub that has everything up to `last`, and knows of something that was sent up to `seen`.
+    pub fn new(last: Option<MessageId>, seen: Option<MessageId>) -> Self {
         Self {
             last,
-            highest: last.unwrap_or_default(),
+            highest: last.max(seen).unwrap_or_default(),
             is_broken: last.is_none(),
         }
     }

@@ -126,7 +126,8 @@ impl HubHandle {
         if let Some(shared) = &self.shared {
             shared.leave(&last).await;
         }
-        if let Some(store) = last.store {
+        // That of a database in common the Hub does not know.
+        if let Some(store) = last.store.or_else(|| self.store.clone()) {
             store.close().await;
         }
     }
