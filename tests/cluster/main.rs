@@ -10,6 +10,8 @@ mod front;
 mod hubs;
 #[cfg(test)]
 mod kept;
+#[cfg(test)]
+mod partition;
 mod plans;
 mod ports;
 mod publishers;
