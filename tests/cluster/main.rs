@@ -9,7 +9,6 @@ mod faults_tests;
 mod front;
 mod hubs;
 mod plans;
-mod ports;
 mod publishers;
 mod ran;
 mod record;
