@@ -2,6 +2,8 @@
 
 mod checker;
 mod clients;
+#[cfg(test)]
+mod credentials;
 mod failures;
 mod faults;
 #[cfg(test)]
