@@ -4,6 +4,8 @@ mod checker;
 mod clients;
 #[cfg(test)]
 mod credentials;
+#[cfg(test)]
+mod details;
 mod failures;
 mod faults;
 #[cfg(test)]
