@@ -5,6 +5,8 @@ mod clients;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod crowd;
+#[cfg(test)]
 mod details;
 mod failures;
 mod faults;
