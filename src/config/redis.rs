@@ -22,7 +22,7 @@ pub enum Acknowledge {
 pub struct Redis {
     /// `REDIS_URL`; `None`: this hub stands alone.
     pub url: Option<RedisUrl>,
-    /// Certificates of authorities to trust besides the system's, in PEM; for `rediss`.
+    /// Certificates of authorities to trust instead of the system's, in PEM; for `rediss`.
     pub ca_file: Option<PathBuf>,
     /// What every key of the hub's begins with; hubs with the same one are one.
     pub prefix: String,

@@ -47,7 +47,7 @@ async fn report(req: &HttpRequest, state: &State) -> HttpResponse {
     let mut ails = !are_good(&keys)
         || audit.last_error.is_some()
         || sources.iter().any(is_ailing)
-        || log.is_some_and(|log| log.last_error.is_some())
+        || log.is_some_and(|log| log.ails().is_some())
         || state.hub.scribe().is_some_and(|it| it.last_error.is_some())
         || store
             .is_some_and(|store| store.last_error.is_some() || store.audit.last_error.is_some());
@@ -166,7 +166,7 @@ fn redis(state: &State) -> Value {
     };
     let health = log.health();
     json!({
-        "ok": health.last_error.is_none(),
+        "ok": health.ails().is_none(),
         "node": log.node(),
         "server": health.server,
         "epoch": health.epoch,
@@ -178,7 +178,7 @@ fn redis(state: &State) -> Value {
         "read": health.read.to_string(),
         "newest": health.newest.to_string(),
         "lagMs": health.lag_ms(),
-        "lastError": health.last_error,
+        "lastError": health.ails(),
     })
 }
 

@@ -56,9 +56,9 @@ pub(super) struct SaveSessions {
     pub all: bool,
 }
 
-/// Sessions are written down for the last time.
+/// Sessions are written down for the last time. `None`: they are just being written, where all hubs find them.
 #[derive(Message)]
-#[rtype(result = "LastWords")]
+#[rtype(result = "Option<LastWords>")]
 pub(super) struct LastSave;
 
 /// What is left to be done by whoever asked.
@@ -181,16 +181,19 @@ impl Handler<LastSave> for Hub {
     fn handle(&mut self, _: LastSave, ctx: &mut Context<Self>) -> Self::Result {
         let mut sessions = Vec::new();
         if self.shared.is_some() {
+            if self.is_saving {
+                return MessageResult(None);
+            }
             sessions = self.changes_shared();
         } else {
             self.save(Vec::new());
             self.save_positions(ctx);
         }
-        MessageResult(LastWords {
+        MessageResult(Some(LastWords {
             store: self.store.clone(),
             sessions,
             ttl_ms: self.session_ttl_ms(),
             seen: self.state.history().last(),
-        })
+        }))
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::ports::{free, loopback};
+use crate::support::ports::{free, loopback};
 
 /// Pieces on their way in one direction; beyond that the sender waits, as with a full buffer.
 const UNDERWAY_MAX: usize = 256;

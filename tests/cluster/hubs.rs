@@ -8,9 +8,9 @@ use reqwest::Client;
 use rustix::process::Signal;
 use tokio::time::{sleep, timeout};
 
-use crate::ports::{free, loopback};
 use crate::scenario::LEASE;
 use crate::support::hub::Hub;
+use crate::support::ports::{free, loopback};
 
 /// Everything that is seconds in life is parts of one here, and nothing is dropped unless a scenario
 /// wants that.
@@ -126,11 +126,19 @@ impl Hubs {
     pub async fn stop(&mut self, nth: usize) -> Result<(), String> {
         let member = &mut self.members[nth];
         let hub = member.hub.as_mut().expect("a hub");
-        if !std::mem::replace(&mut member.is_up, false) || hub.has_ended().is_some() {
+        if !member.is_up || hub.has_ended().is_some() {
+            member.is_up = false;
             return Ok(());
         }
         hub.signal(Signal::TERM);
-        let ended = hub.ended().await;
+        self.ends(nth).await
+    }
+
+    /// Waits for the end of one that was asked to stop.
+    pub async fn ends(&mut self, nth: usize) -> Result<(), String> {
+        let member = &mut self.members[nth];
+        member.is_up = false;
+        let ended = member.hub.as_mut().expect("a hub").ended().await;
         match ended.code {
             Some(0) => Ok(()),
             code => Err(format!(

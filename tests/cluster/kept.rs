@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::redis::Redis;
+use crate::support::redis::Redis;
 use crate::scenario::LEASE;
 use crate::support::database;
 use crate::support::http::{Answer, Api, send};

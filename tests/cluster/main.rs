@@ -2,6 +2,12 @@
 
 mod checker;
 mod clients;
+#[cfg(test)]
+mod credentials;
+#[cfg(test)]
+mod crowd;
+#[cfg(test)]
+mod details;
 mod failures;
 mod faults;
 #[cfg(test)]
@@ -13,7 +19,6 @@ mod kept;
 #[cfg(test)]
 mod partition;
 mod plans;
-mod ports;
 mod publishers;
 mod ran;
 mod record;

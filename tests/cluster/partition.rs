@@ -10,7 +10,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::redis::Redis;
+use crate::support::redis::Redis;
 use crate::scenario::LEASE;
 use crate::support::http::Api;
 use crate::support::hub::Hub;

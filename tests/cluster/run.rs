@@ -13,7 +13,7 @@ use crate::support::within;
 use crate::world::World;
 
 /// Scenarios are about who is late, and on a busy machine everybody is.
-static AT_ONCE: Semaphore = Semaphore::const_new(2);
+pub static AT_ONCE: Semaphore = Semaphore::const_new(2);
 
 /// From the start of the servers to the verdict.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 const SEED: &str = "CLUSTER_SEED";
 const SOAK_SECONDS: &str = "CLUSTER_SOAK_SECONDS";
 
-fn number(variable: &str) -> Option<u64> {
+pub fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     let number = text.parse();
     Some(number.unwrap_or_else(|_| panic!("{variable} is no number: {text}")))

@@ -98,8 +98,13 @@ impl Link {
         while !self.wanted.is_closed() {
             let reason = match self.connect_refusing().await {
                 Ok(connections) => {
-                    back_off = BACK_OFF_MIN;
-                    self.live(connections).await
+                    let began = Instant::now();
+                    let ended = self.live(connections).await;
+                    // What always fails at once, such as for lack of a right, is not tried all the time.
+                    if began.elapsed() > BACK_OFF_MAX {
+                        back_off = BACK_OFF_MIN;
+                    }
+                    ended
                 }
                 Err(error) => said(&error),
             };
@@ -116,9 +121,7 @@ impl Link {
     /// Connects, and tells publishers meanwhile that they cannot be served.
     async fn connect_refusing(&mut self) -> RedisResult<Connections> {
         let health = self.status.health();
-        let reason = health
-            .last_error
-            .unwrap_or_else(|| "Redis is not connected yet".to_owned());
+        let reason = health.ails().unwrap_or_default();
         let mut connecting = Connecting {
             servers: &self.servers,
             keys: &self.keys,
@@ -133,7 +136,7 @@ impl Link {
         loop {
             tokio::select! {
                 done = &mut connect => return done,
-                Some(wanted) = self.wanted.recv() => wanted.refuse(&reason),
+                Some(wanted) = self.wanted.recv() => wanted.refuse(reason),
             }
         }
     }

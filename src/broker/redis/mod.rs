@@ -190,11 +190,7 @@ impl Redis {
         let session = self.inner.session.borrow().clone();
         session.ok_or_else(|| {
             let health = self.health();
-            Away(
-                health
-                    .last_error
-                    .unwrap_or_else(|| "Redis is not connected yet".to_owned()),
-            )
+            Away(health.ails().unwrap_or_default().to_owned())
         })
     }
 

@@ -130,7 +130,11 @@ impl Publisher<'_> {
     async fn append(&mut self, group: Vec<Wanted>) -> RedisResult<()> {
         match self.call(&group).await {
             Ok(answers) => {
-                self.status.appended(group.len(), None);
+                let away = answers.iter().find_map(|answer| match answer {
+                    Err(NotAppended::Away(reason)) => Some(reason.as_str()),
+                    _ => None,
+                });
+                self.status.appended(group.len(), away);
                 let ids = answers.iter().flatten().flatten();
                 if let Some(newest) = ids.max().copied() {
                     self.acknowledge(newest);

@@ -35,6 +35,11 @@ impl Servers {
         keys: Arc<Keys>,
     ) -> std::io::Result<Self> {
         let authorities = settings.ca_file.as_ref().map(std::fs::read).transpose()?;
+        if url.tls {
+            // The client of Redis takes that of the process, and panics where several are built in and none
+            // is chosen. Fails where one is chosen already, which is as good.
+            let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        }
         Ok(Self {
             settings: settings.clone(),
             url: url.clone(),
@@ -63,8 +68,7 @@ impl Servers {
 
     /// Sentinels often know no password, and refuse one that is offered.
     async fn ask_sentinel(&self, host: &Address, name: &str) -> RedisResult<Address> {
-        let plain = RedisConnectionInfo::default();
-        match self.master(host, plain, name).await {
+        match self.master(host, nobody(), name).await {
             Err(error) if is_about_credentials(&error) => {
                 self.master(host, self.credentials(), name).await
             }
@@ -123,7 +127,7 @@ impl Servers {
     }
 
     fn credentials(&self) -> RedisConnectionInfo {
-        let mut who = RedisConnectionInfo::default().set_db(self.url.database);
+        let mut who = nobody().set_db(self.url.database);
         if let Some(username) = &self.url.username {
             who = who.set_username(username);
         }
@@ -166,6 +170,12 @@ impl Servers {
             .get_multiplexed_async_connection_with_config(&config)
             .await
     }
+}
+
+/// Without the name of the library, which a user with few rights may not say: Redis would note each time that
+/// it was refused.
+fn nobody() -> RedisConnectionInfo {
+    RedisConnectionInfo::default().set_skip_set_lib_name()
 }
 
 fn nowhere(text: &'static str) -> RedisError {

@@ -29,6 +29,13 @@ pub struct Health {
 }
 
 impl Health {
+    /// What is wrong; `None`: nothing.
+    pub fn ails(&self) -> Option<&str> {
+        let unconnected = "Redis is not connected yet";
+        let unconnected = self.server.is_none().then_some(unconnected);
+        self.last_error.as_deref().or(unconnected)
+    }
+
     /// How far this hub is behind the log, in milliseconds of ids; 0 when it has read all.
     pub fn lag_ms(&self) -> u64 {
         self.newest.millis().saturating_sub(self.read.millis())

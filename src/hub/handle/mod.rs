@@ -32,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a publisher waits for workers that are behind, and how often it looks.
 const PUBLISHER_PATIENCE: Duration = Duration::from_secs(2);
 const PUBLISHER_LOOKS_EVERY: Duration = Duration::from_millis(5);
+/// How often it is looked at the end whether the sessions are written.
+const LOOKS_EVERY: Duration = Duration::from_millis(5);
 
 /// Why the Hub did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -120,8 +122,13 @@ impl HubHandle {
 
     /// Writes down what is to outlive the process, and closes the store. Ready when that is done.
     pub async fn close_store(&self) {
-        let Ok(last) = self.ask(LastSave).await else {
-            return;
+        let last = loop {
+            match self.ask(LastSave).await {
+                Ok(Some(last)) => break last,
+                // What is being written must not come after what is written last.
+                Ok(None) => sleep(LOOKS_EVERY).await,
+                Err(_) => return,
+            }
         };
         if let Some(shared) = &self.shared {
             shared.leave(&last).await;

@@ -7,6 +7,7 @@ mod saving;
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message as ActixMessage, WrapFuture};
 use tokio::sync::{mpsc, oneshot, watch};
+use uuid::Uuid;
 
 use super::actor::Hub;
 use crate::broker::redis::{
@@ -33,6 +34,8 @@ pub struct Shared {
     read: ReadIds,
     /// What comes is the past.
     is_warming: bool,
+    /// Sessions opened lately, of which nobody else knows yet what their clients were sent first.
+    opened: Vec<Uuid>,
     /// How far it is, for those who have to wait until it is further.
     reached: watch::Sender<Reached>,
     /// What writes the log down, where hubs have a database in common.
@@ -60,6 +63,7 @@ impl Shared {
             read: ReadIds::new(READ_IDS_MAX, last),
             redis,
             is_warming: false,
+            opened: Vec::new(),
             reached,
             scribe,
         }

@@ -236,7 +236,9 @@ impl Handler<ConnectShared> for Hub {
                 self.change_again(token, change);
             }
         }
-        self.connect(wanted.connect)
+        let admitted = self.connect(wanted.connect)?;
+        self.save_again_soon(admitted.token, ctx);
+        Ok(admitted)
     }
 }
 

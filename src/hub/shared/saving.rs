@@ -15,6 +15,8 @@ use crate::store::Saved;
 
 /// After how long it is tried again where Redis refused.
 const TRIES_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// By then the client of a new stream has been sent its snapshot, or its backlog.
+const BEGINS_WITHIN: Duration = Duration::from_secs(1);
 
 impl Hub {
     /// Writes down what has changed; one call at a time, so that an older state never follows a newer.
@@ -42,6 +44,29 @@ impl Hub {
         if !writes.is_empty() {
             self.write_shared(redis.clone(), writes, ctx);
         }
+    }
+
+    /// A session is written when it is opened, before its client was sent anything. Without a second time another
+    /// hub would have to begin anew with it, until positions are written with the next heartbeat.
+    pub(super) fn save_again_soon(&mut self, token: Uuid, ctx: &mut Context<Self>) {
+        let Some(shared) = &mut self.shared else {
+            return;
+        };
+        if shared.opened.is_empty() {
+            ctx.run_later(BEGINS_WITHIN, |hub, _| hub.save_opened());
+        }
+        shared.opened.push(token);
+    }
+
+    fn save_opened(&mut self) {
+        let shared = self.shared.as_mut();
+        let opened = shared.map(|shared| std::mem::take(&mut shared.opened));
+        for token in opened.unwrap_or_default() {
+            if self.state.session(&token).is_some() {
+                self.state.note(token);
+            }
+        }
+        self.save_soon();
     }
 
     fn write_shared(&mut self, redis: Redis, writes: Vec<SessionWrite>, ctx: &mut Context<Self>) {

@@ -7,7 +7,7 @@ use crate::record::{Millis, Publish};
 use crate::support::id::Id;
 
 /// What was underway when a connection broke is lost to a client that does not say what arrived. It
-/// cannot have been published much before or after.
+/// cannot have been published much after, nor much before, but for a stream of which it has read nothing.
 const UNDERWAY: Millis = 1500;
 
 pub fn check(facts: &Facts, life: &Life, found: &mut Found) {
@@ -50,7 +50,12 @@ fn was_underway(life: &Life, nth: usize, publish: &Publish) -> bool {
     let breaks = life.stretches[..nth].iter().filter(|it| it.is_broken);
     let about =
         |it: &Stretch| publish.asked <= it.until + UNDERWAY && it.until <= publish.done + UNDERWAY;
-    !life.log.follows.is_honest() && breaks.into_iter().any(about)
+    let mut unread = life
+        .unread
+        .iter()
+        .filter(|at| **at <= life.stretches[nth].until);
+    let before = |at: &Millis| publish.asked <= at + UNDERWAY;
+    !life.log.follows.is_honest() && (breaks.into_iter().any(about) || unread.any(before))
 }
 
 fn check_missing(life: &Life, stretch: &Stretch, missing: &[(Id, &Publish)], found: &mut Found) {

@@ -13,6 +13,8 @@ pub struct Life<'a> {
     pub stretches: Vec<Stretch<'a>>,
     /// Everything that came, by id, with when; more than once where it came more than once.
     pub got: BTreeMap<Id, Vec<Millis>>,
+    /// When it broke off without having read the answer, which may have been a stream with all that it missed.
+    pub unread: Vec<Millis>,
 }
 
 /// From one resume or snapshot to the next.
@@ -57,6 +59,7 @@ impl<'a> Life<'a> {
             log,
             stretches: reader.stretches,
             got,
+            unread: reader.unread,
         }
     }
 }
@@ -65,6 +68,9 @@ impl<'a> Life<'a> {
 struct Reader<'a> {
     stretches: Vec<Stretch<'a>>,
     open: Option<Stretch<'a>>,
+    /// It has asked, and read no answer yet.
+    is_asking: bool,
+    unread: Vec<Millis>,
     /// What the client said when it asked.
     asked: Option<Id>,
     position: Option<Id>,
@@ -79,6 +85,10 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn read(&mut self, at: Millis, event: &'a Event) {
+        if self.is_asking && matches!(event, Event::Broken(_)) {
+            self.unread.push(at);
+        }
+        self.is_asking = matches!(event, Event::Asked { .. });
         match event {
             Event::Asked {
                 with_token,

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use serde_json::json;
 
-use super::{Site, behind_each, hubs};
+use super::{MANY, Site, behind_each, hubs};
 use crate::support::sse::bearer;
 use crate::support::token;
 use crate::support::websocket::WsClient;
@@ -15,7 +15,7 @@ const CANARY: &str = "CANARY";
 #[tokio::test]
 async fn no_credential_gets_into_a_log() {
     behind_each(async |kind| {
-        let mut hubs = hubs(2, "").await;
+        let mut hubs = hubs(2, MANY).await;
         let site = Site::of(kind, &hubs).await;
         let ada = token::admin(CANARY);
         let payload = ada.split('.').nth(1).expect("a payload").to_owned();

@@ -8,21 +8,20 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{Kind, Site, behind_each, hubs};
+use super::dashboards::{Dashboard, END};
+use super::{Kind, MANY, Site, behind_each, hubs, node};
 use crate::operations::stuck;
-use crate::support::either::{Client, Transport};
+use crate::support::either::Transport;
 use crate::support::http::Api;
 use crate::support::hub::Hub;
 use crate::support::in_time;
+use crate::support::message::text;
 use crate::support::sse::bearer;
 use crate::support::token;
 
 /// Requests that are answered before and after a hub goes, for the test to have seen something.
 const BEFORE: usize = 20;
 const AFTER: usize = 100;
-
-/// For the one user who opens and leaves all the time.
-const MANY: &str = "[sessions]\nconnections_per_user_max = 1000\n";
 
 /// Asks again and again, until it is told to stop. Whatever is no good answer has been a failure of the
 /// site's, which had two hubs left.
@@ -80,10 +79,12 @@ impl Asker {
 
 /// A publisher as the contract wants it: who is told that nothing was taken, or not told anything, sends
 /// the same again with the same key.
-async fn publish(api: &Api, key: &str, body: &Value) {
+async fn publish(api: &Api, order: i64) {
+    let body = json!({"metric": "orders", "data": order});
     in_time("a publish to be taken", async {
         loop {
-            let request = api.request(Method::POST, "/publish").json(body);
+            let request = api.request(Method::POST, "/publish").json(&body);
+            let key = format!("order-{order}");
             let answer = request.header("idempotency-key", key).send().await;
             match answer.map(|answer| answer.status().as_u16()) {
                 Ok(202) => return,
@@ -95,39 +96,12 @@ async fn publish(api: &Api, key: &str, body: &Value) {
     .await;
 }
 
-struct Dashboard {
-    transport: Transport,
-    client: Client,
-}
-
-impl Dashboard {
-    async fn open(site: &Site, transport: Transport) -> Self {
-        let token = token::admin("dashboards");
-        let query = "?metrics=mark,end";
-        let mut client = match transport {
-            Transport::Sse => {
-                let path = format!("/stream{query}");
-                Client::Sse(Box::new(site.sse(&path, &token).await))
-            }
-            // Caddy passes on the 503 of a hub that stops, until it has asked that hub how it is.
-            Transport::WebSocket if site.kind == Kind::Caddy => {
-                Client::WebSocket(Box::new(site.comes_back(query, &token).await))
-            }
-            Transport::WebSocket => {
-                Client::WebSocket(Box::new(site.websocket(query, &token).await))
-            }
-        };
-        client.opened().await;
-        Self { transport, client }
-    }
-}
-
-/// Three hubs, two dashboards on each, and somebody who asks all the time; then one hub `goes`. Gives
-/// that one, what `goes` gave, and what its dashboards got to the end.
+/// Three hubs, two dashboards on each, somebody who publishes and somebody who asks all the time; then one
+/// hub `goes`. Gives that one, what `goes` gave, and the last words of its dashboards.
 async fn without_one<T>(
     kind: Kind,
     goes: impl AsyncFn(&mut Hub) -> T,
-) -> (Hub, T, Vec<Vec<Value>>) {
+) -> (Hub, T, Vec<Option<Value>>) {
     let mut hubs = hubs(3, MANY).await;
     let site = Site::of(kind, &hubs).await;
     let mut dashboards = Vec::new();
@@ -136,52 +110,49 @@ async fn without_one<T>(
             dashboards.push(Dashboard::open(&site, transport).await);
         }
     }
-    let asker = Asker::new();
+    let (asker, publisher) = (Asker::new(), site.api(&token::service("shop")));
+    let orders = async |from: i64, until: i64| {
+        for order in from..until {
+            publish(&publisher, order).await;
+        }
+    };
     let outage = async {
         asker.has_asked(BEFORE).await;
         let mut gone = hubs.remove(0);
-        // Only its own dashboards get this.
-        gone.api(&token::admin("ada"))
-            .publish("mark", json!(1))
-            .await;
-        for hub in &hubs {
-            hub.api(&token::admin("ada"))
-                .publish("mark", json!(0))
-                .await;
-        }
+        let there = connections(&gone).await;
+        orders(0, 10).await;
         let kept = goes(&mut gone).await;
+        orders(10, 20).await;
         let mut last_words = Vec::new();
-        for dashboard in &mut dashboards {
-            let mark = dashboard.client.next_message("metrics_update").await;
-            if mark["data"]["mark"] == 1 {
-                // At once, which no client would do, and which must work all the same.
-                let back = Dashboard::open(&site, dashboard.transport).await;
-                let ended = std::mem::replace(dashboard, back);
-                last_words.push(ended.client.rest().await);
-            }
+        let theirs = |it: &&mut Dashboard| there.contains(&it.connection);
+        for dashboard in dashboards.iter_mut().filter(theirs) {
+            last_words.push(dashboard.hears_out().await);
+            dashboard.comes_back(&site).await;
         }
-        let publisher = site.api(&token::service("shop"));
-        for nth in 0..20 {
-            let body = json!({"metric": "orders", "data": nth});
-            publish(&publisher, &format!("order-{nth}"), &body).await;
-        }
+        orders(20, 30).await;
         asker.has_asked(AFTER).await;
         asker.stops.set(true);
         (gone, kept, last_words)
     };
     let (outcome, ..) = tokio::join!(outage, asker.asks(&site), asker.opens(&site));
-    for hub in &hubs {
-        hub.api(&token::admin("ada")).publish("end", json!(1)).await;
-    }
+    publish(&publisher, END).await;
     for dashboard in &mut dashboards {
-        loop {
-            let message = dashboard.client.next_message("metrics_update").await;
-            if message["data"]["end"] == 1 {
-                break;
-            }
-        }
+        dashboard.hears_until(END).await;
+        let all: Vec<i64> = (0..30).chain([END]).collect();
+        assert_eq!(dashboard.orders, all, "{kind:?}");
     }
     outcome
+}
+
+/// Those of the dashboards that `hub` has.
+async fn connections(hub: &Hub) -> Vec<String> {
+    let node = node(hub).await;
+    let api = hub.api(&token::admin("observer"));
+    let query = format!("?state=live&user={}", Dashboard::USER);
+    let sessions = api.sessions(&query).await;
+    let here = sessions.iter().filter(|it| it["node"] == *node);
+    here.map(|it| text(&it["connectionId"]).to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -197,8 +168,8 @@ async fn a_hub_that_is_told_to_stop_is_not_missed() {
         };
         let (mut hub, held_up, last_words) = without_one(kind, stops).await;
         assert_eq!(last_words.len(), 2, "{kind:?}");
-        for messages in last_words {
-            let last = messages.last().expect("last words");
+        for last in last_words {
+            let last = last.expect("last words");
             assert_eq!(last["type"], "server_shutdown", "{kind:?}");
         }
         assert_eq!(hub.ended().await.code, Some(0), "{kind:?}");

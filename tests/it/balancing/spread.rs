@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Site, behind_each, hubs};
+use super::{Site, behind_each, hubs, node};
 use crate::support::either::{Client, Transport};
 use crate::support::hub::Hub;
 use crate::support::message::text;
@@ -12,10 +12,12 @@ use crate::support::token;
 
 /// The connections that are open at `hub`.
 async fn live(hub: &Hub) -> BTreeSet<String> {
+    let node = node(hub).await;
     let api = hub.api(&token::admin("observer"));
     let sessions = api.sessions("?state=live").await;
-    let id = |session: &serde_json::Value| text(&session["connectionId"]).to_owned();
-    sessions.iter().map(id).collect()
+    let here = sessions.iter().filter(|it| it["node"] == *node);
+    here.map(|it| text(&it["connectionId"]).to_owned())
+        .collect()
 }
 
 /// One of `user`, and its connection's id.
@@ -44,7 +46,7 @@ async fn streams_go_where_the_fewest_are() {
             let api = site.api(&token::admin(&user));
             assert_eq!(api.get("/metrics").await.status, 200);
         }
-        for hub in &hubs {
+        for hub in hubs.iter() {
             assert_eq!(live(hub).await.len(), 4, "{kind:?}");
         }
         // All of one hub's end, and the proxy has seen it when their clients have.

@@ -17,10 +17,12 @@ pub mod id;
 pub mod jwks;
 pub mod mariadb;
 pub mod message;
+pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod raw;
+pub mod redis;
 #[path = "../../sim/rng.rs"]
 pub mod rng;
 pub mod sse;

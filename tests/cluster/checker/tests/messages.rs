@@ -120,11 +120,7 @@ fn what_is_missing_is_found_unless_the_client_was_told() {
         "by token, long after the break",
         &[Rule::Missing],
         |record| {
-            record.publishes[8].asked = 2000;
-            record.publishes[8].done = 2010;
-            record.publishes[8].acknowledged[0].0 = 2010;
-            record.publishes[9].asked = 2020;
-            record.publishes[9].acknowledged[0].0 = 2030;
+            late(&mut record.publishes);
             record.clients[EVE]
                 .events
                 .push((2300, Event::Cursor(id(1000))));
@@ -134,6 +130,21 @@ fn what_is_missing_is_found_unless_the_client_was_told() {
     planted("by token, underway at the break", &[], |record| {
         without(record, EVE, 7)
     });
+    planted(
+        "by token, in an answer that it did not read",
+        &[],
+        |record| {
+            late(&mut record.publishes);
+            let events = &mut record.clients[EVE].events;
+            events.truncate(7);
+            events.extend([
+                (2200, broken()),
+                (2201, asked(None, true)),
+                (2202, opened("E", true, 0)),
+                (2300, Event::Cursor(id(1000))),
+            ]);
+        },
+    );
     planted("beginning anew in its stream", &[], |record| {
         let at = place(record, ADA, 7);
         let values = [("m.a", 6), ("m.b", 7), ("own", 5)];
@@ -148,6 +159,14 @@ fn what_is_missing_is_found_unless_the_client_was_told() {
         };
         record.clients[ADA].events[at] = (712, told);
     });
+}
+
+/// The ninth and tenth are published long after the others.
+fn late(publishes: &mut [Publish]) {
+    for (nth, asked) in [(8, 2000), (9, 2020)] {
+        (publishes[nth].asked, publishes[nth].done) = (asked, asked + 10);
+        publishes[nth].acknowledged[0].0 = asked + 10;
+    }
 }
 
 /// An old primary has acknowledged the eleventh, and only eve, who was there, has seen it.

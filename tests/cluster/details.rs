@@ -1,0 +1,63 @@
+//! What needs no scenario: one thing each.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::redis::Redis;
+use crate::support::either::Transport;
+use crate::support::hub::{Hub, Start};
+use crate::support::message::text;
+use crate::support::{eventually, token};
+
+fn hub(redis: &Redis, settings: &str) -> Start {
+    let url = format!("redis://{}", redis.address());
+    Hub::with().env("REDIS_URL", &url).config(settings)
+}
+
+/// The first heartbeat, with which all positions are written, is half a minute away.
+#[tokio::test]
+async fn another_hub_soon_knows_what_a_new_stream_was_sent() {
+    let redis = Redis::start().await;
+    let (one, other) = (hub(&redis, "").start().await, hub(&redis, "").start().await);
+    let ada = token::admin("ada");
+    for transport in Transport::BOTH {
+        let (client, notice) = one.opened(transport, "?metrics=m", &ada).await;
+        // The client could be there for any time: what the hub does after a second is no answer to anything.
+        sleep(Duration::from_secs(2)).await;
+        other.api(&ada).publish("m", json!(1)).await;
+        let reconnect_token = text(&notice["reconnectToken"]);
+        let mut again = other.resume(transport, reconnect_token, &ada).await;
+        let notice = again.opened().await;
+        assert_eq!(notice["data"]["resumed"], true, "{notice}");
+        let message = again.next_message("metrics_update").await;
+        assert_eq!(message["data"]["m"], 1);
+        client.reset();
+    }
+}
+
+#[tokio::test]
+async fn that_too_few_replicas_confirm_is_told() {
+    let redis = Redis::start().await;
+    let settings = "[redis]\nacknowledge = \"replicated\"\ntimeout_ms = 200\n";
+    let hub = hub(&redis, settings).start().await;
+    let api = hub.api(&token::admin("ada"));
+    let health = async || api.get("/api/health").await.data().clone();
+    assert_eq!(health().await["status"], "healthy");
+    let body = json!({"metric": "m", "data": 1});
+    let refused = api.post("/publish", &body).await;
+    assert_eq!(refused.failure(), (503, "unavailable"));
+    let health_now = health().await;
+    assert_eq!(health_now["status"], "degraded");
+    let reason = text(&health_now["checks"]["redis"]["lastError"]).to_owned();
+    assert!(reason.contains("too few replicas"), "{health_now}");
+
+    let replica = Redis::with().replica_of(redis.address()).start().await;
+    eventually("a publish to be confirmed", async || {
+        (api.post("/publish", &body).await.status == 202).then_some(())
+    })
+    .await;
+    assert_eq!(health().await["status"], "healthy");
+    drop(replica);
+}
