@@ -3,11 +3,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::redis::Redis;
 use crate::scenario::LEASE;
 use crate::support::database;
 use crate::support::http::{Answer, Api, send};
 use crate::support::hub::Hub;
+use crate::support::redis::Redis;
 use crate::support::{eventually, token};
 
 /// What a hub is started with, one of several.
