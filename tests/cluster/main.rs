@@ -26,6 +26,8 @@ mod redis;
 mod run;
 mod scenario;
 mod servers;
+#[cfg(test)]
+mod sources;
 #[path = "../it/support/mod.rs"]
 mod support;
 mod world;
