@@ -151,7 +151,7 @@ impl Crowd {
     }
 
     /// All have everything, and nothing was wrong on the way.
-    async fn is_whole(self) {
+    async fn has_everything(&self) {
         let last = self.publisher.stop().await;
         let end = Instant::now();
         let seen = loop {
@@ -198,7 +198,7 @@ async fn hubs_are_restarted_in_turn_and_nobody_misses_anything() {
         crowd.hubs.are_ready().await.expect("a hub that comes back");
         crowd.flows().await;
     }
-    crowd.is_whole().await;
+    crowd.has_everything().await;
 }
 
 #[tokio::test]
@@ -214,5 +214,5 @@ async fn a_hub_is_killed_and_its_crowd_goes_on_at_the_others() {
     let since = crowd.publisher.published() - before;
     eprintln!("a hub was killed: {times}; {since} published meanwhile");
     crowd.flows().await;
-    crowd.is_whole().await;
+    crowd.has_everything().await;
 }
