@@ -15,7 +15,7 @@ use crate::config;
 use crate::domain::message::MessageId;
 use crate::wire::message::Publication;
 
-/// Messages in one call, so that it blocks Redis for a few milliseconds at most.
+/// Messages in one call, so that it blocks Redis for a few milliseconds at most; one batch may be larger.
 const MESSAGES_MAX: usize = 500;
 
 /// What one publisher wants in the log, whole or not at all.
@@ -113,18 +113,27 @@ impl FromRedisValue for Answer {
 impl Publisher<'_> {
     /// Appends for ever.
     pub async fn run(&mut self, wanted: &mut mpsc::Receiver<Wanted>) -> RedisResult<()> {
-        while let Some(first) = wanted.recv().await {
+        let mut left = None;
+        loop {
+            let first = match left.take() {
+                Some(first) => first,
+                None => match wanted.recv().await {
+                    Some(first) => first,
+                    None => return Ok(()),
+                },
+            };
             let mut messages = first.append.publications.len();
             let mut group = vec![first];
-            while messages < MESSAGES_MAX
-                && let Ok(next) = wanted.try_recv()
-            {
+            while let Ok(next) = wanted.try_recv() {
                 messages += next.append.publications.len();
+                if messages > MESSAGES_MAX {
+                    left = Some(next);
+                    break;
+                }
                 group.push(next);
             }
             self.append(group).await?;
         }
-        Ok(())
     }
 
     async fn append(&mut self, group: Vec<Wanted>) -> RedisResult<()> {

@@ -98,7 +98,7 @@ impl Reader<'_> {
             }
             let mut run = Vec::with_capacity(entries.len());
             let mut broken = None;
-            for (before, entry) in self.all_parsed(&entries) {
+            for (before, entry) in self.all_parsed(entries) {
                 match before.cmp(&self.position.at_present()) {
                     Ordering::Equal => {}
                     Ordering::Greater => {
@@ -149,7 +149,7 @@ impl Reader<'_> {
         self.read_values().await?;
         while !found.is_empty() {
             let mut run = Vec::with_capacity(found.len());
-            for (before, entry) in self.all_parsed(&found) {
+            for (before, entry) in self.all_parsed(found) {
                 if self.position.last != Some(before) || entry.is_epoch() {
                     self.hand_on(&mut run).await;
                     let origin = if entry.is_epoch() { entry.id() } else { before };
@@ -179,9 +179,9 @@ impl Reader<'_> {
         }
     }
 
-    fn all_parsed(&self, found: &[StreamId]) -> Vec<(MessageId, Entry)> {
+    fn all_parsed(&self, found: Vec<StreamId>) -> Vec<(MessageId, Entry)> {
         let parsed = found
-            .iter()
+            .into_iter()
             .filter_map(|found| parsed(found, (self.clock)()));
         parsed.collect()
     }
@@ -232,11 +232,11 @@ impl Reader<'_> {
 }
 
 /// An entry and the id of the one before; `None` for what is not a hub's.
-fn parsed(found: &StreamId, now: Now) -> Option<(MessageId, Entry)> {
-    let text = |value: &Value| redis::from_redis_value_ref::<String>(value).ok();
-    let fields = found.map.iter();
+fn parsed(found: StreamId, now: Now) -> Option<(MessageId, Entry)> {
+    let text = |value: Value| redis::from_redis_value::<String>(value).ok();
+    let fields = found.map.into_iter();
     let fields: Option<Fields> = fields
-        .map(|(name, value)| Some((name.clone(), text(value)?)))
+        .map(|(name, value)| Some((name, text(value)?)))
         .collect();
     let read = fields.and_then(|fields| entry::read(&found.id, fields, now));
     if read.is_none() {
@@ -266,7 +266,7 @@ impl Redis {
             wall_ms: 0,
             mono: Duration::ZERO,
         };
-        let entries = found.ids.iter();
+        let entries = found.ids.into_iter();
         Ok(entries.filter_map(|found| parsed(found, now)).collect())
     }
 }

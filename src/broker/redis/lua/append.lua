@@ -15,6 +15,8 @@ end
 local keep, ttl = ARGV[2], ARGV[3]
 local now = now_ms()
 local at = 4
+-- Of each topic the newest value, written once.
+local values = {}
 
 local function take(count)
   at = at + count
@@ -88,17 +90,20 @@ local function batch()
       last = id
       local kind = string.sub(topic, 1, 1)
       if kind == 'm' or kind == 'u' then
-        redis.call('HSET', latest, topic, id .. ' ' .. how .. ' ' .. data)
+        values[topic] = id .. ' ' .. how .. ' ' .. data
       end
       ids[i] = id
     end
   end
-  redis.call('HSET', head, 'last', last)
   return ids
 end
 
 local answers = {}
 while at <= #ARGV do
   answers[#answers + 1] = batch()
+end
+redis.call('HSET', head, 'last', last)
+for topic, value in pairs(values) do
+  redis.call('HSET', latest, topic, value)
 end
 return answers

@@ -15,14 +15,18 @@ if not last then
 end
 local now = now_ms()
 local alive = alive(nodes, now)
-local count = 0
-local held = redis.call('HGETALL', live)
-for i = 1, #held, 2 do
-  local owner = string.match(held[i + 1], '^%S+')
-  if not alive[owner] then
-    redis.call('HDEL', live, held[i])
-  elseif held[i] ~= token then
-    count = count + 1
+local count = redis.call('HLEN', live)
+if count >= tonumber(most) then
+  -- Those of hubs that are gone do not count, nor does the stream that this one takes the place of.
+  local held = redis.call('HGETALL', live)
+  count = 0
+  for i = 1, #held, 2 do
+    local owner = string.match(held[i + 1], '^%S+')
+    if not alive[owner] then
+      redis.call('HDEL', live, held[i])
+    elseif held[i] ~= token then
+      count = count + 1
+    end
   end
 end
 local record, saved, seen, owner = '', '', '', ''
