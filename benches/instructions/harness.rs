@@ -44,7 +44,7 @@ impl Harness {
             bytes_max: settings.outgoing.queue_bytes_max,
         };
         let hub = Hub::new(settings.clone(), clock).start();
-        let hub = HubHandle::new(hub, &settings, clock, None);
+        let hub = HubHandle::new(hub, &settings, clock, None, None);
         Self {
             worker: Worker::start(hub.clone(), limits, Audit::disabled()),
             hub,
