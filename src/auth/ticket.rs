@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::token::Identity;
+use crate::wire::hex::Hex;
 
 /// Tickets that wait to be used, over all users. Beyond it the one that would expire first goes.
 pub const TICKETS_MAX: usize = 10_000;
@@ -25,7 +26,7 @@ pub struct TicketHash(pub [u8; 32]);
 
 impl fmt::Display for TicketHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        Hex(&self.0).fmt(f)
     }
 }
 

@@ -14,6 +14,7 @@ use super::{Environment, configured, whereabouts};
 use crate::config::{self, Durability};
 use crate::store::{self, AuditTrail, Break, Fault, Hash, Kept, Summary, Verdict};
 use crate::telemetry::mask::one_json_line;
+use crate::wire::hex::Hex;
 
 /// How often something that takes long says how far it is.
 const SAYS_EVERY: Duration = Duration::from_secs(1);
@@ -217,7 +218,7 @@ fn time(at_ms: i64) -> String {
 }
 
 fn hex(hash: &Hash) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    Hex(hash).to_string()
 }
 
 /// Says on standard error how far something is, where it takes long.

@@ -186,6 +186,21 @@ pub enum Transport {
     Websocket,
 }
 
+impl Transport {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sse => "sse",
+            Self::Websocket => "websocket",
+        }
+    }
+
+    /// Back from [`Transport::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = [Self::Sse, Self::Websocket];
+        all.into_iter().find(|it| it.as_str() == text)
+    }
+}
+
 /// Whose token it was: 1 to 128 bytes, no control characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]

@@ -120,8 +120,7 @@ pub(super) fn columns(topic: &Topic) -> (i64, &str, &str) {
         Topic::Metric(name) => (METRIC, name.as_str(), ""),
         Topic::UserMetric(name, user) => (USER_METRIC, name.as_str(), user.as_str()),
         Topic::Alerts => (ALERTS, "", ""),
-        Topic::Test(user, Transport::Sse) => (TEST, "sse", user.as_str()),
-        Topic::Test(user, Transport::Websocket) => (TEST, "websocket", user.as_str()),
+        Topic::Test(user, transport) => (TEST, transport.as_str(), user.as_str()),
     }
 }
 
@@ -133,8 +132,7 @@ pub(super) fn topic(kind: i64, metric: &str, user: &str) -> Option<Topic> {
         (METRIC, _) => Some(Topic::Metric(name()?)),
         (USER_METRIC, _) => Some(Topic::UserMetric(name()?, user()?)),
         (ALERTS, _) => Some(Topic::Alerts),
-        (TEST, "sse") => Some(Topic::Test(user()?, Transport::Sse)),
-        (TEST, "websocket") => Some(Topic::Test(user()?, Transport::Websocket)),
+        (TEST, transport) => Some(Topic::Test(user()?, Transport::parse(transport)?)),
         _ => None,
     }
 }

@@ -11,6 +11,7 @@ use super::append::Batch;
 use super::error::AppendError;
 use super::file::{id_of, to_sql};
 use crate::domain::message::MessageId;
+use crate::wire::hex::Hex;
 
 /// Keys remembered without a store.
 const KEYS_MAX: usize = 100_000;
@@ -35,18 +36,14 @@ pub struct Fingerprint(pub(super) [u8; KEPT]);
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        hexadecimal(&self.0, f)
+        Hex(&self.0).fmt(f)
     }
 }
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        hexadecimal(&self.0, f)
+        Hex(&self.0).fmt(f)
     }
-}
-
-fn hexadecimal(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 impl Keyed {

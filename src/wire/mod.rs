@@ -6,6 +6,7 @@
 
 pub mod chunk;
 pub mod command;
+pub mod hex;
 pub mod json;
 pub mod message;
 pub mod notice;

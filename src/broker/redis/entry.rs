@@ -148,8 +148,7 @@ pub(super) fn write_topic(topic: &Topic) -> String {
         Topic::Metric(name) => format!("m {name}"),
         Topic::UserMetric(name, user) => format!("u {name} {user}"),
         Topic::Alerts => "a".to_owned(),
-        Topic::Test(user, Transport::Sse) => format!("t sse {user}"),
-        Topic::Test(user, Transport::Websocket) => format!("t websocket {user}"),
+        Topic::Test(user, transport) => format!("t {} {user}", transport.as_str()),
     }
 }
 
@@ -168,12 +167,7 @@ fn read_topic(text: &str) -> Option<Topic> {
         "a" => Topic::Alerts,
         "t" => {
             let (transport, user) = with_user()?;
-            let transport = match transport {
-                "sse" => Transport::Sse,
-                "websocket" => Transport::Websocket,
-                _ => return None,
-            };
-            Topic::Test(user, transport)
+            Topic::Test(user, Transport::parse(transport)?)
         }
         _ => return None,
     })

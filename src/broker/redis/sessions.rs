@@ -100,22 +100,17 @@ impl Redis {
             .key(keys.changes(open.user))
             .key(&keys.ended);
         let position = open.position.map(|position| position.to_string());
-        let session = self.session()?;
-        call.arg(&session.epoch)
+        call.arg(&self.session()?.epoch)
             .arg(&inner.node)
             .arg(open.token.to_string())
             .arg(open.user.as_str())
             .arg(open.connection.to_string())
-            .arg(named(open.transport))
+            .arg(open.transport.as_str())
             .arg(open.connections_max)
             .arg(u8::from(open.opening == Opening::Resume))
             .arg(position.unwrap_or_default())
             .arg(open.ttl_ms);
-        let mut commands = session.commands.clone();
-        let answer: Vec<Value> = call
-            .invoke_async(&mut commands)
-            .await
-            .map_err(|error| Self::failed(&session, &error))?;
+        let answer: Vec<Value> = self.invoke(&call).await?;
         read(answer).ok_or_else(|| Away("Redis has a session that cannot be read".to_owned()))
     }
 
@@ -143,8 +138,6 @@ impl Redis {
         seen: MessageId,
     ) -> Result<Vec<Uuid>, Away> {
         let inner = &*self.inner;
-        let session = self.session()?;
-        let mut commands = session.commands.clone();
         let mut lost = Vec::new();
         for writes in writes.chunks(SAVED_AT_ONCE) {
             let mut call = inner.scripts.save.prepare_invoke();
@@ -158,10 +151,7 @@ impl Redis {
                 call.key(inner.keys.session(write.token));
                 arguments(&mut call, write);
             }
-            let others: Vec<String> = call
-                .invoke_async(&mut commands)
-                .await
-                .map_err(|error| Self::failed(&session, &error))?;
+            let others: Vec<String> = self.invoke(&call).await?;
             lost.extend(
                 others
                     .iter()
@@ -189,7 +179,7 @@ fn arguments(call: &mut redis::ScriptInvocation<'_>, write: &SessionWrite) {
                 .arg(position.to_string())
                 .arg(record)
                 .arg(connection.to_string())
-                .arg(named(*transport))
+                .arg(transport.as_str())
                 .arg(ticket.as_deref().unwrap_or_default());
         }
         What::Moved(position) => {
@@ -199,13 +189,6 @@ fn arguments(call: &mut redis::ScriptInvocation<'_>, write: &SessionWrite) {
         What::Forgotten => {
             call.arg(&["forget", "", "", "", "", "", ""][..]);
         }
-    }
-}
-
-fn named(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Sse => "sse",
-        Transport::Websocket => "websocket",
     }
 }
 

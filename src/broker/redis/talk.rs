@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis::{Cmd, FromRedisValue, ScriptInvocation};
+use redis::{Cmd, FromRedisValue, Pipeline, ScriptInvocation};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -89,9 +89,7 @@ impl Redis {
         let kept = ANSWERS_KEPT.as_millis() as i64;
         let mut pipe = redis::pipe();
         pipe.rpush(to, answer).ignore().pexpire(to, kept).ignore();
-        let session = self.session()?;
-        let done: redis::RedisResult<()> = pipe.query_async(&mut session.commands.clone()).await;
-        done.map_err(|error| Self::failed(&session, &error))
+        self.query_all(&pipe).await
     }
 
     /// How many live connections of one transport a user has, over all hubs that are there.
@@ -105,11 +103,7 @@ impl Redis {
         let is_one = |held: &&String| {
             let mut words = held.split(' ');
             let node = words.next().unwrap_or_default();
-            let of = match transport {
-                Transport::Sse => "sse",
-                Transport::Websocket => "websocket",
-            };
-            nodes.iter().any(|(name, _)| name == node) && words.next() == Some(of)
+            nodes.iter().any(|(name, _)| name == node) && words.next() == Some(transport.as_str())
         };
         Ok(held.iter().filter(is_one).count())
     }
@@ -120,7 +114,6 @@ impl Redis {
     /// Redis is away.
     pub async fn nodes(&self) -> Result<Vec<(String, String)>, Away> {
         let keys = &self.inner.keys;
-        let session = self.session()?;
         let mut pipe = redis::pipe();
         pipe.cmd("TIME")
             .zrange_withscores(&keys.nodes, 0, -1)
@@ -130,10 +123,7 @@ impl Redis {
             Vec<(String, f64)>,
             std::collections::HashMap<String, String>,
         );
-        let answer: redis::RedisResult<Answer> =
-            pipe.query_async(&mut session.commands.clone()).await;
-        let ((seconds, micros), leases, mut about) =
-            answer.map_err(|error| Self::failed(&session, &error))?;
+        let ((seconds, micros), leases, mut about): Answer = self.query_all(&pipe).await?;
         let now_ms = (seconds * 1000 + micros / 1000) as f64;
         let there = leases.into_iter().filter(|(_, ends)| *ends > now_ms);
         let there = there.map(|(node, _)| {
@@ -240,6 +230,12 @@ impl Redis {
     pub(super) async fn query<T: FromRedisValue>(&self, command: &mut Cmd) -> Result<T, Away> {
         let session = self.session()?;
         let answer = command.query_async(&mut session.commands.clone()).await;
+        answer.map_err(|error| Self::failed(&session, &error))
+    }
+
+    async fn query_all<T: FromRedisValue>(&self, pipe: &Pipeline) -> Result<T, Away> {
+        let session = self.session()?;
+        let answer = pipe.query_async(&mut session.commands.clone()).await;
         answer.map_err(|error| Self::failed(&session, &error))
     }
 

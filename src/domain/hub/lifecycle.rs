@@ -286,12 +286,7 @@ impl HubState {
     /// all come at once. No stream is opened after this.
     pub fn drain(&mut self, spread: (Duration, Duration), effects: &mut impl Effects) {
         self.draining = true;
-        let mut live: Vec<Uuid> = self
-            .every_session()
-            .filter(|s| s.is_live())
-            .map(|s| s.token)
-            .collect();
-        live.sort_unstable();
+        let live = self.live_tokens();
         let span = spread.1.saturating_sub(spread.0);
         let count = live.len().max(1) as u32;
         for (index, token) in live.into_iter().enumerate() {

@@ -170,6 +170,15 @@ impl HubState {
         self.sessions.values().map(Box::as_ref)
     }
 
+    /// Of every session with a live stream; sorted, so that the same inputs give the same effects in the same
+    /// order.
+    fn live_tokens(&self) -> Vec<Uuid> {
+        let live = self.every_session().filter(|session| session.is_live());
+        let mut tokens: Vec<_> = live.map(|session| session.token).collect();
+        tokens.sort_unstable();
+        tokens
+    }
+
     fn sessions_of(&self, user: &UserId) -> impl Iterator<Item = &Session> {
         self.by_user
             .get(user)

@@ -45,15 +45,8 @@ impl HubState {
     /// Every stream goes on with a snapshot: nobody can tell what its client missed.
     pub fn tell_anew(&mut self, effects: &mut impl Effects) {
         self.history.settle();
-        let mut live: Vec<Uuid> = self
-            .every_session()
-            .filter(|session| session.is_live())
-            .map(|session| session.token)
-            .collect();
-        // The same inputs give the same effects, in the same order.
-        live.sort_unstable();
         let through = self.history.last();
-        for token in live {
+        for token in self.live_tokens() {
             let Some(session) = self.sessions.get_mut(&token) else {
                 continue;
             };

@@ -22,6 +22,7 @@ use crate::domain::session::Session;
 use crate::domain::time::Now;
 use crate::store::Saved;
 use crate::store::postgres::Scribe;
+use crate::wire::hex::Hex;
 
 /// How long a stream waits until this hub has read what another had sent already.
 const CATCHES_UP_WITHIN: Duration = Duration::from_secs(2);
@@ -156,8 +157,7 @@ impl SharedLog {
                 identity, token, ..
             } => Ok((*token, identity.user.clone(), Asked::Resume)),
             Opening::ByTicket { ticket, token } => {
-                let hash: String = ticket.iter().map(|byte| format!("{byte:02x}")).collect();
-                let opened = self.redis.opened_by(&hash).await?;
+                let opened = self.redis.opened_by(&Hex(ticket).to_string()).await?;
                 let opened = opened.filter(|(of, _)| token.is_none_or(|token| token == *of));
                 let (token, user) = opened.ok_or(Error::Refused(Refusal::UnknownTicket))?;
                 Ok((token, user, Asked::Resume))

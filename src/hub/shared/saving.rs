@@ -12,6 +12,7 @@ use crate::broker::redis::{Redis, SessionWrite, What};
 use crate::domain::message::MessageId;
 use crate::domain::session::Session;
 use crate::store::Saved;
+use crate::wire::hex::Hex;
 
 /// After how long it is tried again where Redis refused.
 const TRIES_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -142,7 +143,6 @@ impl SharedLog {
 }
 
 fn saved(session: &Session) -> What {
-    let hexadecimal = |hash: &[u8; 32]| hash.iter().map(|byte| format!("{byte:02x}")).collect();
     What::Saved {
         user: session.user().clone(),
         position: session.position(),
@@ -151,6 +151,6 @@ fn saved(session: &Session) -> What {
         connection: session.connection_id,
         transport: session.transport,
         is_connected: session.is_live(),
-        ticket: session.ticket.as_deref().map(hexadecimal),
+        ticket: session.ticket.as_deref().map(|hash| Hex(hash).to_string()),
     }
 }

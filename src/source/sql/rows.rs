@@ -11,6 +11,7 @@
 //! - a text column whose name ends in `:json` is parsed, and the ending cut off. That is how databases without a
 //!   JSON type of their own (SQLite, MariaDB) give nested values.
 
+use crate::wire::hex::Hex;
 use futures::TryStreamExt;
 use serde_json::{Map, Value};
 use sqlx::error::BoxDynError;
@@ -171,7 +172,7 @@ pub(super) fn zoneless(time: NaiveDateTime) -> Value {
 }
 
 pub(super) fn bytes(bytes: Vec<u8>) -> Value {
-    Value::String(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Value::String(Hex(&bytes).to_string())
 }
 
 pub(super) fn text(value: impl ToString) -> Value {
