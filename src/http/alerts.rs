@@ -1,5 +1,7 @@
 //! `GET alerts`, `POST alerts/{id}/acknowledge` and `POST alerts/{id}/resolve`: who has seen to what.
 
+use std::time::Duration;
+
 use actix_web::{HttpResponse, web};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -22,7 +24,9 @@ use crate::wire::message::timestamp;
 /// Longest note, in characters.
 const NOTE_CHARS_MAX: usize = 1000;
 /// How often a change is tried whose alert others change too. It goes on twice in its life.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 5;
+/// How long until the next try: a database that hubs share is written half a second after the log, at most.
+const ATTEMPT_PAUSE: Duration = Duration::from_millis(150);
 
 /// Unknown parameters are refused: a misspelt one would show too much.
 #[derive(Debug, Deserialize)]
@@ -214,7 +218,10 @@ async fn gone_on(
             Transition::Change => match change(state, caller, &mut alert, to, &note).await {
                 Ok(message_id) => Some(message_id.to_string()),
                 // Somebody was quicker: look again.
-                Err(Failed::Hub(Error::NotTaken(AppendError::AlertChanged))) => continue,
+                Err(Failed::Hub(Error::NotTaken(AppendError::AlertChanged))) => {
+                    actix_rt::time::sleep(ATTEMPT_PAUSE).await;
+                    continue;
+                }
                 Err(Failed::Hub(error)) => return Err(error.into()),
                 Err(Failed::Json(error)) => return Err(Problem::internal(error)),
             },

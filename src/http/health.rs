@@ -178,6 +178,7 @@ fn redis(state: &State) -> Value {
         "read": health.read.to_string(),
         "newest": health.newest.to_string(),
         "lagMs": health.lag_ms(),
+        "behind": health.behind,
         "lastError": health.ails(),
     })
 }

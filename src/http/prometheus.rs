@@ -14,7 +14,9 @@ use crate::auth::{self, Credential, Endpoint, Source, credential, www_authentica
 use crate::broker::redis::Health;
 use crate::config;
 use crate::source::SourceState;
-use crate::telemetry::prometheus::{self, RedisSnapshot, Snapshot, SourceSnapshot, StoreSnapshot};
+use crate::telemetry::prometheus::{
+    self, RedisSnapshot, ScribeSnapshot, Snapshot, SourceSnapshot, StoreSnapshot,
+};
 
 /// What proxies add. A request that has one of them came from somewhere else, whoever the peer is.
 const FORWARDING: [&str; 6] = [
@@ -112,6 +114,12 @@ async fn snapshot(state: &State) -> Result<Snapshot, Problem> {
             audit_lost: store.audit.lost + audit.not_kept,
         }),
         redis: state.hub.shared_log().map(|log| redis(&log.health())),
+        scribe: state.hub.scribe().map(|scribe| ScribeSnapshot {
+            is_writing: scribe.is_writing,
+            has_failed: scribe.last_error.is_some(),
+            entries: scribe.entries,
+            gaps: scribe.gaps,
+        }),
         audit,
         sources: sources(state.sources.states(), Timestamp::now()),
     })
@@ -121,6 +129,7 @@ fn redis(health: &Health) -> RedisSnapshot {
     RedisSnapshot {
         is_up: health.server.is_some(),
         lag: Duration::from_millis(health.lag_ms()),
+        behind: health.behind,
         batches: health.batches,
         calls: health.calls,
         failures: health.failures,

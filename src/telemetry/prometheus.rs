@@ -49,6 +49,8 @@ pub struct Snapshot {
     pub store: Option<StoreSnapshot>,
     /// `None`: this hub stands alone.
     pub redis: Option<RedisSnapshot>,
+    /// `None`: hubs have no database in common.
+    pub scribe: Option<ScribeSnapshot>,
     pub sources: Vec<SourceSnapshot>,
 }
 
@@ -57,11 +59,25 @@ pub struct Snapshot {
 pub struct RedisSnapshot {
     pub is_up: bool,
     pub lag: Duration,
+    /// Entries of the log that are yet to be read.
+    pub behind: u64,
     pub batches: u64,
     pub calls: u64,
     pub failures: u64,
     pub disconnects: u64,
     pub epochs: u64,
+}
+
+/// What writes the shared log into a database that hubs have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ScribeSnapshot {
+    /// This hub is the one that writes.
+    pub is_writing: bool,
+    /// It failed the last time.
+    pub has_failed: bool,
+    pub entries: u64,
+    /// How often the log no longer had what came after what is written.
+    pub gaps: u64,
 }
 
 /// What survives a restart, and how it gets there.
@@ -114,6 +130,7 @@ impl Collector for Snapshot {
         self.encode_audit(&mut out)?;
         self.encode_store(&mut out)?;
         self.encode_redis(&mut out)?;
+        self.encode_scribe(&mut out)?;
         self.encode_sources(&mut out)
     }
 }
@@ -238,6 +255,8 @@ impl Snapshot {
         let help = "How far this hub is behind the shared log.";
         let seconds = redis.lag.as_secs_f64();
         out.gauge("redis_lag", help, Some(&Unit::Seconds), &seconds)?;
+        let help = "Messages of the shared log that this hub has yet to read.";
+        out.gauge("redis_behind_messages", help, None, &redis.behind)?;
         let help = "Batches of messages that this hub appended to the shared log.";
         out.counter("redis_batches", help, redis.batches)?;
         let help = "Calls in which they were appended, several in one.";
@@ -248,6 +267,20 @@ impl Snapshot {
         out.counter("redis_disconnects", help, redis.disconnects)?;
         let help = "How often the shared log was another one than before.";
         out.counter("redis_epochs", help, redis.epochs)
+    }
+
+    fn encode_scribe(&self, out: &mut Out<'_>) -> fmt::Result {
+        let Some(scribe) = &self.scribe else {
+            return Ok(());
+        };
+        let help = "1 while this is the hub that writes the shared log into the database.";
+        out.gauge("scribe_writing", help, None, &u64::from(scribe.is_writing))?;
+        let help = "1 while the last attempt to write into the database has failed.";
+        out.gauge("scribe_failed", help, None, &u64::from(scribe.has_failed))?;
+        let help = "Entries of the shared log that this hub wrote into the database.";
+        out.counter("scribe_entries", help, scribe.entries)?;
+        let help = "Times that the shared log no longer had what was to be written next.";
+        out.counter("scribe_gaps", help, scribe.gaps)
     }
 
     fn encode_store(&self, out: &mut Out<'_>) -> fmt::Result {

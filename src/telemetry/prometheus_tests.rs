@@ -107,7 +107,13 @@ fn full() -> Snapshot {
             is_up: true,
             lag: Duration::from_millis(250),
             batches: 12,
+            behind: 7,
             ..RedisSnapshot::default()
+        }),
+        scribe: Some(ScribeSnapshot {
+            is_writing: true,
+            entries: 40,
+            ..ScribeSnapshot::default()
         }),
         sources: vec![
             source("credits.total", Some(Duration::from_secs(30))),
@@ -161,7 +167,10 @@ fn the_text_parses_and_says_what_the_snapshot_holds() {
         ("statshub_audit_events_lost_total", 1.0),
         ("statshub_redis_up", 1.0),
         ("statshub_redis_lag_seconds", 0.25),
+        ("statshub_redis_behind_messages", 7.0),
         ("statshub_redis_batches_total", 12.0),
+        ("statshub_scribe_writing", 1.0),
+        ("statshub_scribe_entries_total", 40.0),
         ("statshub_redis_epochs_total", 0.0),
         ("statshub_store_commits_total", 6.0),
         ("statshub_store_batches_total", 8.0),

@@ -1,6 +1,5 @@
 //! An entry of the log, and how it is written.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -58,27 +57,52 @@ impl Entry {
     }
 }
 
-/// The fields of a stream's entry, by name.
-pub(super) type Fields = HashMap<String, String>;
+/// The fields of a stream's entry; in the stream each has the first letter of its name here, but for `kind`, which
+/// is `c`.
+#[derive(Debug, Default)]
+pub(super) struct Fields {
+    previous: Option<String>,
+    kind: Option<String>,
+    topic: Option<String>,
+    how: Option<String>,
+    data: Option<String>,
+    key: Option<String>,
+    alert: Option<String>,
+}
+
+impl Fields {
+    /// What this program does not know is passed over.
+    pub fn set(&mut self, name: &[u8], value: String) {
+        let field = match name {
+            b"p" => &mut self.previous,
+            b"c" => &mut self.kind,
+            b"t" => &mut self.topic,
+            b"h" => &mut self.how,
+            b"d" => &mut self.data,
+            b"k" => &mut self.key,
+            b"a" => &mut self.alert,
+            _ => return,
+        };
+        *field = Some(value);
+    }
+}
 
 /// An entry, and the id of the one before it; `None` for what this program never writes.
-pub(super) fn read(id: &str, mut fields: Fields, now: Now) -> Option<(MessageId, Entry)> {
+pub(super) fn read(id: &str, fields: Fields, now: Now) -> Option<(MessageId, Entry)> {
     let id = MessageId::parse(id)?;
-    let before = MessageId::parse(fields.get("p")?)?;
-    if let Some(kind) = fields.get("c") {
-        let control = control(kind, fields.get("d").map_or("", String::as_str));
+    let before = MessageId::parse(&fields.previous?)?;
+    if let Some(kind) = fields.kind {
+        let control = control(&kind, fields.data.as_deref().unwrap_or_default());
         return Some((before, Entry::Control(id, control)));
     }
-    let keyed = fields.get("k").and_then(|keyed| keyed.split_once(' '));
+    let keyed = fields.key.as_deref().and_then(|key| key.split_once(' '));
     let keyed = keyed.map(|(key, of)| (key.to_owned(), of.to_owned()));
-    let alert = fields.remove("a");
-    let data = fields.remove("d")?;
-    let (message, wall_ms) = message(id, fields.get("t")?, fields.get("h")?, data, now)?;
+    let (message, wall_ms) = message(id, &fields.topic?, &fields.how?, fields.data?, now)?;
     let logged = Logged {
         message,
         wall_ms,
         keyed,
-        alert,
+        alert: fields.alert,
     };
     Some((before, Entry::Message(logged)))
 }
@@ -218,10 +242,11 @@ mod tests {
     #[test]
     fn what_no_hub_writes_is_left_out() {
         let fields = |pairs: &[(&str, &str)]| {
-            let pairs = pairs
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-            pairs.collect::<Fields>()
+            let mut fields = Fields::default();
+            for (name, value) in pairs {
+                fields.set(name.as_bytes(), (*value).to_owned());
+            }
+            fields
         };
         let good = [("p", "1-0"), ("t", "m a"), ("h", "low all 5"), ("d", "1")];
         assert!(read("2-0", fields(&good), NOW).is_some());

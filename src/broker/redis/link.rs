@@ -78,6 +78,8 @@ struct Joined {
     epoch: String,
     server: String,
     newest: MessageId,
+    /// Entries that there ever were.
+    entries: u64,
     /// Whether what was read before is part of the log.
     can_go_on: bool,
 }
@@ -195,7 +197,7 @@ impl Link {
             return said(&error);
         }
         self.status.connected(server.clone(), &joined.epoch);
-        self.status.newest(joined.newest);
+        self.status.joined(joined.newest, joined.entries);
         self.session.send_replace(Some(session.clone()));
         log::info!("the shared log is at {server}");
         let mut reader = Reader {
@@ -268,7 +270,8 @@ impl Connecting<'_> {
     async fn join(&mut self, connection: &mut MultiplexedConnection) -> RedisResult<Joined> {
         let is_doubtful = self.settings.acknowledge == config::Acknowledge::Primary;
         let acknowledged = self.acknowledged.clone().unzip();
-        let (epoch, server, newest, reason, can_go_on): (String, String, String, String, u8) = self
+        type Answer = (String, String, String, u64, String, u8);
+        let (epoch, server, newest, entries, reason, can_go_on): Answer = self
             .scripts
             .join
             .key(&self.keys.log)
@@ -293,6 +296,7 @@ impl Connecting<'_> {
             epoch,
             server,
             newest: MessageId::parse(&newest).unwrap_or_default(),
+            entries,
             can_go_on: can_go_on == 1,
         })
     }
@@ -351,9 +355,10 @@ impl Pulse<'_> {
         let answer: Vec<redis::Value> = call.invoke_async(&mut self.commands).await?;
         let mut answer = answer.into_iter();
         let newest = answer.next().map(redis::from_redis_value::<String>);
-        if let Some(newest) = newest.transpose()?.as_deref().and_then(MessageId::parse) {
-            self.status.newest(newest);
-        }
+        let newest = newest.transpose()?.as_deref().and_then(MessageId::parse);
+        let entries = answer.next().map(redis::from_redis_value);
+        self.status
+            .stands(newest, entries.transpose()?.unwrap_or_default());
         let numbers: Result<Vec<i64>, _> = answer.map(redis::from_redis_value).collect();
         // From when it was asked for: Redis counts from later.
         self.leases.renewed(&wanted, &numbers?, asked + hold);

@@ -83,6 +83,8 @@ struct Inner {
     wanted: mpsc::Sender<Wanted>,
     status: Arc<Status>,
     leases: Arc<Leases>,
+    /// Above it nothing but alerts is taken: what this hub has not read must not go out of the log.
+    behind_max: u64,
 }
 
 /// How a hub takes part.
@@ -141,6 +143,7 @@ impl Redis {
             wanted: sender,
             status,
             leases,
+            behind_max: settings.log_messages_max as u64 / 2,
         };
         let redis = Self {
             inner: Arc::new(inner),
@@ -165,6 +168,12 @@ impl Redis {
     /// Hands a batch over to be appended. The ids come when it is in the log.
     pub fn append(&self, append: Append) -> oneshot::Receiver<Appended> {
         let (answer, appended) = oneshot::channel();
+        let behind = self.inner.status.behind();
+        if behind > self.inner.behind_max && append.alert.is_none() {
+            let reason = format!("this hub has yet to read {behind} messages of the log");
+            Wanted { append, answer }.refuse(&reason);
+            return appended;
+        }
         if let Err(error) = self.inner.wanted.try_send(Wanted { append, answer }) {
             error.into_inner().refuse("more waits for Redis than may");
         }

@@ -138,7 +138,8 @@ impl Publisher<'_> {
 
     async fn append(&mut self, group: Vec<Wanted>) -> RedisResult<()> {
         match self.call(&group).await {
-            Ok(answers) => {
+            Ok((entries, answers)) => {
+                self.status.stands(None, entries);
                 let away = answers.iter().find_map(|answer| match answer {
                     Err(NotAppended::Away(reason)) => Some(reason.as_str()),
                     _ => None,
@@ -173,9 +174,11 @@ impl Publisher<'_> {
         }
     }
 
-    async fn call(&mut self, group: &[Wanted]) -> RedisResult<Vec<Appended>> {
+    /// How many entries there ever were, and what became of each batch.
+    async fn call(&mut self, group: &[Wanted]) -> RedisResult<(u64, Vec<Appended>)> {
         let call = self.invocation(group);
-        let answers: Vec<Answer> = call.invoke_async(&mut self.connection.clone()).await?;
+        let (entries, answers): (u64, Vec<Answer>) =
+            call.invoke_async(&mut self.connection.clone()).await?;
         let enough = match self.settings.acknowledge {
             config::Acknowledge::Primary => true,
             config::Acknowledge::Replicated => self.are_replicated().await?,
@@ -193,7 +196,7 @@ impl Publisher<'_> {
                 _ => NotAppended::NotHeld,
             }),
         };
-        Ok(answers.into_iter().map(appended).collect())
+        Ok((entries, answers.into_iter().map(appended).collect()))
     }
 
     /// Whether as many replicas as wanted have all that was appended over this connection.

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::streams::{StreamId, StreamRangeReply, StreamReadOptions, StreamReadReply};
-use redis::{AsyncCommands, ErrorKind, RedisResult, Value, cmd};
+use redis::{ErrorKind, FromRedisValue, ParsingError, RedisResult, Value, cmd};
 use tokio::sync::mpsc;
 
 use super::entry::{self, Entry, Fields};
@@ -18,6 +17,27 @@ use crate::domain::time::Now;
 
 /// Entries in one answer.
 const ENTRIES_MAX: usize = 500;
+
+/// An entry as Redis answers it.
+struct Found {
+    id: String,
+    fields: Fields,
+}
+
+impl FromRedisValue for Found {
+    /// By hand: the crate's own reply makes a map of every entry, at three times the cost.
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let (id, pairs): (String, Vec<Value>) = FromRedisValue::from_redis_value(value)?;
+        let mut fields = Fields::default();
+        let mut pairs = pairs.into_iter();
+        while let (Some(name), Some(value)) = (pairs.next(), pairs.next()) {
+            if let Value::BulkString(name) = name {
+                fields.set(&name, redis::from_redis_value(value)?);
+            }
+        }
+        Ok(Self { id, fields })
+    }
+}
 
 /// Where a reader stands, kept from one connection to the next.
 #[derive(Debug)]
@@ -179,25 +199,26 @@ impl Reader<'_> {
         }
     }
 
-    fn all_parsed(&self, found: Vec<StreamId>) -> Vec<(MessageId, Entry)> {
-        let parsed = found
-            .into_iter()
-            .filter_map(|found| parsed(found, (self.clock)()));
-        parsed.collect()
+    fn all_parsed(&self, found: Vec<Found>) -> Vec<(MessageId, Entry)> {
+        let found = found.into_iter();
+        found
+            .filter_map(|found| parsed(found, (self.clock)()))
+            .collect()
     }
 
-    async fn read_on(&mut self, block: Option<Duration>) -> RedisResult<Vec<StreamId>> {
-        let mut options = StreamReadOptions::default().count(ENTRIES_MAX);
+    async fn read_on(&mut self, block: Option<Duration>) -> RedisResult<Vec<Found>> {
+        let mut read = cmd("XREAD");
+        read.arg("COUNT").arg(ENTRIES_MAX);
         if let Some(block) = block {
-            options = options.block(usize::try_from(block.as_millis()).unwrap_or(1000).max(1));
+            read.arg("BLOCK").arg(block.as_millis().max(1) as u64);
         }
-        let after = [self.position.at_present().to_string()];
-        let reply: Option<StreamReadReply> = self
-            .connection
-            .xread_options(&[&self.keys.log], &after, &options)
-            .await?;
-        let streams = reply.map_or_else(Vec::new, |reply| reply.keys);
-        Ok(streams.into_iter().flat_map(|stream| stream.ids).collect())
+        let after = self.position.at_present().to_string();
+        read.arg("STREAMS").arg(&self.keys.log).arg(after);
+        // Of each stream, here one, its name and its entries; nothing where there is none.
+        let streams: Option<Vec<(Value, Vec<Found>)>> =
+            read.query_async(&mut self.connection).await?;
+        let entries = streams.into_iter().flatten().map(|(_, entries)| entries);
+        Ok(entries.flatten().collect())
     }
 
     /// The values of metrics whose newest entry may not be in the log any more.
@@ -232,13 +253,8 @@ impl Reader<'_> {
 }
 
 /// An entry and the id of the one before; `None` for what is not a hub's.
-fn parsed(found: StreamId, now: Now) -> Option<(MessageId, Entry)> {
-    let text = |value: Value| redis::from_redis_value::<String>(value).ok();
-    let fields = found.map.into_iter();
-    let fields: Option<Fields> = fields
-        .map(|(name, value)| Some((name, text(value)?)))
-        .collect();
-    let read = fields.and_then(|fields| entry::read(&found.id, fields, now));
+fn parsed(found: Found, now: Now) -> Option<(MessageId, Entry)> {
+    let read = entry::read(&found.id, found.fields, now);
     if read.is_none() {
         log::warn!(
             "entry {} of the log is not a hub's and is left out",
@@ -261,12 +277,12 @@ impl Redis {
     ) -> Result<Vec<(MessageId, Entry)>, Away> {
         let mut range = cmd("XRANGE");
         range.arg(&self.inner.keys.log).arg(format!("({id}"));
-        let found: StreamRangeReply = self.query(range.arg("+").arg("COUNT").arg(max)).await?;
+        let found: Vec<Found> = self.query(range.arg("+").arg("COUNT").arg(max)).await?;
         let now = Now {
             wall_ms: 0,
             mono: Duration::ZERO,
         };
-        let entries = found.ids.into_iter();
+        let entries = found.into_iter();
         Ok(entries.filter_map(|found| parsed(found, now)).collect())
     }
 }

@@ -175,19 +175,18 @@ fn arguments(call: &mut redis::ScriptInvocation<'_>, write: &SessionWrite) {
             ticket,
         } => {
             call.arg(if *is_connected { "save" } else { "close" })
-                .arg(user.as_str())
                 .arg(position.to_string())
+                .arg(user.as_str())
                 .arg(record)
                 .arg(connection.to_string())
                 .arg(transport.as_str())
                 .arg(ticket.as_deref().unwrap_or_default());
         }
         What::Moved(position) => {
-            let rest = ["move", "", &position.to_string(), "", "", "", ""];
-            call.arg(&rest[..]);
+            call.arg("move").arg(position.to_string());
         }
         What::Forgotten => {
-            call.arg(&["forget", "", "", "", "", "", ""][..]);
+            call.arg("forget");
         }
     }
 }

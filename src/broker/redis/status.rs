@@ -26,6 +26,8 @@ pub struct Health {
     /// The newest id read, and the newest id of the log as far as is known.
     pub read: MessageId,
     pub newest: MessageId,
+    /// How many entries this hub has yet to read, as far as is known.
+    pub behind: u64,
 }
 
 impl Health {
@@ -43,15 +45,34 @@ impl Health {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Status(Mutex<Health>);
+pub(super) struct Status(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    health: Health,
+    /// Entries that there ever were in the log, and up to the newest one that was read.
+    entries: u64,
+    read: u64,
+    /// The newest when the hub joined: those after it are counted as they are read.
+    joined: MessageId,
+}
 
 impl Status {
     pub fn health(&self) -> Health {
-        self.lock().clone()
+        let state = self.lock();
+        Health {
+            behind: state.behind(),
+            ..state.health.clone()
+        }
+    }
+
+    /// How many entries this hub has yet to read, as far as is known.
+    pub fn behind(&self) -> u64 {
+        self.lock().behind()
     }
 
     pub fn connected(&self, server: String, epoch: &str) {
-        let mut health = self.lock();
+        let health = &mut self.lock().health;
         if !health.epoch.is_empty() && health.epoch != epoch {
             health.epochs += 1;
         }
@@ -62,7 +83,7 @@ impl Status {
 
     /// Returns whether that is news.
     pub fn disconnected(&self, reason: &str) -> bool {
-        let mut health = self.lock();
+        let health = &mut self.lock().health;
         let was_connected = health.server.take().is_some();
         health.disconnects += u64::from(was_connected);
         let before = health.last_error.replace(reason.to_owned());
@@ -70,7 +91,7 @@ impl Status {
     }
 
     pub fn appended(&self, batches: usize, error: Option<&str>) {
-        let mut health = self.lock();
+        let health = &mut self.lock().health;
         health.batches += batches as u64;
         health.calls += 1;
         health.failures += u64::from(error.is_some());
@@ -78,22 +99,41 @@ impl Status {
     }
 
     pub fn read(&self, event: &Event) {
-        let mut health = self.lock();
+        let mut state = self.lock();
+        let joined = state.joined;
         match event {
-            Event::Anew { origin } => health.read = *origin,
+            Event::Anew { origin } => state.health.read = *origin,
             Event::Entries(entries) => {
-                health.read = entries.last().map_or(health.read, super::Entry::id);
+                let known = entries.partition_point(|entry| entry.id() <= joined);
+                state.read += (entries.len() - known) as u64;
+                state.health.read = entries.last().map_or(state.health.read, super::Entry::id);
             }
             Event::Values(_) | Event::Current => {}
         }
-        health.newest = health.newest.max(health.read);
+        state.health.newest = state.health.newest.max(state.health.read);
     }
 
-    pub fn newest(&self, id: MessageId) {
-        self.lock().newest = id;
+    /// Where the log stood when the hub joined.
+    pub fn joined(&self, newest: MessageId, entries: u64) {
+        let mut state = self.lock();
+        state.health.newest = newest;
+        (state.joined, state.entries, state.read) = (newest, entries, entries);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Health> {
+    /// Where the log stands.
+    pub fn stands(&self, newest: Option<MessageId>, entries: u64) {
+        let mut state = self.lock();
+        state.health.newest = newest.unwrap_or(state.health.newest);
+        state.entries = state.entries.max(entries);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn behind(&self) -> u64 {
+        self.entries.saturating_sub(self.read)
     }
 }

@@ -6,7 +6,7 @@
 --         state, to which; a source and the fence it is read under, or both empty
 --       and each message of it:
 --         topic; priority, retain; data; number of its key (0: none); fingerprint
--- ->    of each batch its ids, or a word: KEY, ALERT, FENCE
+-- ->    how many entries there ever were; of each batch its ids, or a word: KEY, ALERT, FENCE
 local log, head, latest, sources = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local last, tag = checked(head, ARGV[1])
 if not last then
@@ -17,6 +17,7 @@ local now = now_ms()
 local at = 4
 -- Of each topic the newest value, written once.
 local values = {}
+local added = 0
 
 local function take(count)
   at = at + count
@@ -88,6 +89,7 @@ local function batch()
       end
       redis.call('XADD', log, 'MAXLEN', '~', keep, id, unpack(fields))
       last = id
+      added = added + 1
       local kind = string.sub(topic, 1, 1)
       if kind == 'm' or kind == 'u' then
         values[topic] = id .. ' ' .. how .. ' ' .. data
@@ -106,4 +108,4 @@ redis.call('HSET', head, 'last', last)
 for topic, value in pairs(values) do
   redis.call('HSET', latest, topic, value)
 end
-return answers
+return {redis.call('HINCRBY', head, 'count', added), answers}

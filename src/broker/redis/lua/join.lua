@@ -5,7 +5,7 @@
 -- ARGV  an epoch and a tag, for where one is to be founded; the newest id that the hub ever read; 1 where what a
 --       failover lost cannot be known; the newest id that the hub acknowledged to a publisher, and in which epoch
 --       that was (both empty: none); the id after which it wants to go on (empty: it has nothing)
--- ->    epoch, server, newest id, why an epoch was founded (empty: none was), 1 where it can go on
+-- ->    epoch, server, newest id, how many entries there ever were, why an epoch was founded (empty: none was), 1 where it can go on
 local log, head = KEYS[1], KEYS[2]
 local fresh, fresh_tag, seen, is_doubtful = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 local acknowledged, acknowledged_in, read = ARGV[5], ARGV[6], ARGV[7]
@@ -26,12 +26,15 @@ elseif acknowledged ~= '' and acknowledged_in ~= epoch and not is_entry(log, ack
   -- On a server that nobody else followed any more.
   reason = 'the log lacks what was acknowledged'
 end
+local function count()
+  return tonumber(redis.call('HGET', head, 'count')) or 0
+end
 local can_go_on = (read ~= '' and is_entry(log, read)) and 1 or 0
 if reason == '' then
   if seen_on ~= lineage then
     redis.call('HSET', head, 'lineage', lineage, 'tag', fresh_tag)
   end
-  return {epoch, lineage, last, reason, can_go_on}
+  return {epoch, lineage, last, count(), reason, can_go_on}
 end
 -- Above everything that any hub may have sent: others may have read a little further than this one.
 local floor = last
@@ -53,4 +56,4 @@ end
 local id = id_after(floor, math.max(now_ms(), seen_ms), fresh_tag)
 append_control(log, head, last, id, 'epoch', reason)
 redis.call('HSET', head, 'epoch', fresh, 'lineage', lineage, 'tag', fresh_tag)
-return {fresh, lineage, id, reason, 0}
+return {fresh, lineage, id, count(), reason, 0}

@@ -3,7 +3,8 @@
 -- An id is `<milliseconds>-<sequence>`, the sequence below 2^20. Its low 12 bits are a tag that changes with the
 -- epoch and with the server: two servers that both go on from one log, at the same millisecond, do not give the
 -- same id to different messages, but once in 4,096 times. Entries form a chain: each says in `p` which one was
--- before it. `head` knows the epoch of the log, the server that it was last seen on, the tag, and the newest id.
+-- before it. `head` knows the epoch of the log, the server that it was last seen on, the tag, the newest id, and how
+-- many entries there ever were.
 
 local TAGS = 4096
 local A_MILLISECOND = 256
@@ -47,6 +48,7 @@ end
 local function append_control(log, head, last, id, kind, data)
   redis.call('XADD', log, id, 'p', last, 'c', kind, 'd', data)
   redis.call('HSET', head, 'last', id)
+  redis.call('HINCRBY', head, 'count', 1)
   return id
 end
 

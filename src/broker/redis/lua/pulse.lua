@@ -3,7 +3,7 @@
 -- KEYS  nodes, about nodes, head, sources, log
 -- ARGV  epoch; node; its lease in ms; about it; the lease of sources in ms; how many messages the log keeps; then
 --       the sources
--- ->    the newest id; then of each source the fence, 0 where another hub reads it, and how long ago it was read, in
+-- ->    the newest id; how many entries there ever were; then of each source the fence, 0 where another hub reads it, and how long ago it was read, in
 --       ms, -1 for never
 local nodes, about, head, sources, log = unpack(KEYS)
 local epoch, node, lease, words, hold, keep = unpack(ARGV, 1, 6)
@@ -20,7 +20,7 @@ for _, dead in ipairs(redis.call('ZRANGEBYSCORE', nodes, '-inf', now - 10 * tonu
 end
 -- Questions do not trim the log, and may be all that there is.
 redis.call('XTRIM', log, 'MAXLEN', '~', keep)
-local fences = {last}
+local fences = {last, tonumber(redis.call('HGET', head, 'count')) or 0}
 for i = 7, #ARGV do
   local source = ARGV[i]
   local held = redis.call('HGET', sources, source) or ''

@@ -3,13 +3,26 @@
 -- KEYS  head, then the sessions
 -- ARGV  node; for how long sessions are kept, in ms; the newest id that the hub has read; what the keys of users'
 --       live connections begin with, and those of spent tickets; then of each session:
---         token; what: save, move, close or forget; user; position; record; connection; transport; ticket
+--         token; what: save, close, move or forget; with a move the position; with save and close position, user,
+--         record, connection, transport, ticket
 -- ->    tokens of sessions that are another hub's by now
 local node, ttl, seen, live_of, spent_of = unpack(ARGV, 1, 5)
 local at = 6
 local lost = {}
 
-local function write(session, token, what, user, position, record, connection, transport, ticket)
+local function take(count)
+  at = at + count
+  return unpack(ARGV, at - count, at - 1)
+end
+
+local function write(session)
+  local token, what = take(2)
+  local position, user, record, connection, transport, ticket
+  if what == 'move' then
+    position = take(1)
+  elseif what ~= 'forget' then
+    position, user, record, connection, transport, ticket = take(6)
+  end
   local owner, of = unpack(redis.call('HMGET', session, 'node', 'user'))
   if owner and owner ~= node then
     lost[#lost + 1] = token
@@ -43,7 +56,6 @@ local function write(session, token, what, user, position, record, connection, t
 end
 
 for i = 2, #KEYS do
-  write(KEYS[i], unpack(ARGV, at, at + 7))
-  at = at + 8
+  write(KEYS[i])
 end
 return lost
