@@ -169,8 +169,16 @@ pub(super) fn append(
     {
         return Ok(Err(AppendError::AlertChanged));
     }
-    let insert =
-        "INSERT INTO message (id, ring, retain, wall_ms, data) VALUES (?1, ?2, ?3, ?4, ?5)";
+    // A log that several hubs share is read again when it has begun anew.
+    let insert = match batch.is_copy {
+        false => {
+            "INSERT INTO message (id, ring, retain, wall_ms, data) VALUES (?1, ?2, ?3, ?4, ?5)"
+        }
+        true => {
+            "INSERT INTO message (id, ring, retain, wall_ms, data) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (id) DO NOTHING"
+        }
+    };
     let mut insert = connection.prepare_cached(insert)?;
     let mut ids = Vec::with_capacity(batch.messages.len());
     for (index, message) in batch.messages.iter().enumerate() {
@@ -179,24 +187,27 @@ pub(super) fn append(
             continue;
         }
         let ring = rings.number(connection, message)?;
-        *rings.added.entry(ring).or_default() += 1;
         let data = message.value();
         // It was text when it came in, and is a part of it.
         let text = String::from_utf8_lossy(&data);
-        insert.execute(params![
+        let inserted = insert.execute(params![
             to_sql(message.id),
             ring,
             message.retain == Retain::Latest,
             i64::try_from(batch.wall_ms).unwrap_or(i64::MAX),
             text,
         ])?;
+        ids.push(message.id);
+        if inserted == 0 {
+            continue;
+        }
+        *rings.added.entry(ring).or_default() += 1;
         if let Some(keyed) = batch.keys.get(index).copied().flatten() {
             keys::remember(connection, keyed, message.id)?;
         }
         if let Some(AlertWrite::New(severity)) = batch.alert {
             alerts::insert(connection, message.id, severity, &text)?;
         }
-        ids.push(message.id);
     }
     Ok(Ok(ids))
 }

@@ -87,24 +87,37 @@ impl Fields {
     }
 }
 
-/// An entry, and the id of the one before it; `None` for what this program never writes.
+/// An entry, and the id of the one before it; `None` for what is no link of the chain. A link that says what this
+/// program does not know, as a newer one may write it, is a mark.
 pub(super) fn read(id: &str, fields: Fields, now: Now) -> Option<(MessageId, Entry)> {
     let id = MessageId::parse(id)?;
-    let before = MessageId::parse(&fields.previous?)?;
-    if let Some(kind) = fields.kind {
-        let control = control(&kind, fields.data.as_deref().unwrap_or_default());
-        return Some((before, Entry::Control(id, control)));
-    }
+    let before = MessageId::parse(fields.previous.as_deref()?)?;
+    let entry = match &fields.kind {
+        Some(kind) => {
+            let data = fields.data.as_deref().unwrap_or_default();
+            Entry::Control(id, control(kind, data))
+        }
+        None => logged(id, fields, now).map_or_else(
+            || {
+                log::warn!("entry {id} of the log is nothing that this version knows");
+                Entry::Control(id, Control::Mark)
+            },
+            Entry::Message,
+        ),
+    };
+    Some((before, entry))
+}
+
+fn logged(id: MessageId, fields: Fields, now: Now) -> Option<Logged> {
     let keyed = fields.key.as_deref().and_then(|key| key.split_once(' '));
     let keyed = keyed.map(|(key, of)| (key.to_owned(), of.to_owned()));
     let (message, wall_ms) = message(id, &fields.topic?, &fields.how?, fields.data?, now)?;
-    let logged = Logged {
+    Some(Logged {
         message,
         wall_ms,
         keyed,
         alert: fields.alert,
-    };
-    Some((before, Entry::Message(logged)))
+    })
 }
 
 /// A newer program may say what this one does not know: nothing follows from it here.
@@ -240,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_hub_writes_is_left_out() {
+    fn what_is_not_known_is_passed_over_and_what_is_no_link_of_the_chain_left_out() {
         let fields = |pairs: &[(&str, &str)]| {
             let mut fields = Fields::default();
             for (name, value) in pairs {
@@ -249,11 +262,17 @@ mod tests {
             fields
         };
         let good = [("p", "1-0"), ("t", "m a"), ("h", "low all 5"), ("d", "1")];
-        assert!(read("2-0", fields(&good), NOW).is_some());
-        for lacking in 0..good.len() {
+        let whole = read("2-0", fields(&good), NOW).unwrap().1;
+        assert!(matches!(whole, Entry::Message(_)));
+        assert!(read("2-0", fields(&good[1..]), NOW).is_none());
+        for lacking in 1..good.len() {
             let mut rest = good.to_vec();
             rest.remove(lacking);
-            assert!(read("2-0", fields(&rest), NOW).is_none(), "{rest:?}");
+            let passed = read("2-0", fields(&rest), NOW).unwrap().1;
+            assert!(
+                matches!(passed, Entry::Control(_, Control::Mark)),
+                "{rest:?}"
+            );
         }
         let (before, entry) = read("3-0", fields(&[("p", "2-0"), ("c", "new")]), NOW).unwrap();
         assert_eq!(before, MessageId::new(2, 0).unwrap());

@@ -208,6 +208,7 @@ impl Link {
             status: &self.status,
             clock: &self.clock,
             block: BLOCK,
+            passed_over: MessageId::ZERO,
         };
         let mut publisher = Publisher {
             connection: appending,
@@ -216,6 +217,7 @@ impl Link {
             settings: &self.settings,
             key_ttl: self.key_ttl,
             epoch: &joined.epoch,
+            node: &self.node,
             status: &self.status,
             acknowledged: &mut self.acknowledged,
         };
@@ -321,14 +323,17 @@ impl Pulse<'_> {
     async fn run(&mut self) -> RedisResult<()> {
         loop {
             sleep(self.settings.lease / PULSES_A_LEASE).await;
-            if !self.leases.is_stopped() {
-                self.beat().await?;
+            if !self.leases.is_stopped() && self.beat().await? {
+                // They may have given away what was its own: it begins as if it had just come.
+                let text = "the other hubs may have taken this one for dead";
+                return Err((redis::ErrorKind::Client, text).into());
             }
             self.check_place().await?;
         }
     }
 
-    async fn beat(&mut self) -> RedisResult<()> {
+    /// Returns whether the lease had run out before.
+    async fn beat(&mut self) -> RedisResult<bool> {
         let asked = Instant::now();
         let hold = self.settings.lease.mul_f64(HOLD);
         let mut call = self.scripts.pulse.prepare_invoke();
@@ -360,15 +365,21 @@ impl Pulse<'_> {
         self.status
             .stands(newest, entries.transpose()?.unwrap_or_default());
         let numbers: Result<Vec<i64>, _> = answer.map(redis::from_redis_value).collect();
+        let numbers = numbers?;
+        let (lapsed, fences) = numbers.split_first().unwrap_or((&0, &[]));
         // From when it was asked for: Redis counts from later.
-        self.leases.renewed(&wanted, &numbers?, asked + hold);
-        Ok(())
+        self.leases.renewed(&wanted, fences, asked + hold);
+        Ok(*lapsed == 1)
     }
 
     /// An old primary that is cut off from the others goes on by itself: the sentinels know better.
     async fn check_place(&self) -> RedisResult<()> {
         let is_moved = |now: &Address| now != self.address;
-        let located = timeout(self.settings.timeout, self.servers.locate()).await;
+        let within = self
+            .settings
+            .timeout
+            .min(self.settings.lease / PULSES_A_LEASE);
+        let located = timeout(within, self.servers.locate()).await;
         match located {
             Ok(Ok(now)) if is_moved(&now) => {
                 let text = "another server is the primary now";

@@ -86,6 +86,7 @@ pub(super) struct Publisher<'a> {
     pub settings: &'a config::Redis,
     pub key_ttl: Duration,
     pub epoch: &'a str,
+    pub node: &'a str,
     pub status: &'a Status,
     pub acknowledged: &'a mut Acknowledged,
 }
@@ -224,6 +225,7 @@ impl Publisher<'_> {
             named
         };
         call.arg(self.epoch)
+            .arg(self.node)
             .arg(self.settings.log_messages_max)
             .arg(self.key_ttl.as_millis() as u64);
         for Wanted { append, .. } in group {

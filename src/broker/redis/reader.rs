@@ -94,6 +94,8 @@ pub(super) struct Reader<'a> {
     pub clock: &'a (dyn Fn() -> Now + Send + Sync),
     /// How long to wait for an entry.
     pub block: Duration,
+    /// The newest entry that was none of a hub's: it is not asked for again.
+    pub passed_over: MessageId,
 }
 
 impl Reader<'_> {
@@ -117,9 +119,10 @@ impl Reader<'_> {
                 return self.broken("it ends before it should");
             }
             let mut run = Vec::with_capacity(entries.len());
+            let mut at = self.position.at_present();
             let mut broken = None;
             for (before, entry) in self.all_parsed(entries) {
-                match before.cmp(&self.position.at_present()) {
+                match before.cmp(&at) {
                     Ordering::Equal => {}
                     Ordering::Greater => {
                         broken = Some("entries were trimmed before they were read")
@@ -129,12 +132,12 @@ impl Reader<'_> {
                 if broken.is_some() {
                     break;
                 }
-                self.position.move_to(entry.id());
+                at = entry.id();
                 let is_epoch = entry.is_epoch();
                 run.push(entry);
                 if is_epoch {
                     self.hand_on(&mut run).await;
-                    self.say_anew(self.position.at_present()).await;
+                    self.say_anew(at).await;
                     self.say(Event::Current).await;
                 }
             }
@@ -167,15 +170,17 @@ impl Reader<'_> {
         })
         .await;
         self.read_values().await?;
-        while !found.is_empty() {
+        // What is appended meanwhile is read as what is new: else this might never end.
+        while !found.is_empty() && self.position.at_present() < newest {
             let mut run = Vec::with_capacity(found.len());
+            let mut at = self.position.last;
             for (before, entry) in self.all_parsed(found) {
-                if self.position.last != Some(before) || entry.is_epoch() {
+                if at != Some(before) || entry.is_epoch() {
                     self.hand_on(&mut run).await;
                     let origin = if entry.is_epoch() { entry.id() } else { before };
                     self.say_anew(origin).await;
                 }
-                self.position.move_to(entry.id());
+                at = Some(entry.id());
                 run.push(entry);
             }
             self.hand_on(&mut run).await;
@@ -193,17 +198,24 @@ impl Reader<'_> {
         self.say(Event::Anew { origin }).await;
     }
 
-    async fn hand_on(&self, run: &mut Vec<Entry>) {
-        if !run.is_empty() {
+    /// The position moves when the hub has them, not before: the wait may be cut off.
+    async fn hand_on(&mut self, run: &mut Vec<Entry>) {
+        if let Some(last) = run.last().map(Entry::id) {
             self.say(Event::Entries(std::mem::take(run))).await;
+            self.position.move_to(last);
         }
     }
 
-    fn all_parsed(&self, found: Vec<Found>) -> Vec<(MessageId, Entry)> {
-        let found = found.into_iter();
-        found
-            .filter_map(|found| parsed(found, (self.clock)()))
-            .collect()
+    fn all_parsed(&mut self, found: Vec<Found>) -> Vec<(MessageId, Entry)> {
+        let mut entries = Vec::with_capacity(found.len());
+        for found in found {
+            let id = MessageId::parse(&found.id);
+            match parsed(found, (self.clock)()) {
+                Some(entry) => entries.push(entry),
+                None => self.passed_over = id.unwrap_or(self.passed_over),
+            }
+        }
+        entries
     }
 
     async fn read_on(&mut self, block: Option<Duration>) -> RedisResult<Vec<Found>> {
@@ -212,8 +224,10 @@ impl Reader<'_> {
         if let Some(block) = block {
             read.arg("BLOCK").arg(block.as_millis().max(1) as u64);
         }
-        let after = self.position.at_present().to_string();
-        read.arg("STREAMS").arg(&self.keys.log).arg(after);
+        let after = self.position.at_present().max(self.passed_over);
+        read.arg("STREAMS")
+            .arg(&self.keys.log)
+            .arg(after.to_string());
         // Of each stream, here one, its name and its entries; nothing where there is none.
         let streams: Option<Vec<(Value, Vec<Found>)>> =
             read.query_async(&mut self.connection).await?;

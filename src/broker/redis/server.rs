@@ -1,16 +1,23 @@
 //! Which server is to be used, and connections to it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo,
     RedisConnectionInfo, RedisError, RedisResult, TlsCertificates, cmd,
 };
+use tokio::time::timeout;
 
 use super::keys::Keys;
 use crate::config::{self, Topology};
+
+/// How long after the first that knows where the log is the others may say so too.
+const OTHERS_WITHIN: Duration = Duration::from_millis(200);
 
 /// Host and port.
 pub(super) type Address = (String, u16);
@@ -50,20 +57,37 @@ impl Servers {
 
     /// The server to use now: the one there is, the primary that a sentinel names, or the node that has
     /// the keys.
+    ///
+    /// All that the URL names are asked at once, and most of those that answer in time are right: one that is
+    /// dead holds nobody up, and one that is cut off from the others does not lead back to an old primary.
     pub async fn locate(&self) -> RedisResult<Address> {
+        let ask = async |host: &Address| match &self.url.topology {
+            Topology::Single => Ok(host.clone()),
+            Topology::Sentinel(name) => self.ask_sentinel(host, name).await,
+            Topology::Cluster => self.ask_node(host).await,
+        };
+        let mut asked: FuturesUnordered<_> = self.url.hosts.iter().map(ask).collect();
+        let mut answers: HashMap<Address, usize> = HashMap::new();
         let mut failure = None;
-        for host in &self.url.hosts {
-            let found = match &self.url.topology {
-                Topology::Single => return Ok(host.clone()),
-                Topology::Sentinel(name) => self.ask_sentinel(host, name).await,
-                Topology::Cluster => self.ask_node(host).await,
-            };
-            match found {
-                Ok(address) => return Ok(address),
+        while let Some(answer) = asked.next().await {
+            match answer {
+                Ok(address) => {
+                    answers.insert(address, 1);
+                    break;
+                }
                 Err(error) => failure = Some(error),
             }
         }
-        Err(failure.unwrap_or_else(|| nowhere("no host is named")))
+        let others = async {
+            while let Some(answer) = asked.next().await {
+                answer.map_or_else(drop, |address| *answers.entry(address).or_default() += 1);
+            }
+        };
+        // Late ones, and those that are dead, are not waited for.
+        let _ = timeout(OTHERS_WITHIN, others).await;
+        let most = answers.into_iter().max_by_key(|(_, count)| *count);
+        let failed = || failure.unwrap_or_else(|| nowhere("no host is named"));
+        most.map(|(address, _)| address).ok_or_else(failed)
     }
 
     /// Sentinels often know no password, and refuse one that is offered.
@@ -199,8 +223,9 @@ fn range(line: &redis::Value) -> Option<Slots> {
         let redis::Value::Array(fields) = node else {
             return None;
         };
-        let name: String = redis::from_redis_value_ref(fields.first()?).ok()?;
-        Some((name, number(fields.get(1)?)?))
+        // Nothing where it is for the client to know.
+        let name: Option<String> = redis::from_redis_value_ref(fields.first()?).ok()?;
+        Some((name.unwrap_or_default(), number(fields.get(1)?)?))
     };
     Some((from, to, fields.iter().skip(2).filter_map(node).collect()))
 }

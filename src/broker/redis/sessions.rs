@@ -40,7 +40,7 @@ pub enum Opened {
     /// There is no such session of that user.
     Unknown,
     Open {
-        /// The session as another hub has written it; `None` where this hub has it.
+        /// The session as it was written last; `None` for one that begins.
         taken_over: Option<TakenOver>,
         /// The hub is to have read so far before the stream begins: it is no less than any position that
         /// the client may have.
@@ -48,15 +48,19 @@ pub enum Opened {
     },
 }
 
-/// A session of another hub's.
+/// A session as it was written last.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TakenOver {
+    pub token: Uuid,
+    /// By this hub, or made its own by an opening that came to nothing.
+    pub is_mine: bool,
     pub record: String,
     pub position: MessageId,
-    /// What the user's sessions were told to receive since it was written, the oldest first.
-    pub changes: Vec<String>,
+    /// What the user's sessions were told to receive since it was written, and at which message, the oldest
+    /// first.
+    pub changes: Vec<(MessageId, String)>,
     /// Whose streams operators ended since it was written.
-    pub ends: Vec<String>,
+    pub ends: Vec<(MessageId, String)>,
 }
 
 /// What has become of a session.
@@ -111,19 +115,27 @@ impl Redis {
             .arg(position.unwrap_or_default())
             .arg(open.ttl_ms);
         let answer: Vec<Value> = self.invoke(&call).await?;
-        read(answer).ok_or_else(|| Away("Redis has a session that cannot be read".to_owned()))
+        read(answer, open.token)
+            .ok_or_else(|| Away("Redis has a session that cannot be read".to_owned()))
     }
 
-    /// Lets go of a user's slot that [`Redis::open`] gave, where it still is this hub's.
+    /// Lets go of a user's slot that [`Redis::open`] gave, where it is still for that connection.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn release(&self, user: &UserId, token: Uuid) -> Result<(), Away> {
+    pub async fn release(
+        &self,
+        user: &UserId,
+        token: Uuid,
+        connection: (Uuid, Transport),
+    ) -> Result<(), Away> {
         let inner = &*self.inner;
         let mut call = inner.scripts.release.prepare_invoke();
+        let (connection, transport) = connection;
+        let taken_for = format!("{} {} {connection}", inner.node, transport.as_str());
         call.key(inner.keys.live(user))
-            .arg(&inner.node)
-            .arg(token.to_string());
+            .arg(token.to_string())
+            .arg(taken_for);
         self.invoke(&call).await
     }
 
@@ -192,14 +204,16 @@ fn arguments(call: &mut redis::ScriptInvocation<'_>, write: &SessionWrite) {
 }
 
 /// `None` for what no hub writes.
-fn read(answer: Vec<Value>) -> Option<Opened> {
+fn read(answer: Vec<Value>, token: Uuid) -> Option<Opened> {
     let mut fields = answer.into_iter();
-    let mut text = || redis::from_redis_value::<String>(fields.next()?).ok();
-    match text()?.as_str() {
+    let word: String = redis::from_redis_value(fields.next()?).ok()?;
+    match word.as_str() {
         "limit" => return Some(Opened::Limit),
         "unknown" => return Some(Opened::Unknown),
         _ => {}
     }
+    let is_mine: u8 = redis::from_redis_value(fields.next()?).ok()?;
+    let mut text = || redis::from_redis_value::<String>(fields.next()?).ok();
     let (record, position) = (text()?, text()?);
     let (read_first, seen) = (text()?, text()?);
     let seen = MessageId::parse(&seen).unwrap_or_default();
@@ -207,12 +221,15 @@ fn read(answer: Vec<Value>) -> Option<Opened> {
         let lines: Vec<String> = redis::from_redis_value(fields.next()?).ok()?;
         let later = |line: &String| {
             let (id, words) = line.split_once(' ')?;
-            (MessageId::parse(id)? > seen).then(|| words.to_owned())
+            let id = MessageId::parse(id)?;
+            (id > seen).then(|| (id, words.to_owned()))
         };
         Some(lines.iter().filter_map(later).collect::<Vec<_>>())
     };
     let (changes, ends) = (later()?, later()?);
     let taken_over = (!record.is_empty()).then(|| TakenOver {
+        token,
+        is_mine: is_mine == 1,
         record,
         position: MessageId::parse(&position).unwrap_or_default(),
         changes,

@@ -69,11 +69,12 @@ impl Redis {
         let (_, nodes): (String, Vec<String>) = self.invoke(&call).await?;
         let until = Instant::now() + patience;
         let mut every = LOOKS_EVERY_MIN;
+        let mut came: Vec<String> = Vec::with_capacity(nodes.len());
         loop {
             sleep(every).await;
-            let came: Vec<String> = self
-                .query(redis::cmd("LRANGE").arg(&answers).arg(0).arg(-1))
-                .await?;
+            let mut more = redis::cmd("LRANGE");
+            more.arg(&answers).arg(came.len()).arg(-1);
+            came.extend(self.query::<Vec<String>>(&mut more).await?);
             if came.len() >= nodes.len() || Instant::now() >= until {
                 return Ok((came, nodes.len()));
             }

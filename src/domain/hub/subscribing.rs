@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Effects, HubState};
 use crate::domain::fanout::ConnectionKey;
-use crate::domain::message::UserId;
+use crate::domain::message::{MessageId, UserId};
 use crate::domain::notice::Notice;
 use crate::domain::pattern::{NameError, Pattern};
 
@@ -29,7 +29,10 @@ impl HubState {
         effects: &mut impl Effects,
     ) -> Result<(), NameError> {
         match self.by_connection.get(&connection) {
-            Some(&token) => self.change(&[token], change, patterns, effects),
+            Some(&token) => {
+                let from = self.history.last();
+                self.change(&[token], change, patterns, from, effects)
+            }
             None => Ok(()),
         }
     }
@@ -52,11 +55,12 @@ impl HubState {
             .flatten()
             .copied()
             .collect();
-        self.change(&tokens, change, patterns, effects)?;
+        let from = self.history.last();
+        self.change(&tokens, change, patterns, from, effects)?;
         Ok(self.live_of(user))
     }
 
-    /// For one session, away or not.
+    /// For one session, away or not; it was asked for when `from` was the newest message.
     ///
     /// # Errors
     /// Too many patterns; nothing has changed then.
@@ -65,9 +69,10 @@ impl HubState {
         token: Uuid,
         change: Change,
         patterns: &[Pattern],
+        from: MessageId,
         effects: &mut impl Effects,
     ) -> Result<(), NameError> {
-        self.change(&[token], change, patterns, effects)
+        self.change(&[token], change, patterns, from, effects)
     }
 
     fn change(
@@ -75,9 +80,9 @@ impl HubState {
         tokens: &[Uuid],
         change: Change,
         patterns: &[Pattern],
+        from: MessageId,
         effects: &mut impl Effects,
     ) -> Result<(), NameError> {
-        let from = self.history.last();
         let mut changed = Vec::with_capacity(tokens.len());
         for token in tokens {
             let Some(session) = self.sessions.get(token) else {

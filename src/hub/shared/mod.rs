@@ -14,7 +14,7 @@ use crate::broker::redis::{
     AlertNote, Append, Control, Entry, Event, Held, Logged, NotAppended, Redis,
 };
 use crate::domain::history::ReadIds;
-use crate::domain::message::MessageId;
+use crate::domain::message::{MessageId, Topic};
 use crate::domain::time::Now;
 use crate::store::postgres::Scribe;
 use crate::store::{AlertWrite, Answer, AppendError, Batch, Keyed};
@@ -34,6 +34,8 @@ pub struct Shared {
     read: ReadIds,
     /// What comes is the past.
     is_warming: bool,
+    /// All that was in the log when this hub came was read: it takes part.
+    has_caught_up: bool,
     /// Sessions opened lately, of which nobody else knows yet what their clients were sent first.
     opened: Vec<Uuid>,
     /// How far it is, for those who have to wait until it is further.
@@ -63,6 +65,7 @@ impl Shared {
             read: ReadIds::new(READ_IDS_MAX, last),
             redis,
             is_warming: false,
+            has_caught_up: false,
             opened: Vec::new(),
             reached,
             scribe,
@@ -120,6 +123,7 @@ impl Handler<FromLog> for Hub {
                 self.take_entries(entries, now, ctx);
             }
             Event::Current => {
+                shared.has_caught_up = true;
                 if std::mem::take(&mut shared.is_warming) {
                     self.with(|state, _, outlets| state.tell_anew(outlets));
                 }
@@ -137,7 +141,7 @@ impl Hub {
         if let Some(shared) = &self.shared {
             shared.reached.send_replace(Reached {
                 id: self.state.history().last(),
-                is_current: !shared.is_warming,
+                is_current: shared.has_caught_up && !shared.is_warming,
             });
         }
     }
@@ -147,6 +151,8 @@ impl Hub {
             return;
         };
         let is_past = shared.is_warming;
+        // What was asked before this hub came is nothing to its streams.
+        let takes_part = shared.has_caught_up && !is_past;
         entries
             .iter()
             .for_each(|entry| shared.read.push(entry.id()));
@@ -155,7 +161,7 @@ impl Hub {
                 Entry::Message(logged) => self.take_logged(logged, is_past, now),
                 Entry::Control(id, control) => {
                     self.state.pass(id);
-                    if !is_past {
+                    if takes_part {
                         self.take_control(control, ctx);
                     }
                 }
@@ -219,6 +225,10 @@ impl Hub {
             answer,
         } = wanted;
         let priorities: Vec<_> = publications.iter().map(|it| it.priority).collect();
+        let topics = publications.iter().map(|it| &it.topic);
+        let is_new = |topic: &&Topic| !self.state.history().has(topic);
+        let new: Vec<Topic> = topics.filter(is_new).cloned().collect();
+        self.new_topics.extend(new.iter().cloned());
         let hexadecimal = |keyed: Keyed| (keyed.key.to_string(), keyed.of.to_string());
         let appended = redis.append(Append {
             publications,
@@ -233,6 +243,9 @@ impl Hub {
         let appended = appended.into_actor(self).map(move |appended, hub, _| {
             let unknown = || NotAppended::Away("the connection to Redis was lost".to_owned());
             let outcome = appended.unwrap_or_else(|_| Err(unknown()));
+            for topic in &new {
+                hub.new_topics.remove(topic);
+            }
             if outcome.is_ok() {
                 hub.state.count_published(&priorities);
             }

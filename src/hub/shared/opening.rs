@@ -17,7 +17,7 @@ use super::{Question, Reached};
 use crate::broker::redis::{Open, Opened, Opening as Asked, Redis, TakenOver};
 use crate::config::Settings;
 use crate::domain::hub::{Connect, Opening, Refusal};
-use crate::domain::message::{MessageId, UserId};
+use crate::domain::message::{MessageId, Transport, UserId};
 use crate::domain::session::Session;
 use crate::domain::time::Now;
 use crate::store::Saved;
@@ -44,6 +44,11 @@ pub(in crate::hub) struct ConnectShared {
     pub connect: Connect,
     pub taken_over: Option<TakenOver>,
 }
+
+/// A session of this hub's is to be written again, where there is one.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(in crate::hub) struct SaveAgain(Uuid);
 
 impl SharedLog {
     /// `reached` says how far the Hub is.
@@ -84,10 +89,18 @@ impl SharedLog {
         hub: &HubHandle,
         connect: Connect,
     ) -> Result<Admitted, Error> {
-        let (mut slot, taken_over) = match self.admit(&connect).await {
+        let unknown = unknown(&connect.opening);
+        let (mut slot, taken_over) = match self.admit(hub, &connect).await {
             Ok(admitted) => admitted,
+            // Redis may have lost it, and not been told of it again yet.
+            Err(Error::Refused(refusal)) if refusal == unknown => {
+                let here = ConnectShared {
+                    connect,
+                    taken_over: None,
+                };
+                return hub.ask(here).await?.map_err(Error::Refused);
+            }
             Err(Error::Away(reason)) => {
-                let unknown = unknown(&connect.opening);
                 // What it has seen this hub has not read: ids would go back for it.
                 let is_ahead = connect.last_event_id > Some(self.reached.borrow().id);
                 if is_ahead {
@@ -114,7 +127,11 @@ impl SharedLog {
     }
 
     /// What all hubs say to a stream: the user's slot for it, and the session where another hub has it.
-    async fn admit(&self, connect: &Connect) -> Result<(Slot, Option<TakenOver>), Error> {
+    async fn admit(
+        &self,
+        hub: &HubHandle,
+        connect: &Connect,
+    ) -> Result<(Slot, Option<TakenOver>), Error> {
         let ttl = self.session_ttl();
         let (token, user, opening) = self.session_of(connect).await?;
         let open = Open {
@@ -127,6 +144,15 @@ impl SharedLog {
             position: connect.last_event_id,
             ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
         };
+        // From before it is asked for: the answer may be late, or nobody may wait for it any more.
+        let slot = Slot {
+            redis: self.redis.clone(),
+            hub: hub.clone(),
+            user: user.clone(),
+            token,
+            connection: (open.connection, open.transport),
+            is_taken: false,
+        };
         let (taken_over, read_first) = match self.redis.open(open).await? {
             Opened::Limit => return Err(Error::Refused(Refusal::ConnectionLimit)),
             Opened::Unknown => return Err(Error::Refused(unknown(&connect.opening))),
@@ -134,12 +160,6 @@ impl SharedLog {
                 taken_over,
                 read_first,
             } => (taken_over, read_first),
-        };
-        let slot = Slot {
-            redis: self.redis.clone(),
-            user,
-            token,
-            is_taken: false,
         };
         if !self.reaches(read_first).await {
             return Err(Error::Busy);
@@ -178,18 +198,23 @@ impl SharedLog {
 /// A user's slot for a stream that is being opened. Let go of when nothing came of it.
 struct Slot {
     redis: Redis,
+    hub: HubHandle,
     user: UserId,
     token: Uuid,
+    connection: (Uuid, Transport),
     is_taken: bool,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         if !self.is_taken {
-            let (redis, user, token) = (self.redis.clone(), self.user.clone(), self.token);
+            let (redis, hub, user) = (self.redis.clone(), self.hub.clone(), self.user.clone());
+            let (token, connection) = (self.token, self.connection);
             actix_rt::spawn(async move {
                 // Redis is away, and forgets it by itself.
-                let _ = redis.release(&user, token).await;
+                let _ = redis.release(&user, token, connection).await;
+                // A stream of the same session that this one was to take the place of has a slot again.
+                let _ = hub.ask(SaveAgain(token)).await;
             });
         }
     }
@@ -213,6 +238,9 @@ impl Handler<ConnectShared> for Hub {
 
     fn handle(&mut self, mut wanted: ConnectShared, ctx: &mut Context<Self>) -> Self::Result {
         self.pace(ctx);
+        let is_here =
+            |known: &TakenOver| known.is_mine && self.state.session(&known.token).is_some();
+        wanted.taken_over = wanted.taken_over.filter(|it| !is_here(it));
         let saved = wanted.taken_over.as_ref().map(|session| session.position);
         let position = wanted.connect.last_event_id.or(saved);
         let has_read = |position| {
@@ -232,8 +260,8 @@ impl Handler<ConnectShared> for Hub {
             }
             let token = session.token;
             self.state.adopt(session);
-            for change in &taken_over.changes {
-                self.change_again(token, change);
+            for (at, change) in &taken_over.changes {
+                self.change_again(token, *at, change);
             }
         }
         let admitted = self.connect(wanted.connect)?;
@@ -242,9 +270,20 @@ impl Handler<ConnectShared> for Hub {
     }
 }
 
+impl Handler<SaveAgain> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, SaveAgain(token): SaveAgain, _: &mut Context<Self>) {
+        if self.state.session(&token).is_some() {
+            self.state.note(token);
+            self.save_soon();
+        }
+    }
+}
+
 impl Hub {
     /// A change that came while the session was nowhere.
-    fn change_again(&mut self, token: Uuid, change: &str) {
+    fn change_again(&mut self, token: Uuid, at: MessageId, change: &str) {
         let Ok(Question::Change {
             change, patterns, ..
         }) = serde_json::from_str(change)
@@ -253,7 +292,7 @@ impl Hub {
         };
         self.with(|state, _, outlets| {
             // Too many patterns change nothing, as when they were asked for.
-            let _ = state.change_session(token, change, &patterns, outlets);
+            let _ = state.change_session(token, change, &patterns, at, outlets);
         });
     }
 }
@@ -264,8 +303,9 @@ fn taken_over_session(taken_over: &TakenOver, now: Now) -> Option<Session> {
     away(&saved, now)
 }
 
-fn is_ended(session: &Session, ends: &[String]) -> bool {
-    let ends = ends.iter().filter_map(|end| serde_json::from_str(end).ok());
+fn is_ended(session: &Session, ends: &[(MessageId, String)]) -> bool {
+    let ends = ends.iter();
+    let ends = ends.filter_map(|(_, end)| serde_json::from_str(end).ok());
     let picks = |chosen: Chosen| chosen.picks(session);
     ends.into_iter().any(picks)
 }

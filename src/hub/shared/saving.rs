@@ -1,5 +1,6 @@
 //! Sessions are written where every hub finds them.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
@@ -73,13 +74,23 @@ impl Hub {
     fn write_shared(&mut self, redis: Redis, writes: Vec<SessionWrite>, ctx: &mut Context<Self>) {
         self.is_saving = true;
         let (ttl_ms, seen) = (self.session_ttl_ms(), self.state.history().last());
+        let connection = |write: &SessionWrite| (write.token, self.connection_of(write.token));
+        let written: HashMap<_, _> = writes.iter().map(connection).collect();
         let save = async move { redis.save(&writes, ttl_ms, seen).await };
         let saved = save.into_actor(self).map(|saved, hub, ctx| {
             hub.is_saving = false;
             match saved {
-                Ok(lost) => hub.lose(lost),
+                Ok(lost) => {
+                    // One that has come back meanwhile is not what was written.
+                    let is_same =
+                        |token: &Uuid| written.get(token) == Some(&hub.connection_of(*token));
+                    let lost = lost.into_iter().filter(is_same).collect();
+                    hub.lose(lost);
+                }
                 Err(error) => {
                     log::warn!("sessions could not be written: {error}");
+                    // Those that are no more, too.
+                    written.into_keys().for_each(|token| hub.state.note(token));
                     hub.state.note_all();
                     ctx.run_later(TRIES_AGAIN_AFTER, |hub, _| hub.save_soon());
                     return;
@@ -90,10 +101,15 @@ impl Hub {
         ctx.spawn(saved);
     }
 
-    /// They go on at other hubs.
+    fn connection_of(&self, token: Uuid) -> Option<Uuid> {
+        let session = self.state.session(&token);
+        session.map(|session| session.connection_id)
+    }
+
+    /// They are said to be other hubs'.
     fn lose(&mut self, lost: Vec<Uuid>) {
         for token in lost {
-            self.with(|state, _, outlets| state.taken(token, outlets));
+            self.with(|state, _, outlets| state.lost(token, outlets));
         }
     }
 
@@ -128,9 +144,6 @@ impl Hub {
 impl SharedLog {
     /// What is left to be said before this hub is gone.
     pub(in crate::hub) async fn leave(&self, last: &LastWords) {
-        if let Some(scribe) = &self.scribe {
-            scribe.close().await;
-        }
         let saved = self
             .redis
             .save(&last.sessions, last.ttl_ms, last.seen)
@@ -138,6 +151,10 @@ impl SharedLog {
         let left = self.redis.leave().await;
         if let Err(error) = saved.map(drop).and(left) {
             log::warn!("the other hubs are not told that this one stops: {error}");
+        }
+        // Last: its database may be slow.
+        if let Some(scribe) = &self.scribe {
+            scribe.close().await;
         }
     }
 }

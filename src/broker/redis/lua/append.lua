@@ -1,7 +1,7 @@
 -- Appends batches, each whole or not at all.
 --
 -- KEYS  log, head, latest, sources, then whatever the batches name by number
--- ARGV  epoch; how many messages the log keeps; for how long keys are remembered, in ms; then the batches, each:
+-- ARGV  epoch; node; how many messages the log keeps; for how long keys are remembered, in ms; then the batches, each:
 --         how many messages; wall clock; alert as JSON or empty; key of the alert that changes (0: none), from which
 --         state, to which; a source and the fence it is read under, or both empty
 --       and each message of it:
@@ -12,9 +12,9 @@ local last, tag = checked(head, ARGV[1])
 if not last then
   return tag
 end
-local keep, ttl = ARGV[2], ARGV[3]
+local node, keep, ttl = ARGV[2], ARGV[3], ARGV[4]
 local now = now_ms()
-local at = 4
+local at = 5
 -- Of each topic the newest value, written once.
 local values = {}
 local added = 0
@@ -28,7 +28,7 @@ end
 local function is_read(source, fence)
   local held = redis.call('HGET', sources, source)
   local holder, number, ends = string.match(held or '', '^(%S+) (%d+) (%d+)')
-  if number ~= fence then
+  if holder ~= node or number ~= fence then
     return false
   end
   redis.call('HSET', sources, source, string.format('%s %s %s %.0f', holder, number, ends, now))

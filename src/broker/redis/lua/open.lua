@@ -5,7 +5,7 @@
 -- ARGV  epoch; node; token; user; connection; transport; connections the user may have; 1 where a session is
 --       resumed; the position that the client names (empty: none); for how long sessions are kept, in ms
 -- ->    {'limit'}, {'unknown'}, or
---       {'open', record or empty, its position, id to have read first, id up to which changes are in the record,
+--       {'open', 1 where this hub had the session already, record or empty, its position, id to have read first, id up to which changes are in the record,
 --        changes, ends}
 local nodes, log, head, live, session, changes, ended = unpack(KEYS)
 local epoch, node, token, user, connection, transport, most, resumes, position, ttl = unpack(ARGV)
@@ -35,10 +35,8 @@ if resumes == '1' then
   if of ~= user then
     return {'unknown'}
   end
-  owner = by or ''
-  if owner ~= node then
-    record, saved, seen = kept or '', at or '', through or ''
-  end
+  -- Also where it is this hub's own: an opening may have ended after it was made so.
+  owner, record, saved, seen = by or '', kept or '', at or '', through or ''
 end
 if count >= tonumber(most) then
   return {'limit'}
@@ -54,14 +52,12 @@ local changed, ends = {}, {}
 if record ~= '' then
   changed = redis.call('LRANGE', changes, 0, -1)
   ends = redis.call('LRANGE', ended, 0, -1)
-  if alive[owner] and redis.call('HEXISTS', live, token) == 1 then
+  if owner ~= node and alive[owner] and redis.call('HEXISTS', live, token) == 1 then
     read_first = append_control(log, head, last, id_after(last, now, tag), 'taken', token .. ' ' .. node)
   end
 end
 redis.call('HSET', live, token, node .. ' ' .. transport .. ' ' .. connection)
 redis.call('PEXPIRE', live, ttl)
-if resumes == '1' then
-  redis.call('HSET', session, 'node', node)
-  redis.call('PEXPIRE', session, ttl)
-end
-return {'open', record, saved, read_first, seen, changed, ends}
+redis.call('HSET', session, 'user', user, 'node', node)
+redis.call('PEXPIRE', session, ttl)
+return {'open', owner == node and 1 or 0, record, saved, read_first, seen, changed, ends}

@@ -3,7 +3,7 @@
 -- KEYS  nodes, about nodes, head, sources, log
 -- ARGV  epoch; node; its lease in ms; about it; the lease of sources in ms; how many messages the log keeps; then
 --       the sources
--- ->    the newest id; how many entries there ever were; then of each source the fence, 0 where another hub reads it, and how long ago it was read, in
+-- ->    the newest id; how many entries there ever were; 1 where the others may have taken this hub for dead; then of each source the fence, 0 where another hub reads it, and how long ago it was read, in
 --       ms, -1 for never
 local nodes, about, head, sources, log = unpack(KEYS)
 local epoch, node, lease, words, hold, keep = unpack(ARGV, 1, 6)
@@ -12,6 +12,7 @@ if not last then
   return failure
 end
 local now = now_ms()
+local lapsed = (tonumber(redis.call('ZSCORE', nodes, node)) or 0) <= now and 1 or 0
 redis.call('ZADD', nodes, now + tonumber(lease), node)
 redis.call('HSET', about, node, words)
 for _, dead in ipairs(redis.call('ZRANGEBYSCORE', nodes, '-inf', now - 10 * tonumber(lease))) do
@@ -20,7 +21,7 @@ for _, dead in ipairs(redis.call('ZRANGEBYSCORE', nodes, '-inf', now - 10 * tonu
 end
 -- Questions do not trim the log, and may be all that there is.
 redis.call('XTRIM', log, 'MAXLEN', '~', keep)
-local fences = {last, tonumber(redis.call('HGET', head, 'count')) or 0}
+local fences = {last, tonumber(redis.call('HGET', head, 'count')) or 0, lapsed}
 for i = 7, #ARGV do
   local source = ARGV[i]
   local held = redis.call('HGET', sources, source) or ''

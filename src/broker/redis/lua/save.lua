@@ -23,8 +23,11 @@ local function write(session)
   elseif what ~= 'forget' then
     position, user, record, connection, transport, ticket = take(6)
   end
-  local owner, of = unpack(redis.call('HMGET', session, 'node', 'user'))
-  if owner and owner ~= node then
+  local owner, of, opened_by = unpack(redis.call('HMGET', session, 'node', 'user', 'ticket'))
+  local live = live_of .. (user or of or '')
+  local held = redis.call('HGET', live, token)
+  -- What is live goes over what is away: where Redis has lost something, whoever had it last may not be known.
+  if owner and owner ~= node and (what ~= 'save' or held) then
     lost[#lost + 1] = token
     return
   end
@@ -32,16 +35,19 @@ local function write(session)
     if owner then
       redis.call('HSET', session, 'position', position)
       redis.call('PEXPIRE', session, ttl)
+      redis.call('PEXPIRE', live, ttl)
+      if (opened_by or '') ~= '' then
+        redis.call('PEXPIRE', spent_of .. opened_by, ttl)
+      end
     end
     return
   end
-  local live = live_of .. (what == 'forget' and (of or '') or user)
-  local held = redis.call('HGET', live, token)
   local is_mine = not held or string.match(held, '^%S+') == node
   if what == 'forget' then
     redis.call('DEL', session)
   else
-    redis.call('HSET', session, 'user', user, 'node', node, 'position', position, 'record', record, 'seen', seen)
+    redis.call('HSET', session, 'user', user, 'node', node, 'position', position, 'record', record, 'seen', seen,
+      'ticket', ticket)
     redis.call('PEXPIRE', session, ttl)
     if ticket ~= '' then
       redis.call('SET', spent_of .. ticket, token, 'PX', ttl)
