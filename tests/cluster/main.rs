@@ -17,6 +17,8 @@ mod hubs;
 #[cfg(test)]
 mod kept;
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 mod partition;
 mod plans;
 mod publishers;

@@ -169,7 +169,7 @@ impl Reader<'_> {
             origin: MessageId::ZERO,
         })
         .await;
-        self.read_values().await?;
+        self.read_values(newest).await?;
         // What is appended meanwhile is read as what is new: else this might never end.
         while !found.is_empty() && self.position.at_present() < newest {
             let mut run = Vec::with_capacity(found.len());
@@ -235,8 +235,8 @@ impl Reader<'_> {
         Ok(entries.flatten().collect())
     }
 
-    /// The values of metrics whose newest entry may not be in the log any more.
-    async fn read_values(&mut self) -> RedisResult<()> {
+    /// The values of metrics whose newest entry may not be in the log any more; later ones come as what is new.
+    async fn read_values(&mut self, newest: MessageId) -> RedisResult<()> {
         let mut cursor = 0;
         loop {
             let (next, pairs): (u64, Vec<(String, String)>) = cmd("HSCAN")
@@ -248,7 +248,8 @@ impl Reader<'_> {
                 .await?;
             let now = (self.clock)();
             let message = |(topic, kept): &(String, String)| entry::latest(topic, kept, now);
-            let values: Vec<Arc<_>> = pairs.iter().filter_map(message).collect();
+            let values = pairs.iter().filter_map(message);
+            let values: Vec<Arc<_>> = values.filter(|value| value.id <= newest).collect();
             if !values.is_empty() {
                 self.say(Event::Values(values)).await;
             }
