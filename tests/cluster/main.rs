@@ -19,6 +19,8 @@ mod kept;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod moved;
+#[cfg(test)]
 mod partition;
 mod plans;
 mod publishers;
