@@ -5,22 +5,20 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::sleep;
 
+use crate::member;
 use crate::redis::Redis;
 use crate::support::either::Transport;
-use crate::support::hub::{Hub, Start};
 use crate::support::message::text;
 use crate::support::{eventually, token};
-
-fn hub(redis: &Redis, settings: &str) -> Start {
-    let url = format!("redis://{}", redis.address());
-    Hub::with().env("REDIS_URL", &url).config(settings)
-}
 
 /// The first heartbeat, with which all positions are written, is half a minute away.
 #[tokio::test]
 async fn another_hub_soon_knows_what_a_new_stream_was_sent() {
     let redis = Redis::start().await;
-    let (one, other) = (hub(&redis, "").start().await, hub(&redis, "").start().await);
+    let (one, other) = (
+        member::start(redis.address(), "").await,
+        member::start(redis.address(), "").await,
+    );
     let ada = token::admin("ada");
     for transport in Transport::BOTH {
         let (client, notice) = one.opened(transport, "?metrics=m", &ada).await;
@@ -41,7 +39,7 @@ async fn another_hub_soon_knows_what_a_new_stream_was_sent() {
 async fn that_too_few_replicas_confirm_is_told() {
     let redis = Redis::start().await;
     let settings = "[redis]\nacknowledge = \"replicated\"\ntimeout_ms = 200\n";
-    let hub = hub(&redis, settings).start().await;
+    let hub = member::start(redis.address(), settings).await;
     let api = hub.api(&token::admin("ada"));
     let health = async || api.get("/api/health").await.data().clone();
     assert_eq!(health().await["status"], "healthy");

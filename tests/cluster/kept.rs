@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::member;
 use crate::scenario::LEASE;
 use crate::support::database;
 use crate::support::http::{Answer, Api, send};
@@ -13,12 +14,7 @@ use crate::support::{eventually, token};
 /// What a hub is started with, one of several.
 async fn hub(redis: &Redis, store: &str) -> Hub {
     let config = format!("[redis]\nlease_ms = {LEASE}\n[store]\n{store}\n");
-    let url = format!("redis://{}", redis.address());
-    Hub::with()
-        .env("REDIS_URL", &url)
-        .config(&config)
-        .start()
-        .await
+    member::start(redis.address(), &config).await
 }
 
 fn api(hub: &Hub) -> Api {
@@ -82,6 +78,29 @@ async fn every_hub_has_the_whole_history_in_a_file_of_its_own() {
     let expected: Vec<Value> = (0..40).map(|n| json!(n)).collect();
     assert_eq!(values(&api(&back), "m", 40).await, expected);
     assert_eq!(api(&back).get("/metrics").await.data()["m"]["value"], 39);
+}
+
+/// With `primary` nobody can know what a Redis that was started anew had before, and all is read again.
+#[tokio::test]
+async fn what_is_read_again_is_written_down_once() {
+    let mut redis = Redis::with().appendonly().start().await;
+    let hub = hub(&redis, "durability = \"process\"").await;
+    let api = api(&hub);
+    for n in 0..3 {
+        api.publish("m", json!(n)).await;
+        redis.again().await;
+        eventually("the hub to be back", async || {
+            let health = api.get("/api/health").await;
+            (health.data()["checks"]["redis"]["ok"] == true).then_some(())
+        })
+        .await;
+    }
+    api.publish("m", json!(3)).await;
+    let expected: Vec<Value> = (0..4).map(|n| json!(n)).collect();
+    assert_eq!(values(&api, "m", 4).await, expected);
+    let health = api.get("/api/health").await;
+    assert_eq!(health.data()["checks"]["store"]["failures"], 0);
+    assert_ne!(health.data()["checks"]["redis"]["epochs"], 0);
 }
 
 #[tokio::test]

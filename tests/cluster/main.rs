@@ -18,6 +18,7 @@ mod hubs;
 mod kept;
 #[cfg(test)]
 mod log;
+mod member;
 #[cfg(test)]
 mod moved;
 #[cfg(test)]

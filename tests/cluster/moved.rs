@@ -1,27 +1,24 @@
 //! Sessions that go from hub to hub while something else goes wrong.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::faults::{Weather, Wire};
+use crate::member;
 use crate::redis::Redis;
 use crate::support::either::Transport;
 use crate::support::http::status_of;
 use crate::support::hub::Hub;
 use crate::support::message::text;
 use crate::support::{eventually, token};
-use reqwest::Method;
 
-async fn hub(address: std::net::SocketAddr, settings: &str) -> Hub {
-    let url = format!("redis://{address}");
+async fn hub(address: SocketAddr, settings: &str) -> Hub {
     let memory = "[store]\ndurability = \"memory\"\n";
-    Hub::with()
-        .env("REDIS_URL", &url)
-        .config(&format!("{memory}{settings}"))
-        .start()
-        .await
+    member::start(address, &format!("{memory}{settings}")).await
 }
 
 /// Streams, sessions and tickets are forgotten a second after the last that was heard of them.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use crate::member;
 use crate::scenario::LEASE;
 use crate::support::hub::Hub;
 use crate::support::redis::Redis;
@@ -42,12 +43,7 @@ async fn hub(redis: &Redis, source: &str) -> Hub {
         "[redis]\nlease_ms = {LEASE}\n[store]\ndurability = \"memory\"\n\
          [[source]]\nmetric = \"counter\"\nkind = \"http\"\nurl = \"{source}\"\ninterval_ms = 100\n"
     );
-    let url = format!("redis://{}", redis.address());
-    Hub::with()
-        .env("REDIS_URL", &url)
-        .config(&config)
-        .start()
-        .await
+    member::start(redis.address(), &config).await
 }
 
 /// Which of the hubs reads it, once one does.
