@@ -143,7 +143,7 @@ impl Redis {
             wanted: sender,
             status,
             leases,
-            behind_max: settings.log_messages_max as u64 / 2,
+            behind_max: settings.log_messages_max / 2,
         };
         let redis = Self {
             inner: Arc::new(inner),
