@@ -111,10 +111,14 @@ class Person {
     return this.context.setCookie({ name, value, domain: hostname, path: "/", httpOnly: true, sameSite: "Lax" });
   }
 
-  /** @returns {Promise<Tab>} once the page is loaded */
-  async opens(url, { before } = {}) {
+  /**
+   * @param {string} url
+   * @param {[Function, ...unknown[]]} [before] what runs in the page before anything of its own, with arguments
+   * @returns {Promise<Tab>} once the page is loaded
+   */
+  async opens(url, before) {
     const tab = new Tab(await this.context.newPage());
-    if (before) await tab.page.evaluateOnNewDocument(before);
+    if (before) await tab.page.evaluateOnNewDocument(...before);
     await tab.page.goto(url);
     return tab;
   }
@@ -151,6 +155,12 @@ export class Tab {
   /** What `code` gives in the page, once that is truthy. */
   until(what, code, ...args) {
     return until(what, () => this.run(code, ...args));
+  }
+
+  /** To the page before, which may not have been unloaded meanwhile; then no load is told of. */
+  async back() {
+    const { href } = await this.run(() => ({ href: (history.back(), location.href) }));
+    await this.until("the page before", (from) => location.href !== from, href);
   }
 
   close() {

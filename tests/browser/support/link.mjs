@@ -11,6 +11,8 @@ export class Link {
   #connections = new Set();
   #quality = CLEAN;
   #isUnplugged = false;
+  /** Those that were there when it was unplugged. */
+  #before = [];
   #resets = 0;
   /** Connections that were taken in all. */
   taken = 0;
@@ -51,9 +53,8 @@ export class Link {
     for (const [from, to] of [[near, far], [far, near]]) {
       from.on("error", () => to.destroy());
       from.on("close", () => {
-        if (connection.isForgotten) return;
-        to.destroy();
         this.#connections.delete(connection);
+        if (!connection.isForgotten) to.destroy();
       });
       this.#pass(from, to, connection);
     }
@@ -87,7 +88,8 @@ export class Link {
     const ms = delayMs + (part.length / bytesPerSecond) * 1000;
     if (ms >= 1) await new Promise((resolve) => setTimeout(resolve, ms));
     while (this.#isUnplugged) await this.plugged;
-    if (connection.isForgotten) await new Promise(() => {});
+    // What it says is for a connection that nobody knows.
+    if (connection.isForgotten) connection.near.resetAndDestroy();
   }
 
   /** Ends every connection in the middle, without a goodbye on either side. New ones are taken. */
@@ -102,19 +104,19 @@ export class Link {
   unplug() {
     if (this.#isUnplugged) return;
     this.#isUnplugged = true;
+    this.#before = [...this.#connections];
     this.plugged = new Promise((resolve) => (this.plugIn = resolve));
   }
 
   /**
-   * What was on its way comes through; with `forgets` nothing does, as behind a router that has dropped
-   * the connections meanwhile and answers nothing on them.
+   * What was on its way comes through. With `forgets` it does not, as behind a router that has lost the
+   * connections meanwhile: their near sides stay open and silent, and are reset if they say anything.
    */
   plug({ forgets = false } = {}) {
     if (!this.#isUnplugged) return;
     if (forgets) {
-      for (const connection of this.#connections) {
+      for (const connection of this.#before) {
         connection.isForgotten = true;
-        // It has seen its client go; the near side stays open and silent.
         connection.far.destroy();
       }
     }
