@@ -36,7 +36,7 @@ const SETTINGS = {
 };
 
 /** Everything else that the hub and the application serve on the same origin. */
-const ELSE = (application) => `${process.env.DEV_LIBRARY ?? ""}
+const ELSE = (application) => `
     location /app/ { proxy_pass http://127.0.0.1:${application}; }
     location ~ ^/[^/]*$ { proxy_pass http://127.0.0.1:3001; }
 `;

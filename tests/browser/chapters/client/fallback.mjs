@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { fast } from "../../support/clocks.mjs";
 import { Dashboard } from "../../support/dashboard.mjs";
 import { Site } from "../../support/site.mjs";
 
@@ -23,7 +24,7 @@ export function fallback(world) {
     for (const [what, more] of Object.entries(OBSTACLES)) {
       test(what, async (t) => {
         const site = await Site.start(t, { more });
-        const dashboard = await Dashboard.open(await world.browser.person(t), site);
+        const dashboard = await Dashboard.open(await world.browser.person(t), site, {}, fast(5));
         await site.hub.publish("n", 1);
         await dashboard.shows(1);
         site.link.cut();
