@@ -12,6 +12,7 @@ RUN mkdir src \
  && cargo build --release --locked \
  && rm -r src
 COPY src src
+COPY clients clients
 # Copied files keep their times, which may be older than those of the placeholders above.
 RUN touch src/main.rs src/lib.rs \
  && cargo build --release --locked

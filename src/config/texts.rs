@@ -10,7 +10,7 @@ use super::kinds::{Text, text};
 use crate::domain::pattern::{MetricName, Pattern};
 
 /// Paths that other endpoints have, so that `websocket.path` cannot be one of them.
-pub const FIXED_PATHS: [&str; 33] = [
+pub const FIXED_PATHS: [&str; 37] = [
     "/",
     "/page.css",
     "/page.js",
@@ -18,6 +18,10 @@ pub const FIXED_PATHS: [&str; 33] = [
     "/value.js",
     "/icon.svg",
     "/favicon.ico",
+    "/statshub.js",
+    "/statshub.d.ts",
+    "/statshub-react.js",
+    "/statshub-react.d.ts",
     "/metrics",
     "/health",
     "/health/live",

@@ -12,6 +12,7 @@ pub mod access;
 mod alerts;
 pub mod body;
 pub mod client;
+mod client_library;
 pub mod code;
 pub mod decode;
 pub mod endpoint;

@@ -5,7 +5,7 @@ use actix_web::{FromRequest, Handler, Responder, web};
 
 use super::endpoint::{Endpoint, not_found};
 use super::{
-    alerts, health, history, operators, page, prometheus, publish, status, streams, subscriptions,
+    alerts, client_library, health, history, operators, page, prometheus, publish, status, streams, subscriptions,
     tickets,
 };
 
@@ -59,6 +59,7 @@ fn endpoints() -> Vec<Endpoint> {
         Endpoint::at("/metrics").get(prometheus::metrics),
     ];
     endpoints.extend(page::endpoints());
+    endpoints.extend(client_library::endpoints());
     endpoints
 }
 
