@@ -1,0 +1,158 @@
+import { Connector } from "./connector.js";
+import { union } from "./pattern.js";
+
+// As long as the other tabs have to say what they want, they have what they had.
+const PREDECESSOR_MS = 3000;
+const BEAT_MS = 5000;
+const AGAIN_MS = 5000;
+const PREDECESSOR = "";
+
+// The tab that holds the connection: asks for what all tabs want, and hands out what comes.
+export class Leader {
+  #member;
+  #tabs;
+  #api;
+  #tokens;
+  #env;
+  #connector;
+  // By tab.
+  #wants = new Map();
+  #user;
+  #changedUser;
+  #adjusting = Promise.resolve();
+  #beatAt = 0;
+  #stopped = false;
+
+  constructor({ member, tabs, api, tokens, env, transport, changedUser }) {
+    this.#member = member;
+    this.#tabs = tabs;
+    this.#api = api;
+    this.#tokens = tokens;
+    this.#env = env;
+    this.#user = tokens.subject;
+    this.#changedUser = changedUser;
+    this.#wants.set(tabs.id, member.patterns);
+    this.#connector = new Connector({ api, tokens, env, transport, host: this });
+  }
+
+  start() {
+    const { session, status, lastId } = this.#member;
+    if (session.metrics.length) {
+      this.#wants.set(PREDECESSOR, session.metrics);
+      this.#env.setTimeout(() => this.#unwant(PREDECESSOR), PREDECESSOR_MS);
+    }
+    if (lastId && status.state === "live") this.emit({ kind: "status", status: { state: "resuming", reason: "handover" } });
+    this.#tabs.post({ kind: "leader" });
+    this.#connector.run();
+  }
+
+  stop() {
+    this.#stopped = true;
+    this.#connector.stop();
+  }
+
+  check(how) {
+    this.#connector.check(how);
+  }
+
+  set online(online) {
+    this.#connector.online = online;
+  }
+
+  // Resolves when the hub knows; at once while there is no stream, since the next will ask for it.
+  want(patterns, tab = this.#tabs.id) {
+    this.#wants.set(tab, patterns);
+    return this.#adjust();
+  }
+
+  // What other tabs say.
+  async hear({ kind, from, patterns, lastId, number, force }) {
+    if (kind === "bye") return this.#unwant(from);
+    if (kind !== "hello") return;
+    this.#tabs.post({ kind: "sync", to: from, ...this.#member.syncFrom(lastId) });
+    this.check({ hurry: force, force });
+    await this.want(patterns, from);
+    this.#tabs.post({ kind: "done", to: from, number });
+  }
+
+  // What the connector asks and tells.
+
+  get lastId() {
+    return this.#member.lastId;
+  }
+
+  get session() {
+    return this.#member.session;
+  }
+
+  get status() {
+    return this.#member.status;
+  }
+
+  get wanted() {
+    return union(this.#wants.values());
+  }
+
+  emit(event) {
+    if (this.#stopped) return;
+    if (event.kind === "notice") return this.#member.notice(event.message);
+    const prev = this.#member.lastId;
+    if (this.#member.apply(event)) this.#tabs.post({ ...event, prev });
+  }
+
+  heard() {
+    const now = this.#env.now();
+    if (now - this.#beatAt < BEAT_MS) return;
+    this.#beatAt = now;
+    this.#tabs.post({ kind: "beat" });
+  }
+
+  opened() {
+    if (this.#tokens.subject !== this.#user) return this.#changedUser();
+    this.#adjust();
+  }
+
+  subscribed(metrics) {
+    this.emit({ kind: "session", session: { ...this.session, metrics } });
+    this.#adjust();
+  }
+
+  // What was dropped may have been the newest of its metric.
+  lost() {
+    this.#refresh(this.wanted).catch(() => {});
+  }
+
+  #unwant(tab) {
+    if (this.#wants.delete(tab)) this.#adjust();
+  }
+
+  #adjust() {
+    return (this.#adjusting = this.#adjusting.then(() => this.#compare()));
+  }
+
+  // One request after the other, until the hub's subscription is what is wanted.
+  async #compare() {
+    while (!this.#stopped && this.#connector.isOpen) {
+      const { token: reconnectToken, metrics: there } = this.session;
+      const { wanted } = this;
+      const more = wanted.filter((pattern) => !there.includes(pattern));
+      const less = there.filter((pattern) => !wanted.includes(pattern));
+      const metrics = more.length ? more : less;
+      if (!metrics.length) return;
+      try {
+        await this.#api.ask(more.length ? "subscribe" : "unsubscribe", { body: { metrics, reconnectToken } });
+        if (this.session.token !== reconnectToken) continue;
+        const now = more.length ? union([there, more]) : there.filter((pattern) => !less.includes(pattern));
+        this.emit({ kind: "session", session: { ...this.session, metrics: more.length ? [...there, ...more] : now } });
+        if (more.length) await this.#refresh(more);
+      } catch {
+        await new Promise((resolve) => this.#env.setTimeout(resolve, AGAIN_MS));
+      }
+    }
+  }
+
+  async #refresh(patterns) {
+    const latest = await this.#api.ask("metrics", { query: { metrics: patterns.join(",") } });
+    this.emit({ kind: "values", values: Object.entries(latest) });
+  }
+}
