@@ -9,7 +9,7 @@ import { Ring } from "./ring.js";
 /** Numbers behind a sparkline. */
 const POINTS = 60;
 /** Numbers that a tile of each size shows. */
-const ROOM = { s: 1, m: 9, l: 17 };
+const ROOM = { s: 1, m: 11, l: 19 };
 /** A metric without a new value for so many of its usual intervals is stale, */
 const STALE_AFTER_INTERVALS = 4;
 /** but not before so long. */

@@ -15,6 +15,8 @@ const MARGIN = { top: 8, right: 10, bottom: 20 };
 const LETTER = 6.2;
 const TICK_ROOM = 90;
 const ROW_ROOM = 42;
+/** A line that grows from the right is calmer than one that is stretched anew with each point. */
+const RANGE_MS_MIN = 300_000;
 const DAY_MS = 86_400_000;
 
 export class LineChart extends HTMLElement {
@@ -24,6 +26,8 @@ export class LineChart extends HTMLElement {
   #range = [0, 1];
   #format = number;
   #nothing = "No numbers yet";
+  /** Whether small changes of large numbers matter more than how large they are: then the axis does not begin at 0. */
+  isClose = false;
   /** The moment that is looked at. @type {number | null} */
   #at = null;
   #legend = h("div", { class: "chart-legend", "aria-hidden": "true" });
@@ -64,15 +68,15 @@ export class LineChart extends HTMLElement {
 
   /**
    * @param {Series[]} series their points in the order of time, at the same times
-   * @param {[number, number]} [range] all of their times unless said otherwise
+   * @param {[number, number]} [range] all of their times, and five minutes at least, unless said otherwise
    * @param {string} [nothing] said where there are no numbers
    */
   show(series, range, nothing = this.#nothing) {
     this.#series = series;
     this.#nothing = nothing;
     const times = series[0]?.points ?? [];
-    const first = times[0]?.[0] ?? 0;
-    this.#range = range ?? [first, Math.max(times.at(-1)?.[0] ?? 1, first + 1)];
+    const last = times.at(-1)?.[0] ?? Date.now();
+    this.#range = range ?? [Math.min(times[0]?.[0] ?? last, last - RANGE_MS_MIN), last];
     this.#later();
   }
 
@@ -103,8 +107,7 @@ export class LineChart extends HTMLElement {
     const rows = Math.max(2, Math.floor(height / ROW_ROOM));
     const low = values.reduce((a, b) => Math.min(a, b));
     const high = values.reduce((a, b) => Math.max(a, b));
-    // What is never negative begins at nothing, unless that would flatten it.
-    const marks = ticks(low >= 0 && low < 0.6 * high ? 0 : low, high, rows);
+    const marks = ticks(low > 0 && !this.isClose ? 0 : low, high, rows);
     const labels = marks.map(this.#format);
     const left = 10 + LETTER * Math.max(...labels.map((label) => label.length));
     const [bottom, top] = [marks[0] ?? 0, marks.at(-1) ?? 1];

@@ -15,8 +15,8 @@ const TIME_STEPS = [
  */
 export function ticks(low, high, count) {
   if (low === high) {
-    const room = Math.abs(low) * 0.1 || 1;
-    [low, high] = [low - room, high + room];
+    const room = Math.abs(low) * 0.1;
+    [low, high] = room ? [low - room, high + room] : [0, 1];
   }
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));

@@ -171,7 +171,7 @@ function byPriority(counts) {
 
 /** @param {string[] | null} patterns */
 function subscription(patterns) {
-  if (patterns === null) return "everything";
+  if (patterns === null || patterns.includes("**")) return "everything";
   return patterns.length ? patterns.join(", ") : "alerts only";
 }
 

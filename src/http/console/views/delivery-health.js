@@ -32,8 +32,8 @@ export function checks(health) {
     const error = check.lastError ?? check.store?.lastError;
     return [h("div", {},
       h("dt", {}, name),
-      h("dd", {}, badge(isFine ? "ok" : "ails", isFine ? "good" : "bad")),
-      h("small", { class: "quiet" }, typeof error === "string" ? error : words(check)))];
+      h("dd", {}, badge(isFine ? "ok" : "ails", isFine ? "good" : "bad"),
+        h("small", {}, typeof error === "string" ? error : words(check))))];
   });
   return [h("div", {}, h("dt", {}, "version"), h("dd", {}, health.version)), ...parts];
 }

@@ -41,17 +41,18 @@ class HistoryView extends HTMLElement {
 
   connectedCallback() {
     this.#chart.classList.add("tall");
+    this.#chart.isClose = true;
     const exports = ["csv", "json", "ndjson"].map((kind) =>
       h("button", { type: "button", class: "small", click: () => this.#export(kind) }, kind.toUpperCase()));
     this.append(
-      panel("What", [],
+      panel("What to show", [],
         h("form", { class: "panel-body toolbar", submit: (/** @type {Event} */ event) => this.#submitted(event) },
           field("Metric", this.#metric, "grow"), this.#metrics, field("Number", this.#field),
           field("Time", this.#range), this.#own, field("Each point", this.#aggregate),
           h("button", { class: "primary" }, "Show"))),
       panel("History", [this.#note], h("div", { class: "panel-body stack" }, this.#chart, this.#figures, this.#values)),
       panel("Export", [], h("div", { class: "panel-body row" },
-        h("p", { class: "grow quiet" }, "Every message of this metric and time, whole, oldest first."), exports)));
+        h("p", { class: "quiet" }, "Every message of this metric and time, whole, oldest first."), exports)));
     const given = new URLSearchParams(location.hash.split("?")[1]);
     const names = [...session.metrics.all.keys()].sort();
     this.#metrics.append(...names.map((value) => h("option", { value })));

@@ -8,8 +8,10 @@ import { drawSpark, fit } from "../ui/spark.js";
 /** @typedef {import("../model/metrics.js").Metric} Metric */
 
 /** What a canvas has of a tile's width and height, in each size; as in the style sheet. */
-const SPARK = { s: { part: 1, height: 24 }, m: { part: 0.5, height: 42 }, l: { part: 0.5, height: 42 } };
+const SPARK = { s: { part: 1, height: 28 }, m: { part: 0.5, height: 42 }, l: { part: 0.5, height: 42 } };
 const PADDING = 24;
+/** As much of a name as fits beside its number. */
+const LABEL_CHARS = 16;
 
 export class Tile {
   isSeen = false;
@@ -97,7 +99,7 @@ export class Tile {
   /** @param {number} index */
   #cell(index) {
     const name = this.metric.traces[index]?.leaf.name ?? "";
-    const label = h("span", { title: name }, name);
+    const label = h("span", { title: name }, shortened(name));
     const number = h("b");
     const click = () => {
       this.#choose(index);
@@ -111,4 +113,11 @@ export class Tile {
     this.metric.headline = index;
     this.#cells.forEach(({ button }, i) => (button.hidden = i === index));
   }
+}
+
+/** What names of one metric differ in stands at their ends. @param {string} name */
+function shortened(name) {
+  let short = name;
+  while (short.length > LABEL_CHARS && short.includes(".")) short = short.slice(short.indexOf(".") + 1);
+  return short === name ? name : `…${short}`;
 }

@@ -24,7 +24,7 @@ class LiveView extends HTMLElement {
 
   connectedCallback() {
     this.append(
-      h("section", { "aria-labelledby": "metrics-title" },
+      h("section", { class: "metrics", "aria-labelledby": "metrics-title" },
         h("div", { class: "tiles-head" }, h("h2", { id: "metrics-title" }, "Metrics"), this.#count, this.#filter),
         this.#empty, this.#grid),
       this.#alerts.element);
