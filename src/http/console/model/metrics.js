@@ -4,12 +4,12 @@ import { at, leaves, numbers } from "../ui/leaves.js";
 import { Ring } from "./ring.js";
 
 /** @typedef {import("../ui/leaves.js").Leaf} Leaf */
-/** @typedef {"s" | "m" | "l"} Size */
+/** @typedef {"s" | "w" | "m" | "l"} Size */
 
 /** Numbers behind a sparkline. */
 const POINTS = 60;
 /** Numbers that a tile of each size shows. */
-const ROOM = { s: 1, m: 11, l: 19 };
+const ROOM = { s: 1, w: 4, m: 11, l: 19 };
 /** A metric without a new value for so many of its usual intervals is stale, */
 const STALE_AFTER_INTERVALS = 4;
 /** but not before so long. */
@@ -84,7 +84,8 @@ export class Metric {
     this.text = this.numbers.length ? null : leaves(this.value, (it) => typeof it === "string")[0] ?? null;
     const own = this.numbers.filter((leaf) => !leaf.isListed);
     const shown = own.length ? own : this.numbers;
-    this.size = shown.length <= ROOM.s ? "s" : shown.length <= ROOM.m ? "m" : "l";
+    const sizes = /** @type {Size[]} */ (Object.keys(ROOM));
+    this.size = sizes.find((size) => shown.length <= ROOM[size]) ?? "l";
     const known = new Map(this.traces.map((trace) => [trace.leaf.name, trace]));
     this.traces = shown.slice(0, ROOM[this.size]).map((leaf) => known.get(leaf.name) ?? new Trace(leaf));
     this.headline = Math.min(this.headline, Math.max(0, this.traces.length - 1));

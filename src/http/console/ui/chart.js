@@ -4,7 +4,7 @@
 // browser, and no build step stands between these sources and what is served.
 
 import { h, svg } from "./dom.js";
-import { clock, day, moment, number } from "./format.js";
+import { clock, day, minute, moment, number } from "./format.js";
 import { ticks, timeTicks } from "./scale.js";
 
 /** @typedef {import("../types.js").Series} Series */
@@ -120,19 +120,24 @@ export class LineChart extends HTMLElement {
         svg("line", { class: "grid", x1: left, x2: width - MARGIN.right, y1: y, y2: y }),
         svg("text", { x: left - 6, y: y + 4, "text-anchor": "end" }, labels[i]));
     });
-    for (const time of timeTicks(from, to, Math.max(2, Math.floor((width - left) / TICK_ROOM)))) {
+    const times = timeTicks(from, to, Math.max(2, Math.floor((width - left) / TICK_ROOM)));
+    for (const time of times) {
       const anchor = this.#x(time) > width - 30 ? "end" : "middle";
-      picture.append(svg("text", { x: this.#x(time), y: height - 4, "text-anchor": anchor }, this.#time(time)));
+      picture.append(svg("text", { x: this.#x(time), y: height - 4, "text-anchor": anchor }, this.#time(time, times)));
     }
     this.#series.forEach(({ points }, i) => this.#drawLine(picture, points, `series-${i + 1}`));
     picture.append(svg("line", { class: "cursor", y1: MARGIN.top, y2: height - MARGIN.bottom, visibility: "hidden" }));
   }
 
-  /** @param {number} time */
-  #time(time) {
+  /**
+   * As finely as it differs from the others.
+   * @param {number} time
+   * @param {number[]} all
+   */
+  #time(time, all) {
     const [from, to] = this.#range;
     if (to - from > 2 * DAY_MS) return day(time);
-    return to - from > 600_000 ? clock(time).slice(0, 5) : clock(time);
+    return all.every((it) => it % 60_000 === 0) ? minute(time) : clock(time);
   }
 
   /**

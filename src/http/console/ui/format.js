@@ -4,6 +4,7 @@ const plain = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
 const small = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
 const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 const clockOf = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const minuteOf = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const dayOf = new Intl.DateTimeFormat(undefined, { day: "2-digit", month: "short" });
 
 /** @param {number} value */
@@ -75,6 +76,9 @@ export function moment(time) {
   const isToday = date.toDateString() === new Date().toDateString();
   return isToday ? clock(time) : `${dayOf.format(date)} ${clock(time)}`;
 }
+
+/** @param {string | number} time */
+export const minute = (time) => minuteOf.format(new Date(time));
 
 /** @param {string | number} time */
 export const day = (time) => dayOf.format(new Date(time));

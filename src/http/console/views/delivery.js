@@ -32,7 +32,7 @@ const FIGURES = [
 
 class DeliveryView extends HTMLElement {
   #figures = FIGURES.map(() => h("dd", {}, "–"));
-  #dropped = h("dl", { class: "figures" });
+  #dropped = h("dl", { class: "figures narrow" });
   #throughput = LineChart.make("Messages a second", perSecond);
   #latency = LineChart.make("Latency of delivery", ms);
   #losses = LineChart.make("Dropped messages a second, by priority", perSecond);
@@ -92,7 +92,7 @@ class DeliveryView extends HTMLElement {
     ]);
     FIGURES.forEach(([, text], i) => say(/** @type {Node} */ (this.#figures[i]), stats ? text(stats) : "–"));
     this.#dropped.replaceChildren(...priorities.map((priority) =>
-      h("div", {}, h("dt", {}, `Dropped, ${priority}`), h("dd", {}, stats ? number(stats.messages.dropped[priority]) : "–"))));
+      h("div", {}, h("dt", {}, `${priority}, in all`), h("dd", {}, stats ? number(stats.messages.dropped[priority]) : "–"))));
     this.#nodesPanel.hidden = !stats?.nodes;
     this.#nodes.show(stats?.nodes ?? []);
   }

@@ -54,9 +54,11 @@ class HistoryView extends HTMLElement {
       panel("Export", [], h("div", { class: "panel-body row" },
         h("p", { class: "quiet" }, "Every message of this metric and time, whole, oldest first."), exports)));
     const given = new URLSearchParams(location.hash.split("?")[1]);
-    const names = [...session.metrics.all.keys()].sort();
+    const known = [...session.metrics.all.values()];
+    const names = known.map(({ name }) => name).sort();
+    const plotted = known.filter(({ numbers }) => numbers.length).map(({ name }) => name).sort();
     this.#metrics.append(...names.map((value) => h("option", { value })));
-    this.#metric.value = given.get("metric") ?? names[0] ?? "";
+    this.#metric.value = given.get("metric") ?? plotted[0] ?? "";
     const now = Date.now();
     this.#from.value = local(now - 3_600_000);
     this.#to.value = local(now);

@@ -8,7 +8,7 @@ import { drawSpark, fit } from "../ui/spark.js";
 /** @typedef {import("../model/metrics.js").Metric} Metric */
 
 /** What a canvas has of a tile's width and height, in each size; as in the style sheet. */
-const SPARK = { s: { part: 1, height: 28 }, m: { part: 0.5, height: 42 }, l: { part: 0.5, height: 42 } };
+const SPARK = { s: { part: 1, height: 28 }, w: { part: 0.5, height: 22 }, m: { part: 0.5, height: 42 }, l: { part: 0.5, height: 42 } };
 const PADDING = 24;
 /** As much of a name as fits beside its number. */
 const LABEL_CHARS = 16;

@@ -24,10 +24,10 @@ class LiveView extends HTMLElement {
 
   connectedCallback() {
     this.append(
+      this.#alerts.element,
       h("section", { class: "metrics", "aria-labelledby": "metrics-title" },
         h("div", { class: "tiles-head" }, h("h2", { id: "metrics-title" }, "Metrics"), this.#count, this.#filter),
-        this.#empty, this.#grid),
-      this.#alerts.element);
+        this.#empty, this.#grid));
     for (const metric of session.metrics.all.values()) this.#add(metric);
     const tick = setInterval(() => this.#painter.all(), 1000);
     const isLive = () => {
