@@ -13,6 +13,7 @@ RUN mkdir src \
  && rm -r src
 COPY build.rs ./
 COPY src src
+COPY clients clients
 # Copied files keep their times, which may be older than those of the placeholders above.
 RUN touch src/main.rs src/lib.rs \
  && cargo build --release --locked

@@ -1,5 +1,5 @@
 import type { ReactElement, ReactNode } from "react";
-import type { Hub, Options, StateChange } from "statshub";
+import type { Hub, Options, StateChange } from "./statshub.js";
 
 export interface ProviderProps {
   /** A hub that the page has made; it stays the page's to close. */

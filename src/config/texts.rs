@@ -10,10 +10,14 @@ use super::kinds::{Text, text};
 use crate::domain::pattern::{MetricName, Pattern};
 
 /// Paths that other endpoints have, so that `websocket.path` cannot be one of them.
-pub const FIXED_PATHS: [&str; 30] = [
+pub const FIXED_PATHS: [&str; 34] = [
     "/",
     "/console/{hash}/{name:.*}",
     "/favicon.ico",
+    "/statshub.js",
+    "/statshub.d.ts",
+    "/statshub-react.js",
+    "/statshub-react.d.ts",
     "/metrics",
     "/health",
     "/health/live",

@@ -13,6 +13,7 @@ mod alerts;
 mod audit;
 pub mod body;
 pub mod client;
+mod client_library;
 pub mod code;
 mod console;
 pub mod decode;

@@ -7,7 +7,7 @@ import { judge } from "./verdict.js";
 export const SILENT_MS = 20_000;
 // Over WebSocket its pings are not for scripts to see, so it is asked.
 const PING_AFTER_MS = 10_000;
-const TICK_MS = 1000;
+export const TICK_MS = 1000;
 // So late is no tick unless the machine was asleep.
 const ASLEEP_MS = 10_000;
 // To an answer; from there to the first event, which a proxy that buffers keeps back.

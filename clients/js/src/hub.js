@@ -1,16 +1,15 @@
 import { Api } from "./api.js";
 import { Backoff } from "./backoff.js";
-import { SILENT_MS } from "./connector.js";
+import { SILENT_MS, TICK_MS } from "./connector.js";
 import { Leader } from "./leader.js";
 import { Member } from "./member.js";
 import { checked } from "./pattern.js";
 import { Tabs } from "./tabs.js";
 import { Tokens } from "./tokens.js";
 
-const TICK_MS = 1000;
 // Beats come every 5 s at least where there is a message, and the hub's silence is the leader's to notice first.
 const LEADER_SILENT_MS = SILENT_MS + 5000;
-const ANSWER_MS = 3000;
+const LEADER_ANSWER_MS = 3000;
 // A tab that is alone.
 const ALONE = { id: "me", post() {}, leave() {} };
 
@@ -223,7 +222,7 @@ export class Hub {
     if (this.#leader) return;
     const now = this.#env.now();
     const { state, retryAt } = this.#member.status;
-    if (this.#askedAt && now - this.#askedAt > ANSWER_MS) {
+    if (this.#askedAt && now - this.#askedAt > LEADER_ANSWER_MS) {
       this.#askedAt = null;
       return this.#tabs?.steal();
     }

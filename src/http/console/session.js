@@ -182,7 +182,9 @@ export class Session extends EventTarget {
     }
     if (answer.ok) return answer;
     const refusal = await answer.json().catch(() => ({}));
-    const message = refusal.error ?? `The hub answers ${answer.status}`;
+    const message = answer.status === 401
+      ? "The hub does not take this token: it is not valid, or has expired"
+      : refusal.error ?? `The hub answers ${answer.status}`;
     if (answer.status === 401 || answer.status === 403 && refusal.code === "forbidden") this.#end(message);
     throw new ApiError(answer.status, refusal.code ?? "", message);
   }

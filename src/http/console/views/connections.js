@@ -103,7 +103,7 @@ class ConnectionsView extends HTMLElement {
     return new Table("Sessions", /** @type {import("../ui/table.js").Column<SessionRow>[]} */ ([
       {
         title: "User",
-        node: (current) => h("div", {}, h("div"), h("div", { class: "quiet" })),
+        node: () => h("div", {}, h("div"), h("div", { class: "quiet" })),
         update: (node, row) => {
           say(node.firstChild, row.connectionId === session.hub?.connection?.connectionId ? `${row.user} (this page)` : row.user);
           say(node.lastChild, [row.remoteAddress, row.node].filter(Boolean).join(" · "));
@@ -122,9 +122,9 @@ class ConnectionsView extends HTMLElement {
       },
       { title: "Since", text: (row) => moment(row.since), className: "tight" },
       { title: "Subscription", text: (row) => subscription(row.subscription) },
-      { title: "Backlog", text: (row) => byPriority(row.backlog), className: "number" },
+      { title: "Backlog", ...counted((row) => row.backlog) },
       { title: "Sent", text: (row) => number(row.sent), className: "number" },
-      { title: "Dropped", text: (row) => byPriority(row.dropped), className: "number" },
+      { title: "Dropped", ...counted((row) => row.dropped) },
       { title: "Last write", text: (row) => ago(row.lastWrite), className: "number" },
       {
         title: "",
@@ -159,14 +159,16 @@ class ConnectionsView extends HTMLElement {
 }
 
 /**
- * All of them, and which where there are any.
- * @param {ByPriority} counts
+ * A cell with how many in all, and below it how many of each priority.
+ * @param {(row: SessionRow) => ByPriority} pick
  */
-function byPriority(counts) {
-  const some = Object.entries(counts).filter(([, count]) => count > 0);
-  if (!some.length) return "0";
-  const all = some.reduce((sum, [, count]) => sum + count, 0);
-  return `${number(all)} (${some.map(([priority, count]) => `${number(count)} ${priority}`).join(", ")})`;
+function counted(pick) {
+  const update = (/** @type {HTMLElement} */ node, /** @type {SessionRow} */ row) => {
+    const some = Object.entries(pick(row)).filter(([, count]) => count > 0);
+    say(/** @type {Node} */ (node.firstChild), number(some.reduce((sum, [, count]) => sum + count, 0)));
+    say(/** @type {Node} */ (node.lastChild), some.map(([priority, count]) => `${number(count)} ${priority}`).join(", "));
+  };
+  return { node: () => h("div", {}, h("div"), h("div", { class: "quiet" })), update, className: "number" };
 }
 
 /** @param {string[] | null} patterns */
