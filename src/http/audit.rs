@@ -100,8 +100,14 @@ fn record(row: &Kept) -> Option<Map<String, Value>> {
 
 impl Wanted {
     fn picks(&self, record: &Map<String, Value>) -> bool {
-        let text = |field| record.get(field).and_then(Value::as_str).unwrap_or_default();
-        let is = |field, wanted: &Option<String>| wanted.as_ref().is_none_or(|it| text(field) == it);
+        let text = |field| {
+            record
+                .get(field)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let is =
+            |field, wanted: &Option<String>| wanted.as_ref().is_none_or(|it| text(field) == it);
         let actions = self.action.as_ref();
         actions.is_none_or(|all| all.split(',').any(|one| text("action") == one))
             && is("actor", &self.actor)

@@ -126,7 +126,11 @@ mod tests {
             if let Some(accepts) = accepts {
                 request = request.insert_header((ACCEPT_ENCODING, accepts));
             }
-            assert_eq!(takes_gzip(&request.to_http_request()), expected, "{accepts:?}");
+            assert_eq!(
+                takes_gzip(&request.to_http_request()),
+                expected,
+                "{accepts:?}"
+            );
         }
     }
 

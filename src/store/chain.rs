@@ -252,11 +252,7 @@ impl Records for InFile {
 }
 
 /// Up to `max` records before the one numbered `id`, newest first.
-pub(super) fn before(
-    connection: &Connection,
-    id: i64,
-    max: usize,
-) -> rusqlite::Result<Vec<Kept>> {
+pub(super) fn before(connection: &Connection, id: i64, max: usize) -> rusqlite::Result<Vec<Kept>> {
     rows(connection, BEFORE, id, max)
 }
 

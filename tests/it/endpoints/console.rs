@@ -25,6 +25,11 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .map(|value| value.to_str().expect("a text"))
 }
 
+/// Whether caches are told that the answer goes by what the client takes.
+fn varies(headers: &HeaderMap) -> bool {
+    header(headers, "vary").is_some_and(|it| it.contains("Accept-Encoding"))
+}
+
 /// The page at `/`.
 async fn page(hub: &Hub) -> String {
     let (_, body) = file(hub, "/", "identity").await;
@@ -81,9 +86,15 @@ async fn every_file_has_its_kind_and_a_policy_without_exceptions() {
             "base-uri 'none'",
             "form-action 'none'",
         ] {
-            assert!(policy.split("; ").any(|it| it == wanted), "{wanted} for {path}");
+            assert!(
+                policy.split("; ").any(|it| it == wanted),
+                "{wanted} for {path}"
+            );
         }
-        assert!(!policy.contains("unsafe") && !policy.contains('*'), "{policy}");
+        assert!(
+            !policy.contains("unsafe") && !policy.contains('*'),
+            "{policy}"
+        );
         for (name, expected) in [
             ("referrer-policy", "no-referrer"),
             ("cross-origin-opener-policy", "same-origin"),
@@ -103,7 +114,14 @@ async fn the_page_has_nothing_that_its_policy_would_refuse() {
             let is_outside = script.contains("src=") && script.contains("></script>");
             assert!(is_outside, "{script:.100}");
         }
-        for inline in ["<style", " style=", " onclick=", "javascript:", "innerHTML", "eval("] {
+        for inline in [
+            "<style",
+            " style=",
+            " onclick=",
+            "javascript:",
+            "innerHTML",
+            "eval(",
+        ] {
             assert!(!text.contains(inline), "{inline} in {path}");
         }
         // One way to keep a token, which ends with the tab.
@@ -121,7 +139,10 @@ async fn files_are_kept_for_ever_under_the_hash_of_them_all_and_the_page_is_aske
             assert_eq!(cached, "no-cache");
             continue;
         }
-        assert!(cached.contains("immutable") && cached.contains("max-age=31536000"), "{cached}");
+        assert!(
+            cached.contains("immutable") && cached.contains("max-age=31536000"),
+            "{cached}"
+        );
         let folder = path.split('/').nth(2).expect("a folder");
         assert!(
             folder.len() == 16 && folder.bytes().all(|b| b.is_ascii_hexdigit()),
@@ -139,10 +160,10 @@ async fn files_are_kept_for_ever_under_the_hash_of_them_all_and_the_page_is_aske
 async fn who_takes_gzip_gets_the_same_in_fewer_bytes() {
     let hub = Hub::start().await;
     for (path, headers, text) in files(&hub).await {
-        assert_eq!(header(&headers, "vary"), Some("Accept-Encoding"), "{path}");
+        assert!(varies(&headers), "{path}");
         assert_eq!(header(&headers, "content-encoding"), None, "{path}");
         let (headers, packed) = file(&hub, &path, "br;q=1, gzip;q=0.8").await;
-        assert_eq!(header(&headers, "vary"), Some("Accept-Encoding"), "{path}");
+        assert!(varies(&headers), "{path}");
         assert_eq!(header(&headers, "content-encoding"), Some("gzip"), "{path}");
         assert!(packed.starts_with(&[0x1f, 0x8b]), "{path}");
         assert!(packed.len() < text.len(), "{path}");
@@ -193,7 +214,10 @@ async fn without_a_console_its_paths_are_not_there() {
     let asset = files(&hub).await.remove(1).0;
     check(&hub, &asset, 200).await;
 
-    let hub = Hub::with().config("[console]\nenabled = false").start().await;
+    let hub = Hub::with()
+        .config("[console]\nenabled = false")
+        .start()
+        .await;
     check(&hub, &asset, 404).await;
     let answer = send(hub.anonymous().request_at(Method::GET, "/")).await;
     assert_eq!(answer.failure(), (404, "not_found"));
