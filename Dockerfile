@@ -11,6 +11,7 @@ RUN mkdir src \
  && touch src/lib.rs \
  && cargo build --release --locked \
  && rm -r src
+COPY build.rs ./
 COPY src src
 COPY clients clients
 # Copied files keep their times, which may be older than those of the placeholders above.

@@ -72,12 +72,10 @@ async fn is_complete_and_asks_nobody_else(hub: &Hub, page: &str) {
         for outside in ["http://", "https://", "\"//", "'//", "(//"] {
             assert!(!text.contains(outside), "{outside} in {path}");
         }
+        let here = Url::parse(&hub.url(&path)).expect("a URL");
         for name in references(&text) {
             assert!(!name.contains(':'), "{name} in {path}");
-            wanted.push_back(format!(
-                "/{}",
-                name.trim_start_matches("./").trim_start_matches('/')
-            ));
+            wanted.push_back(here.join(&name).expect("a URL").path().to_owned());
         }
     }
     for kind in [".js", ".css", ".svg"] {
