@@ -157,6 +157,21 @@ export class Tab {
     return until(what, () => this.run(code, ...args));
   }
 
+  /**
+   * In a window of this size, for somebody who prefers this `scheme` of colours. Gives whether that was possible:
+   * not every browser can be told of colours.
+   */
+  async looks({ scheme, width, height }) {
+    await this.page.setViewport({ width, height });
+    if (!scheme) return true;
+    try {
+      await this.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+      return true;
+    } catch {
+      return this.run((wanted) => matchMedia(`(prefers-color-scheme: ${wanted})`).matches, scheme);
+    }
+  }
+
   /** To the page before, which may not have been unloaded meanwhile; then no load is told of. */
   async back() {
     const { href } = await this.run(() => ({ href: (history.back(), location.href) }));

@@ -35,11 +35,10 @@ const SETTINGS = {
       proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $http_connection; } }`),
 };
 
-/** Everything else that the hub and the application serve on the same origin. */
-const ELSE = (application) => `
+/** What else is on the same origin: the application, and where the settings are those of streams only, the hub's pages. */
+const beside = (application, settings) => `
     location /app/ { proxy_pass http://127.0.0.1:${application}; }
-    location ~ ^/[^/]*$ { proxy_pass http://127.0.0.1:3001; }
-`;
+    ${settings === "example" ? "" : "location / { proxy_pass http://127.0.0.1:3001; }"}`;
 
 /** A certificate that nobody vouches for. */
 function certificate(home) {
@@ -67,9 +66,8 @@ export class Nginx {
     nginx.port = await freePort();
     const { path } = nginx.home;
     const listen = tls ? `listen 127.0.0.1:${nginx.port} ssl http2; ${certificate(path)}` : `listen 127.0.0.1:${nginx.port};`;
-    const isComplete = settings === "example";
     const text = SETTINGS[settings]()
-      .replace(/listen 8080;/, `${listen}${more}${isComplete ? ELSE(application).replace(/.*\^.*\n/, "") : ELSE(application)}`)
+      .replace("listen 8080;", `${listen} ${more} ${beside(application, settings)}`)
       .replaceAll("127.0.0.1:3001", `127.0.0.1:${hub}`)
       .replaceAll("/var/log/nginx/", `${path}/`)
       .replaceAll("/run/nginx.pid", `${path}/nginx.pid`);

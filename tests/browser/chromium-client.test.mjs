@@ -1,0 +1,4 @@
+import { suite } from "./suite.mjs";
+import { client } from "./suites.mjs";
+
+suite("chromium", client);
