@@ -152,7 +152,7 @@ export class Tab {
     return this.page.addScriptTag({ content, type });
   }
 
-  /** What `code` gives in the page, once that is truthy. */
+  /** What `code` gives in the page, once that is truthy; something that can be told in JSON. */
   until(what, code, ...args) {
     return until(what, () => this.run(code, ...args));
   }
