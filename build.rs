@@ -13,8 +13,10 @@ use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
 const FROM: &str = "src/http/console";
-/// What stands for the hash in the one file that is served under a fixed name.
-const MARK: &str = "{hash}";
+/// What stands for the hash in the one file that is served under a fixed name,
+const HASH: &str = "{hash}";
+/// and for links to all modules: a browser that had to read one to learn of the next would ask four times in a row.
+const MODULES: &str = "{modules}";
 /// Enough to tell any two builds apart.
 const HASH_BYTES: usize = 8;
 
@@ -32,9 +34,10 @@ fn main() -> io::Result<()> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
     let files = files(Path::new(FROM))?;
     let hash = hash(&files);
+    let modules = modules(&files);
     let mut table = format!("const HASH: &str = \"{hash}\";\nconst FILES: &[File] = &[\n");
     for (number, file) in files.iter().enumerate() {
-        let text = file.text.replace(MARK, &hash);
+        let text = file.text.replace(MODULES, &modules).replace(HASH, &hash);
         let plain = out.join(format!("{number}"));
         let gzip = out.join(format!("{number}.gz"));
         fs::write(&plain, &text)?;
@@ -77,6 +80,15 @@ fn files(folder: &Path) -> io::Result<Vec<Asset>> {
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
+}
+
+fn modules(files: &[Asset]) -> String {
+    let scripts = files.iter().filter(|file| file.name.ends_with(".js"));
+    let links = scripts.map(|file| {
+        let name = &file.name;
+        format!("<link rel=\"modulepreload\" href=\"console/{HASH}/{name}\">")
+    });
+    links.collect::<Vec<_>>().join("\n  ")
 }
 
 fn hash(files: &[Asset]) -> String {

@@ -138,7 +138,10 @@ mod tests {
     fn no_file_has_the_mark_left_in_it() {
         for File { name, plain, .. } in FILES {
             let text = std::str::from_utf8(plain).expect("a text");
-            assert!(!text.contains("{hash}"), "{name}");
+            assert!(
+                !text.contains("{hash}") && !text.contains("{modules}"),
+                "{name}"
+            );
         }
     }
 }

@@ -50,7 +50,7 @@ class Console extends HTMLElement {
   #noticeText = h("p");
   #again = h("button", { type: "button", class: "small", click: () => session.hub?.reconnect() }, "Try now");
   #fresh = h("button", { type: "button", class: "small", click: () => session.logOut() }, "Use another token");
-  #notice = h("div", { class: "notice", role: "status", hidden: true }, this.#noticeText, this.#again, this.#fresh);
+  #notice = h("div", { class: "notice", hidden: true }, this.#noticeText, this.#again, this.#fresh);
   #links = VIEWS.map(({ id, title }) => h("a", { href: `#/${id}` }, title));
   #main = h("main", { id: "main", tabindex: "-1" });
   #bar = h("header", { class: "bar" },
@@ -64,6 +64,8 @@ class Console extends HTMLElement {
         h("button", { type: "button", class: "small", click: () => session.logOut() }, "Log out"))),
     this.#notice);
   #shown = "";
+  /** @type {typeof session.hub} */
+  #hub = null;
 
   connectedCallback() {
     session.addEventListener("change", () => this.#show());
@@ -91,10 +93,11 @@ class Console extends HTMLElement {
       if (VIEWS[i] === view) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     });
-    // The query is a question to the view: another one makes it anew.
+    // The query is a question to the view, and what it shows is one user's: another one makes it anew.
     const wanted = `${view.id}?${query}`;
-    if (wanted !== this.#shown) {
+    if (wanted !== this.#shown || session.hub !== this.#hub) {
       this.#shown = wanted;
+      this.#hub = session.hub;
       this.#main.replaceChildren(document.createElement(view.tag));
       document.title = `${view.title} – statshub`;
       this.#links[VIEWS.indexOf(view)]?.scrollIntoView({ block: "nearest", inline: "nearest" });

@@ -81,8 +81,8 @@ export class Session extends EventTarget {
       if (error instanceof ApiError && [401, 403].includes(error.status)) return;
     }
     this.wanted = null;
-    if (this.hub && this.hub.state !== "closed") this.hub.reconnect();
-    else this.#open();
+    this.#reset();
+    this.#open();
     this.#tell();
   }
 
@@ -92,16 +92,17 @@ export class Session extends EventTarget {
     this.hub = hub;
     hub.on("value", ({ metric, value, timestamp }) => this.metrics.set(metric, value, Date.parse(timestamp)));
     hub.on("metrics_update", (data, { priority }) => this.metrics.setPriority(data, priority));
-    hub.on("initial_metrics", () => this.#datesOfValues());
     hub.on("system_alert", (data, message) => this.alerts.hear(data, message));
     hub.on("dropped", ({ droppedMessagesCount }) => {
       this.dropped += droppedMessagesCount;
+      this.alerts.load().catch(() => {});
       this.#tell();
     });
     hub.on("state", ({ state, reason, message }) => {
       if (hub !== this.hub) return;
-      if (state === "refused" && LOG_IN_AGAIN.includes(reason)) this.#end(message ?? reason);
-      else this.#tell();
+      if (state === "refused" && LOG_IN_AGAIN.includes(reason)) return this.#end(message ?? reason);
+      if (state === "live") this.#datesOfValues();
+      this.#tell();
     });
   }
 
@@ -113,15 +114,20 @@ export class Session extends EventTarget {
 
   /** @param {string} why */
   #end(why) {
+    this.#reset();
+    sessionStorage.removeItem(KEY);
+    this.wanted = why;
+    this.#tell();
+  }
+
+  /** Nothing that one user saw is left for the next. */
+  #reset() {
     this.hub?.close();
     this.hub = null;
-    sessionStorage.removeItem(KEY);
     this.metrics = new Metrics();
     this.alerts = new Alerts(this);
     this.samples = new Samples(this);
     this.dropped = 0;
-    this.wanted = why;
-    this.#tell();
   }
 
   #tell() {

@@ -26,7 +26,7 @@ class HistoryView extends HTMLElement {
   #to = h("input", { type: "datetime-local", step: 1, change: () => this.#load() });
   #own = h("div", { class: "row", hidden: true }, field("From", this.#from), field("To", this.#to));
   #aggregate = choice({ change: () => this.#load() }, AGGREGATES);
-  #chart = LineChart.make("History", (value) => format(this.#field.selectedOptions[0]?.label ?? "", value));
+  #chart = LineChart.make("History", (value) => format(this.#meant, value));
   #note = h("span", { class: "quiet", role: "status" });
   #figures = h("dl", { class: "figures" });
   #table = new Table("Values", /** @type {import("../ui/table.js").Column<Bucket>[]} */ ([
@@ -96,6 +96,12 @@ class HistoryView extends HTMLElement {
     if (wanted) this.#field.value = wanted;
   }
 
+  /** What says in which unit the numbers are. */
+  get #meant() {
+    if (this.#aggregate.value === "count") return "";
+    return this.#field.value || this.#metric.value;
+  }
+
   /** @returns {[number, number]} */
   #times() {
     const chosen = RANGES[this.#range.selectedIndex];
@@ -144,6 +150,7 @@ class HistoryView extends HTMLElement {
     // Four colours are as many as can be told apart; a pattern may find more.
     const shown = found.slice(0, 4);
     const name = this.#field.selectedOptions[0]?.label ?? "";
+    const meant = this.#meant;
     this.#chart.show(shown.map(({ metric, buckets }) => ({
       name: found.length > 1 ? metric : name,
       points: buckets.map(({ from, value }) => /** @type {Point} */ ([Date.parse(from), value])),
@@ -152,7 +159,7 @@ class HistoryView extends HTMLElement {
     const values = this.#buckets.flatMap(({ value }) => value ?? []);
     const count = this.#buckets.reduce((sum, bucket) => sum + bucket.count, 0);
     const figure = (/** @type {string} */ title, /** @type {number | undefined} */ value) =>
-      h("div", {}, h("dt", {}, title), h("dd", {}, value === undefined ? "–" : format(name, value)));
+      h("div", {}, h("dt", {}, title), h("dd", {}, value === undefined ? "–" : format(meant, value)));
     this.#figures.replaceChildren(
       figure("Least", values.length ? values.reduce((a, b) => Math.min(a, b)) : undefined),
       figure("Most", values.length ? values.reduce((a, b) => Math.max(a, b)) : undefined),

@@ -63,8 +63,9 @@ export class Tile {
     const shown = metric.traces[metric.headline];
     if (!shown) return this.#paintText();
     const { leaf, points } = shown;
-    say(this.#value, format(leaf.name, at(metric.value, leaf.path)));
-    say(this.#change, shown.change === null ? "" : change(leaf.name, shown.change));
+    const meant = leaf.name || metric.name;
+    say(this.#value, format(meant, at(metric.value, leaf.path)));
+    say(this.#change, shown.change === null ? "" : change(meant, shown.change));
     say(this.#label, leaf.name);
     const { part, height } = SPARK[metric.size];
     fit(this.#spark, (this.#width - PADDING) * part, height);
