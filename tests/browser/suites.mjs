@@ -14,5 +14,6 @@ import { native } from "./chapters/native.mjs";
 import { origins } from "./chapters/origins.mjs";
 import { restarts } from "./chapters/restarts.mjs";
 
-export const page = [native, origins, restarts, look, use, load];
-export const client = [faults, fallback, sharing, tokens, react, drops];
+export const faulty = [faults, fallback];
+export const kept = [drops, sharing, tokens, react];
+export const page = [look, use, load, native, origins, restarts];

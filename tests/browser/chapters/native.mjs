@@ -8,11 +8,14 @@ import { snippet } from "../support/readme.mjs";
 import { Site } from "../support/site.mjs";
 import { until } from "../support/wait.mjs";
 
+/** Most of their time is waiting. */
+const TOGETHER = { concurrency: 3 };
+
 /** A hub that forgets everything when it ends. */
 const FORGETFUL = '[store]\ndurability = "memory"\n';
 
 export function native(world) {
-  describe("what README tells", () => {
+  describe("what README tells", TOGETHER, () => {
     test("the EventSource shows values and alerts", async (t) => {
       const site = await Site.start(t);
       await site.hub.publish("users", { active: 1 });
@@ -91,7 +94,7 @@ export function native(world) {
     });
   });
 
-  describe("what dashboards had before", () => {
+  describe("what dashboards had before", TOGETHER, () => {
     test("an EventSource with a token in its query", async (t) => {
       const site = await Site.start(t);
       await site.hub.publish("users", 1);

