@@ -23,6 +23,8 @@ import { Samples } from "./model/samples.js";
 const HUB = new URL("../../", import.meta.url);
 const API = new URL("api/admin/analytics/", HUB);
 const KEY = "statshub.token";
+/** The hub itself does not say why, so as to tell strangers nothing. */
+const BAD_TOKEN = "The hub does not take this token: it is not valid, or has expired";
 /** What the stream was refused for, where another token may help. */
 const LOG_IN_AGAIN = ["unauthenticated", "forbidden", "token_expired", "token_unavailable"];
 
@@ -100,7 +102,9 @@ export class Session extends EventTarget {
     });
     hub.on("state", ({ state, reason, message }) => {
       if (hub !== this.hub) return;
-      if (state === "refused" && LOG_IN_AGAIN.includes(reason)) return this.#end(message ?? reason);
+      if (state === "refused" && LOG_IN_AGAIN.includes(reason)) {
+        return this.#end(reason === "forbidden" ? message ?? reason : BAD_TOKEN);
+      }
       if (state === "live") this.#datesOfValues();
       this.#tell();
     });
@@ -188,9 +192,7 @@ export class Session extends EventTarget {
     }
     if (answer.ok) return answer;
     const refusal = await answer.json().catch(() => ({}));
-    const message = answer.status === 401
-      ? "The hub does not take this token: it is not valid, or has expired"
-      : refusal.error ?? `The hub answers ${answer.status}`;
+    const message = answer.status === 401 ? BAD_TOKEN : refusal.error ?? `The hub answers ${answer.status}`;
     if (answer.status === 401 || answer.status === 403 && refusal.code === "forbidden") this.#end(message);
     throw new ApiError(answer.status, refusal.code ?? "", message);
   }

@@ -23,7 +23,7 @@ export class Tile {
   #change = h("span", { class: "change" });
   #label = h("div", { class: "label" });
   #spark = h("canvas", { "aria-hidden": "true" });
-  #rest = h("div", { class: "rest" });
+  #rest = h("div", { class: "rest", hidden: true });
   /** @type {{button: HTMLElement, label: HTMLElement, number: HTMLElement}[]} */
   #cells = [];
 
