@@ -31,7 +31,7 @@ const isNoLonger = (error) => {
 };
 
 // Keeps one stream to the hub open, for ever and by whatever transport works. `host` is told:
-// `emit(event)`, `opened(dropped)`, `heard()`; and asked: `lastId`, `session`, `status`, `wanted`.
+// `emit(event)`, `authenticated()`, `opened()`, `subscribed(metrics)`, `lost()`, `heard()`; and asked: `lastId`, `session`, `status`, `wanted`.
 export class Connector {
   #api;
   #tokens;
@@ -94,6 +94,7 @@ export class Connector {
   check({ reason, hurry = false, force = false } = {}) {
     const { now } = this.#env;
     const link = this.#link;
+    if (force) this.#renew = "start";
     if (link?.openAt) {
       if (now() - link.heardAt > SILENT_MS) this.#cut({ kind: reason ?? "silent" });
     } else if (link) {
@@ -117,8 +118,9 @@ export class Connector {
   async #attempt(link) {
     try {
       const token = await this.#tokens.get(this.#renew);
-      if (link.end) return;
       this.#renew = undefined;
+      this.#host.authenticated();
+      if (link.end) return;
       return await (this.#transport === "sse" ? this.#sse(link, token) : this.#webSocket(link, token));
     } catch (error) {
       return error.end ?? { kind: "token", message: error.message };

@@ -107,8 +107,12 @@ export class Leader {
     this.#tabs.post({ kind: "beat" });
   }
 
+  authenticated() {
+    if (this.#tokens.subject !== this.#user) this.#changedUser();
+    this.#user = this.#tokens.subject;
+  }
+
   opened() {
-    if (this.#tokens.subject !== this.#user) return this.#changedUser();
     this.#adjust();
   }
 

@@ -14,9 +14,9 @@ const API = "/api/admin/analytics";
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // Until `holds()` is true, looked at often; fails after `ms`.
-export async function until(holds, what = String(holds), ms = 10_000) {
+export async function until(holds, what = `${holds}`, ms = 10_000) {
   for (const end = Date.now() + ms; !holds(); await sleep(5)) {
-    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
+    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${typeof what === "function" ? what() : what}`);
   }
 }
 
