@@ -74,14 +74,13 @@ for (const transport of ["sse", "websocket"]) {
         await sleep(random() * 20);
         if (random() < 0.5) proxy.cut();
         else proxy.cutAfter(Math.floor(random() * 200));
-        await until(() => seen.hub.state !== "live", "the cut is noticed");
+        await until(() => seen.names().filter((name) => name === "resuming").length > cut, "the cut is noticed");
       }
       publishing = false;
       await publisher;
       await until(() => seen.updates("cut.count").length >= count, "everything is here");
       assert.deepEqual(seen.updates("cut.count"), Array.from({ length: count }, (_, i) => i + 1));
       assert.deepEqual(seen.dropped, []);
-      assert.ok(seen.names().filter((name) => name === "resuming").length >= CUTS);
     });
 
     test("a hub that is killed and started again goes on where it was", async () => {

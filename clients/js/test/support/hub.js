@@ -42,13 +42,13 @@ export class HubProcess {
     hub.directory = await mkdtemp(join(tmpdir(), "statshub-js-"));
     hub.port = await freePort();
     hub.url = `http://127.0.0.1:${hub.port}/`;
-    await writeFile(join(hub.directory, "config.toml"), settings);
+    await writeFile(join(hub.directory, "config.toml"), `[audit]\nenabled = false\n${settings}`);
     await hub.run();
     return hub;
   }
 
   async run() {
-    const env = { PATH: process.env.PATH, JWT_SECRET: this.#secret, RUST_LOG: "warn" };
+    const env = { PATH: process.env.PATH, JWT_SECRET: this.#secret, RUST_LOG: "error" };
     const options = { cwd: this.directory, env, stdio: ["ignore", "pipe", "inherit"] };
     this.#process = spawn(PROGRAM, ["serve", "--dev", "--port", String(this.port)], options);
     let said = "";
