@@ -10,8 +10,8 @@ const PING_AFTER_MS = 10_000;
 export const TICK_MS = 1000;
 // So late is no tick unless the machine was asleep.
 const ASLEEP_MS = 10_000;
-// To an answer; from there to the first event, which a proxy that buffers keeps back.
-const ANSWER_MS = 10_000;
+// To an answer, and more with each try; from there to the first event, which a proxy that buffers keeps back.
+const ANSWER_MS = 5000;
 const FIRST_EVENT_MS = 4000;
 // Live at the latest, also where fewer messages were replayed than announced.
 const SETTLE_MS = 3000;
@@ -68,10 +68,16 @@ export class Connector {
 
   async run() {
     while (!this.#stopped) {
-      const link = { abort: new AbortController(), beganAt: this.#env.now(), heardAt: this.#env.now() };
+      const now = this.#env.now();
+      const link = { abort: new AbortController(), beganAt: now, heardAt: now };
+      const cut = new Promise((resolve) => (link.cut = resolve));
       this.#link = link;
-      const end = await this.#attempt(link);
+      const timer = this.#env.setInterval(() => this.#tick(link), TICK_MS);
+      // A cut is not left to fetch, whose reading may hang when both sides end it at once.
+      const end = await Promise.race([cut, this.#attempt(link)]);
       this.#link = null;
+      this.#env.clearInterval(timer);
+      this.#env.clearTimeout(link.renewal);
       if (this.#stopped) return;
       await this.#obey(judge(end, { renewed: this.#renewed }), link);
     }
@@ -109,18 +115,13 @@ export class Connector {
   }
 
   async #attempt(link) {
-    const timer = this.#env.setInterval(() => this.#tick(link), TICK_MS);
     try {
       const token = await this.#tokens.get(this.#renew);
+      if (link.end) return;
       this.#renew = undefined;
-      if (link.end) return link.end;
-      const end = await (this.#transport === "sse" ? this.#sse(link, token) : this.#webSocket(link, token));
-      return link.end ?? end;
+      return await (this.#transport === "sse" ? this.#sse(link, token) : this.#webSocket(link, token));
     } catch (error) {
-      return link.end ?? error.end ?? { kind: "token", message: error.message };
-    } finally {
-      this.#env.clearInterval(timer);
-      this.#env.clearTimeout(link.renewal);
+      return error.end ?? { kind: "token", message: error.message };
     }
   }
 
@@ -249,7 +250,7 @@ export class Connector {
         link.pinged = true;
         link.send({ type: "ping" });
       }
-    } else if (now - link.beganAt > ANSWER_MS && !link.answeredAt) this.#cut({ kind: "stalled" });
+    } else if (!link.answeredAt && now - link.beganAt > ANSWER_MS * (1 + this.#atOnce)) this.#cut({ kind: "stalled" });
     else if (link.answeredAt && now - link.answeredAt > FIRST_EVENT_MS) this.#cut({ kind: "stalled" });
   }
 
@@ -275,6 +276,7 @@ export class Connector {
   #cut(end) {
     if (!this.#link || this.#link.end) return;
     this.#link.end = end;
+    this.#link.cut(end);
     this.#link.abort.abort();
   }
 
@@ -287,7 +289,8 @@ export class Connector {
     }
     if (verdict.forget) this.#host.emit({ kind: "session", session: { ...this.#host.session, token: null } });
     this.#choose(verdict, link);
-    const isNow = verdict.now && this.#atOnce++ < AT_ONCE_MAX;
+    const isNow = verdict.now && this.#atOnce < AT_ONCE_MAX;
+    if (isNow) this.#atOnce++;
     const wait = verdict.final ? Infinity : isNow ? 0 : (verdict.exactlyMs ?? this.#backoff.next(verdict.floorMs));
     const floor = now + (verdict.final ? Infinity : (verdict.exactlyMs ?? verdict.floorMs ?? 0));
     const state = verdict.state ?? (this.#offline ? "offline" : this.#host.lastId ? "resuming" : "connecting");

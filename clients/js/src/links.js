@@ -40,8 +40,7 @@ export function followWebSocket({ url, protocols }, sink, signal, env) {
     socket.onerror = () => {};
     socket.onclose = ({ code }) => end({ kind: "closed", code });
     signal.addEventListener("abort", () => {
-      // Not waited for: where the other side is dead it takes minutes.
-      end({ kind: "ended" });
+      end();
       socket.close();
     });
   });

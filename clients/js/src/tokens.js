@@ -1,7 +1,7 @@
 import { StatshubError } from "./error.js";
 
 // A clock that is a little off, and the way to the hub.
-const MARGIN_MS = 5000;
+const MARGIN_MS = 2000;
 const EXPIRING_MS = 60_000;
 const EXPIRING_SHARE = 0.25;
 const PATIENCE_MS = 30_000;
