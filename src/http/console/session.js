@@ -103,7 +103,7 @@ export class Session extends EventTarget {
     hub.on("state", ({ state, reason, message }) => {
       if (hub !== this.hub) return;
       if (state === "refused" && LOG_IN_AGAIN.includes(reason)) {
-        return this.#end(reason === "forbidden" ? message ?? reason : BAD_TOKEN);
+        return this.#refused(reason === "forbidden" ? message ?? reason : BAD_TOKEN);
       }
       if (state === "live") this.#datesOfValues();
       this.#tell();
@@ -122,6 +122,11 @@ export class Session extends EventTarget {
     sessionStorage.removeItem(KEY);
     this.wanted = why;
     this.#tell();
+  }
+
+  /** Who brought no token is asked for one, and told nothing of it. @param {string} why */
+  #refused(why) {
+    this.#end(this.token ? why : "");
   }
 
   /** Nothing that one user saw is left for the next. */
@@ -193,7 +198,7 @@ export class Session extends EventTarget {
     if (answer.ok) return answer;
     const refusal = await answer.json().catch(() => ({}));
     const message = answer.status === 401 ? BAD_TOKEN : refusal.error ?? `The hub answers ${answer.status}`;
-    if (answer.status === 401 || answer.status === 403 && refusal.code === "forbidden") this.#end(message);
+    if (answer.status === 401 || answer.status === 403 && refusal.code === "forbidden") this.#refused(message);
     throw new ApiError(answer.status, refusal.code ?? "", message);
   }
 }

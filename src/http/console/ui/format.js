@@ -7,6 +7,9 @@ const clockOf = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2
 const minuteOf = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const dayOf = new Intl.DateTimeFormat(undefined, { day: "2-digit", month: "short" });
 
+/** A word of its own at the end, as in `usedBytes` and `latency_ms`, and not as in `items`. */
+const UNIT = /(?<word>(?<![A-Za-z])(?:bytes|ms)|Bytes|Ms)(?<rate>PerSecond|_per_second)?$/;
+
 /** @param {number} value */
 export function number(value) {
   if (value !== 0 && Math.abs(value) < 0.01) return small.format(value);
@@ -22,10 +25,10 @@ export function number(value) {
 export function format(name, value) {
   if (Array.isArray(value)) return value.length ? value.map((it) => format(name, it)).join(", ") : "–";
   if (typeof value !== "number") return value === null || value === undefined ? "–" : String(value);
-  const unit = /(bytes|ms)(persecond)?$/i.exec(name);
+  const unit = UNIT.exec(name)?.groups;
   if (!unit) return number(value);
-  const perSecond = unit[2] ? "/s" : "";
-  return unit[1]?.toLowerCase() === "ms" ? `${number(value)} ms` : bytes(value) + perSecond;
+  const perSecond = unit.rate ? "/s" : "";
+  return /ms/i.test(unit.word ?? "") ? `${number(value)} ms` : bytes(value) + perSecond;
 }
 
 /** @param {number} count */

@@ -106,7 +106,7 @@ class ConnectionsView extends HTMLElement {
         node: () => h("div", {}, h("div"), h("div", { class: "quiet" })),
         update: (node, row) => {
           say(node.firstChild, row.connectionId === session.hub?.connection?.connectionId ? `${row.user} (this page)` : row.user);
-          say(node.lastChild, [row.remoteAddress, row.node].filter(Boolean).join(" · "));
+          say(node.lastChild, [row.remoteAddress, row.node && `node ${row.node.slice(0, 8)}`].filter(Boolean).join(" · "));
           node.title = `${row.connectionId}\n${row.userAgent ?? ""}`;
         },
       },
