@@ -11,7 +11,9 @@ RUN mkdir src \
  && touch src/lib.rs \
  && cargo build --release --locked \
  && rm -r src
+COPY build.rs ./
 COPY src src
+COPY clients clients
 # Copied files keep their times, which may be older than those of the placeholders above.
 RUN touch src/main.rs src/lib.rs \
  && cargo build --release --locked

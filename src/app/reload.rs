@@ -89,6 +89,7 @@ pub fn merged(old: &Settings, new: Settings) -> Settings {
     next.limits = new.limits;
     next.audit.retention = new.audit.retention;
     next.prometheus.token = new.prometheus.token;
+    next.console = new.console;
     next.log = new.log;
     next.metrics = new.metrics;
     next.sources = new.sources;

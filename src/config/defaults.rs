@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Acknowledge, Audit, Auth, AuthKeys, Driver, Durability, History, Http, Limits, Log, Outgoing,
-    Prometheus, RealTime, Redis, Retention, Sessions, Settings, Store, WebSocket,
+    Acknowledge, Audit, Auth, AuthKeys, Console, Driver, Durability, History, Http, Limits, Log,
+    Outgoing, Prometheus, RealTime, Redis, Retention, Sessions, Settings, Store, WebSocket,
 };
 
 const KIB: usize = 1024;
@@ -38,6 +38,7 @@ impl Settings {
                 enabled: true,
                 token: None,
             },
+            console: Console { enabled: true },
             log: Log {
                 filter: "info".to_owned(),
             },

@@ -9,7 +9,7 @@ use super::load::Overrides;
 
 /// Every variable that is looked at, with the key of the file that it goes over. `DATABASE_URL` is
 /// for the `sql` sources that name no URL.
-pub const VARIABLES: [(&str, Option<&str>); 17] = [
+pub const VARIABLES: [(&str, Option<&str>); 18] = [
     ("REAL_TIME_ENABLED", Some("realtime.enabled")),
     (
         "REAL_TIME_UPDATE_INTERVAL",
@@ -39,6 +39,7 @@ pub const VARIABLES: [(&str, Option<&str>); 17] = [
     ),
     ("MAX_BUFFER_SIZE", Some("sessions.backlog_messages_max")),
     ("CONNECTION_TIMEOUT", Some("sessions.timeout_ms")),
+    ("CONSOLE_ENABLED", Some("console.enabled")),
     (JWT_SECRET, Some("auth.secret")),
     ("HOST", Some("http.host")),
     ("PORT", Some("http.port")),

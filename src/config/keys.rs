@@ -394,5 +394,6 @@ fn operations<V: Visitor>(settings: &mut Settings, v: &mut V) -> Result<(), V::E
         Maybe(secrets::bearer_token()),
         &mut settings.prometheus.token,
     )?;
+    v.visit("console.enabled", Flag, &mut settings.console.enabled)?;
     v.visit("log.filter", log_filter(), &mut settings.log.filter)
 }

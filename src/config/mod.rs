@@ -57,6 +57,7 @@ pub struct Settings {
     pub limits: Limits,
     pub audit: Audit,
     pub prometheus: Prometheus,
+    pub console: Console,
     pub log: Log,
     /// Retention declared per metric, first match wins.
     pub metrics: Vec<Metric>,
@@ -282,6 +283,13 @@ impl std::fmt::Debug for Prometheus {
             .field("token", &self.token.as_ref().map(|_| secrets::MASK))
             .finish()
     }
+}
+
+/// `[console]`: the operators' page at `/`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Console {
+    /// `CONSOLE_ENABLED`. When false its paths answer 404.
+    pub enabled: bool,
 }
 
 /// `[log]`.

@@ -13,7 +13,7 @@ use super::{AuthKeys, Settings};
 
 /// What a running hub takes over on a reload: a key, or all of a section. Everything else is built
 /// into listeners, worker threads and rings of a size, and needs a restart.
-pub(super) const WHILE_RUNNING: [&str; 19] = [
+pub(super) const WHILE_RUNNING: [&str; 20] = [
     "http.allowed_origins",
     "realtime.update_interval_ms",
     "realtime.heartbeat_interval_ms",
@@ -30,6 +30,7 @@ pub(super) const WHILE_RUNNING: [&str; 19] = [
     "limits",
     "audit.retention_ms",
     "prometheus.token",
+    "console",
     "log.filter",
     "metric",
     "source",

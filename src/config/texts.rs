@@ -10,14 +10,14 @@ use super::kinds::{Text, text};
 use crate::domain::pattern::{MetricName, Pattern};
 
 /// Paths that other endpoints have, so that `websocket.path` cannot be one of them.
-pub const FIXED_PATHS: [&str; 33] = [
+pub const FIXED_PATHS: [&str; 34] = [
     "/",
-    "/page.css",
-    "/page.js",
-    "/metrics.js",
-    "/value.js",
-    "/icon.svg",
+    "/console/{hash}/{name:.*}",
     "/favicon.ico",
+    "/statshub.js",
+    "/statshub.d.ts",
+    "/statshub-react.js",
+    "/statshub-react.d.ts",
     "/metrics",
     "/health",
     "/health/live",
@@ -44,6 +44,7 @@ pub const FIXED_PATHS: [&str; 33] = [
     "/api/admin/analytics/refresh",
     "/api/admin/analytics/connections",
     "/api/admin/analytics/disconnect",
+    "/api/admin/analytics/audit",
 ];
 
 pub fn host() -> Text<String> {

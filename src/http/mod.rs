@@ -10,9 +10,12 @@
 
 pub mod access;
 mod alerts;
+mod audit;
 pub mod body;
 pub mod client;
+mod client_library;
 pub mod code;
+mod console;
 pub mod decode;
 pub mod endpoint;
 pub mod failed_resumes;
@@ -24,7 +27,6 @@ pub mod limit;
 pub mod middleware;
 mod operators;
 pub mod origin;
-mod page;
 mod prometheus;
 mod publish;
 mod refusal;

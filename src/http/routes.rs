@@ -5,8 +5,8 @@ use actix_web::{FromRequest, Handler, Responder, web};
 
 use super::endpoint::{Endpoint, not_found};
 use super::{
-    alerts, health, history, operators, page, prometheus, publish, status, streams, subscriptions,
-    tickets,
+    alerts, audit, client_library, console, health, history, operators, prometheus, publish,
+    status, streams, subscriptions, tickets,
 };
 
 /// Under which everything is that is not about the process itself.
@@ -49,6 +49,7 @@ fn endpoints() -> Vec<Endpoint> {
         // Operators
         at("/connections").get(operators::connections),
         at("/disconnect").post(operators::disconnect),
+        at("/audit").get(audit::trail),
         // The process
         probe("/api/health", health::ready),
         probe("/api/health/ready", health::ready),
@@ -58,7 +59,8 @@ fn endpoints() -> Vec<Endpoint> {
         probe("/health/live", health::live),
         Endpoint::at("/metrics").get(prometheus::metrics),
     ];
-    endpoints.extend(page::endpoints());
+    endpoints.extend(console::endpoints());
+    endpoints.extend(client_library::endpoints());
     endpoints
 }
 

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use actix_web::{HttpResponse, web};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::access::Admin;
+use super::body::QueryOf;
+use super::history::patterns;
 use super::reply::{self, Problem};
 use super::state::State;
 use crate::domain::hub::{Statistics, TransportStatistics};
@@ -133,14 +135,25 @@ struct Latest<'a> {
     timestamp: String,
 }
 
-/// `GET metrics`: the latest values the caller may see, for clients that poll.
+#[derive(Deserialize)]
+pub(super) struct Chosen {
+    metrics: Option<String>,
+}
+
+/// `GET metrics`: the latest values the caller may see, of all metrics or of those that are named; for
+/// clients that poll, or whose subscription has grown.
 pub(super) async fn metrics(
     state: web::Data<State>,
     Admin(caller): Admin,
+    QueryOf(chosen): QueryOf<Chosen>,
 ) -> Result<HttpResponse, Problem> {
+    let chosen = chosen.metrics.filter(|list| !list.is_empty());
+    let patterns = patterns("metrics", chosen.as_deref())?;
     let newest = state.hub.latest(caller.user().clone()).await?;
     state.audit.record(caller.event(Action::ReadMetrics));
-    let latest = newest.iter().map(|(name, message)| {
+    let wanted = |name| patterns.iter().any(|pattern| pattern.matches(name));
+    let newest = newest.iter().filter(|(name, _)| wanted(name));
+    let latest = newest.map(|(name, message)| {
         let value = serde_json::from_slice(&message.sse[message.value.clone()]);
         let latest = Latest {
             value: value.map_err(Problem::internal)?,

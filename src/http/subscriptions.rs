@@ -1,4 +1,4 @@
-//! `POST subscribe`, `POST unsubscribe`, `POST test-connection`: for all of a user's sessions.
+//! `POST subscribe`, `POST unsubscribe`, `POST test-connection`: for all of a user's sessions, or one.
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -8,6 +8,7 @@ use super::access::{Admin, Caller, outcome};
 use super::body::{OptionalJsonBody, WhenOpen};
 use super::reply::{self, METRICS_MUST_BE_AN_ARRAY, Problem};
 use super::state::State;
+use super::streams::parse_reconnect_token;
 use crate::domain::hub::Change;
 use crate::domain::message::Transport;
 use crate::domain::pattern::{NameError, PATTERNS_MAX, Pattern};
@@ -18,6 +19,9 @@ use crate::telemetry::audit::{Action, Event};
 pub(super) struct Named {
     #[serde(default)]
     metrics: Value,
+    /// For that session alone.
+    #[serde(default, rename = "reconnectToken")]
+    session: Option<String>,
 }
 
 type NamedBody = WhenOpen<OptionalJsonBody<Named>>;
@@ -70,9 +74,15 @@ async fn changed(
     change: Change,
     body: NamedBody,
 ) -> Result<(Vec<Pattern>, usize), Problem> {
-    let patterns = body.0?.0.unwrap_or_default().patterns()?;
+    let named = body.0?.0.unwrap_or_default();
+    let patterns = named.patterns()?;
+    let only = named.session.as_deref().map(parse_reconnect_token);
+    // What is no token is no session's.
+    let only = only.map(Option::unwrap_or_default);
     let user = caller.user().clone();
-    let connections = state.hub.change_user(user, change, patterns.clone());
+    let connections = state
+        .hub
+        .change_user(user, only, change, patterns.clone());
     Ok((patterns, connections.await?))
 }
 

@@ -103,11 +103,13 @@ pub struct ChangeConnection {
     pub patterns: Vec<Pattern>,
 }
 
-/// Changes what all of a user's sessions receive. Answers how many live connections that concerns.
+/// Changes what all of a user's sessions receive, or `only` that one of them. Answers how many live
+/// connections that concerns.
 #[derive(Message)]
 #[rtype(result = "Result<usize, NameError>")]
 pub struct ChangeUser {
     pub user: UserId,
+    pub only: Option<Uuid>,
     pub change: Change,
     pub patterns: Vec<Pattern>,
 }

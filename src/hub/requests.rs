@@ -110,10 +110,11 @@ impl Handler<ChangeUser> for Hub {
         self.pace(ctx);
         let ChangeUser {
             user,
+            only,
             change,
             patterns,
         } = wanted;
-        self.with(|state, _, outlets| state.change_user(&user, change, &patterns, outlets))
+        self.with(|state, _, outlets| state.change_user(&user, only, change, &patterns, outlets))
     }
 }
 

@@ -239,7 +239,7 @@ impl Records for InFile {
     }
 
     fn before(&self, id: i64, max: usize) -> Result<Vec<Kept>, ReadError> {
-        self.read(|connection| rows(connection, BEFORE, id, max))
+        self.read(|connection| before(connection, id, max))
     }
 
     fn newest_id(&self) -> Result<i64, ReadError> {
@@ -249,6 +249,11 @@ impl Records for InFile {
             Ok(newest.unwrap_or(Link::cut(connection)?.id))
         })
     }
+}
+
+/// Up to `max` records before the one numbered `id`, newest first.
+pub(super) fn before(connection: &Connection, id: i64, max: usize) -> rusqlite::Result<Vec<Kept>> {
+    rows(connection, BEFORE, id, max)
 }
 
 const BEFORE: &str =

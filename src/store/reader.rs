@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use super::alerts::{self, Alert, AlertFilter};
 use super::append::Outcome;
+use super::chain::{self, Kept};
 use super::error::{AppendError, ReadError};
 use super::file_reader::FileReader;
 use super::keys::Keyed;
@@ -125,6 +126,20 @@ impl Reader {
             };
             found.into_iter().map(id).collect()
         }))
+    }
+
+    /// Up to `max` records of the audit trail before the one numbered `id`, newest first.
+    ///
+    /// # Errors
+    /// Too many read, or the log cannot be read.
+    pub async fn audit(&self, id: i64, max: usize) -> Result<Vec<Kept>, ReadError> {
+        match &self.0 {
+            Backend::File(file) => {
+                file.read(move |connection| chain::before(connection, id, max))
+                    .await
+            }
+            Backend::Database(database) => database.audit(id, max).await,
+        }
     }
 
     /// One alert; `None` where there is none of this id.

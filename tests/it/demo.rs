@@ -40,17 +40,15 @@ fn left_in(folder: &Path) -> usize {
 }
 
 /// Every relative reference in a page, style sheet or script.
-fn references(text: &str) -> BTreeSet<String> {
+fn references(path: &str, text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for before in [
-        "href=\"",
-        "src=\"",
-        "url(",
-        "from \"",
-        "import \"",
-        "@import \"",
-    ] {
-        let rest = text.split(before).skip(1);
+    let before: &[&str] = match path.rsplit_once('.') {
+        Some((_, "css")) => &["url(", "@import \""],
+        Some((_, "js")) => &["from \"", "import \""],
+        _ => &["href=\"", "src=\""],
+    };
+    for before in before {
+        let rest = text.split(*before).skip(1);
         let name = rest.filter_map(|it| it.split(['"', ')', '#']).next());
         found.extend(name.filter(|it| !it.is_empty()).map(str::to_owned));
     }
@@ -72,12 +70,10 @@ async fn is_complete_and_asks_nobody_else(hub: &Hub, page: &str) {
         for outside in ["http://", "https://", "\"//", "'//", "(//"] {
             assert!(!text.contains(outside), "{outside} in {path}");
         }
-        for name in references(&text) {
+        let here = Url::parse(&hub.url(&path)).expect("a URL");
+        for name in references(&path, &text) {
             assert!(!name.contains(':'), "{name} in {path}");
-            wanted.push_back(format!(
-                "/{}",
-                name.trim_start_matches("./").trim_start_matches('/')
-            ));
+            wanted.push_back(here.join(&name).expect("a URL").path().to_owned());
         }
     }
     for kind in [".js", ".css", ".svg"] {

@@ -37,13 +37,15 @@ impl HubState {
         }
     }
 
-    /// For all of a user's sessions, away ones too. Returns how many live connections that concerns.
+    /// For all of a user's sessions, away ones too, or for `only` that one of them. Returns how many
+    /// live connections that concerns.
     ///
     /// # Errors
     /// Too many patterns for one of them; nothing has changed then.
     pub fn change_user(
         &mut self,
         user: &UserId,
+        only: Option<Uuid>,
         change: Change,
         patterns: &[Pattern],
         effects: &mut impl Effects,
@@ -54,10 +56,12 @@ impl HubState {
             .into_iter()
             .flatten()
             .copied()
+            .filter(|token| only.is_none_or(|only| only == *token))
             .collect();
         let from = self.history.last();
         self.change(&tokens, change, patterns, from, effects)?;
-        Ok(self.live_of(user))
+        let live = tokens.iter().filter_map(|token| self.sessions.get(token));
+        Ok(live.filter(|session| session.is_live()).count())
     }
 
     /// For one session, away or not; it was asked for when `from` was the newest message.

@@ -63,7 +63,7 @@ impl Wanted {
             GridError::TooMany(_) => invalid("step", error),
         });
         Ok(Self {
-            patterns: parameters::patterns(wanted.metric.as_deref())?,
+            patterns: parameters::patterns("metric", wanted.metric.as_deref())?,
             bounds: parameters::bounds(Some(from), Some(to)),
             grid: grid?,
             aggregate,

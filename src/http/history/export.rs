@@ -95,7 +95,7 @@ async fn begun(
     event.details = Some(json!({
         "from": wanted.from, "to": wanted.to, "format": wanted.format,
     }));
-    let patterns = parameters::patterns(wanted.metric.as_deref())?;
+    let patterns = parameters::patterns("metric", wanted.metric.as_deref())?;
     let (from, to) = parameters::times(wanted.from.as_deref(), wanted.to.as_deref())?;
     let format = Format::parse(wanted.format.as_deref())?;
     let mut bounds = parameters::bounds(from, to);

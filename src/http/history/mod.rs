@@ -11,7 +11,7 @@ mod parameters;
 
 pub(super) use export::export;
 pub(super) use pages::history;
-pub(super) use parameters::{Asked, Cursor, invalid, limit};
+pub(super) use parameters::{Asked, Cursor, invalid, limit, patterns};
 
 use std::time::Duration;
 

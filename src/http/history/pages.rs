@@ -81,7 +81,7 @@ async fn page(
             return Err(invalid(name, "only together with `step`"));
         }
     }
-    let patterns = parameters::patterns(wanted.metric.as_deref())?;
+    let patterns = parameters::patterns("metric", wanted.metric.as_deref())?;
     let (from, to) = parameters::times(wanted.from.as_deref(), wanted.to.as_deref())?;
     let order = parameters::order(wanted.order.as_deref())?;
     let limit = parameters::limit(wanted.limit.as_deref())?;

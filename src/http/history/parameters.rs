@@ -25,18 +25,18 @@ pub(in crate::http) fn invalid(name: &str, allowed: impl Display) -> Problem {
 }
 
 /// Which metrics are wanted: all of them where nothing is said.
-pub fn patterns(text: Option<&str>) -> Result<Vec<Pattern>, Problem> {
+pub(in crate::http) fn patterns(name: &str, text: Option<&str>) -> Result<Vec<Pattern>, Problem> {
     let Some(text) = text else {
         return Ok(vec![Pattern::everything()]);
     };
     let patterns = text.split(',').map(Pattern::parse);
     let patterns: Vec<_> = patterns
         .collect::<Result<_, _>>()
-        .map_err(|error| invalid("metric", error))?;
+        .map_err(|error| invalid(name, error))?;
     match patterns.len() <= PATTERNS_MAX {
         true => Ok(patterns),
         false => Err(invalid(
-            "metric",
+            name,
             format_args!("at most {PATTERNS_MAX} are allowed"),
         )),
     }
@@ -273,12 +273,12 @@ mod tests {
 
     #[test]
     fn patterns_are_a_list() {
-        let read = |text| patterns(Some(text)).map(|list| list.len()).ok();
+        let read = |text| patterns("metric", Some(text)).map(|list| list.len()).ok();
         assert_eq!(read("a,b.*,c.**"), Some(3));
         assert_eq!(read(""), None);
         assert_eq!(read("a,"), None);
         assert_eq!(read(&vec!["a"; 101].join(",")), None);
-        assert_eq!(patterns(None).unwrap(), [Pattern::everything()]);
+        assert_eq!(patterns("metric", None).unwrap(), [Pattern::everything()]);
     }
 
     proptest! {
@@ -297,7 +297,7 @@ mod tests {
         #[test]
         fn no_text_is_a_cursor_by_chance(text in "\\PC{0,40}") {
             prop_assert!(Cursor::read(&text, Asked::of(&[])).is_err());
-            let _ = (time("from", &text), step(&text), field(&text), patterns(Some(&text)));
+            let _ = (time("from", &text), step(&text), field(&text), patterns("metric", Some(&text)));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::super::messages::*;
 use super::super::shared::Node;
@@ -54,21 +55,24 @@ impl HubHandle {
         Ok(self.ask(wanted).await??)
     }
 
-    /// Changes what all of a user's sessions receive; returns how many live connections it has.
+    /// Changes what all of a user's sessions receive, or `only` that one of them; returns how many live
+    /// connections that concerns.
     ///
     /// # Errors
     /// Too many patterns for one of them (nothing has changed then), or the hub is overloaded.
     pub async fn change_user(
         &self,
         user: UserId,
+        only: Option<Uuid>,
         change: Change,
         patterns: Vec<Pattern>,
     ) -> Result<usize, Error> {
         if let Some(shared) = &self.shared {
-            return shared.change_user(user, change, patterns).await;
+            return shared.change_user(user, only, change, patterns).await;
         }
         let wanted = ChangeUser {
             user,
+            only,
             change,
             patterns,
         };

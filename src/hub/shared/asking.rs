@@ -35,6 +35,9 @@ pub(in crate::hub) enum Question {
     },
     Change {
         user: UserId,
+        /// One session of the user's, not all.
+        #[serde(default)]
+        only: Option<Uuid>,
         change: Change,
         patterns: Vec<Pattern>,
     },
@@ -61,11 +64,13 @@ impl SharedLog {
     pub(in crate::hub) async fn change_user(
         &self,
         user: UserId,
+        only: Option<Uuid>,
         change: Change,
         patterns: Vec<Pattern>,
     ) -> Result<usize, Error> {
         let question = Question::Change {
             user,
+            only,
             change,
             patterns,
         };
@@ -136,7 +141,10 @@ impl SharedLog {
         let text = serde_json::to_string(question).unwrap_or_default();
         let words;
         let remembered = match question {
-            Question::Change { user, .. } => {
+            // One session's is that of a stream that is open somewhere.
+            Question::Change {
+                user, only: None, ..
+            } => {
                 Some((Remembered::Changes(user), text.as_str(), session_ttl))
             }
             Question::End(chosen) => {
@@ -195,11 +203,13 @@ impl Hub {
             }
             Question::Change {
                 user,
+                only,
                 change,
                 patterns,
             } => {
-                let changed = self
-                    .with(|state, _, outlets| state.change_user(&user, change, &patterns, outlets));
+                let changed = self.with(|state, _, outlets| {
+                    state.change_user(&user, only, change, &patterns, outlets)
+                });
                 json!(changed.map_err(|_| NameError::Patterns.to_string()))
             }
             Question::End(chosen) => {

@@ -17,9 +17,11 @@ use tokio::time::timeout;
 use super::alerts;
 use super::connect::{ANSWERS_WITHIN, Place, in_time, unread};
 use super::ledger::{Known, known_keys};
+use super::trail;
 use crate::domain::message::{MessageId, UserId};
 use crate::domain::pattern::{MetricName, Pattern};
 use crate::store::alerts::{Alert, AlertFilter};
+use crate::store::chain::Kept;
 use crate::store::error::ReadError;
 use crate::store::file::id_of;
 use crate::store::keys::Key;
@@ -123,6 +125,11 @@ impl DatabaseReader {
 
     pub async fn alert(&self, id: MessageId) -> Result<Option<Alert>, ReadError> {
         self.read(move |connection| Box::pin(alerts::one(connection, id)))
+            .await
+    }
+
+    pub async fn audit(&self, id: i64, max: usize) -> Result<Vec<Kept>, ReadError> {
+        self.read(move |connection| Box::pin(trail::before(connection, id, max)))
             .await
     }
 

@@ -155,6 +155,15 @@ async fn rows(
     Ok(rows.into_iter().map(kept).collect())
 }
 
+/// Up to `max` records before the one numbered `id`, newest first.
+pub(super) async fn before(
+    connection: &mut PgConnection,
+    id: i64,
+    max: usize,
+) -> sqlx::Result<Vec<Kept>> {
+    rows(connection, BEFORE, id, max).await
+}
+
 const AFTER: &str = "WHERE id > $1 ORDER BY id LIMIT $2";
 const BEFORE: &str = "WHERE id < $1 ORDER BY id DESC LIMIT $2";
 
@@ -184,7 +193,7 @@ impl Records for Trail {
     }
 
     fn before(&self, id: i64, max: usize) -> Result<Vec<Kept>, ReadError> {
-        self.read(move |connection| Box::pin(rows(connection, BEFORE, id, max)))
+        self.read(move |connection| Box::pin(before(connection, id, max)))
     }
 
     fn newest_id(&self) -> Result<i64, ReadError> {

@@ -31,6 +31,7 @@ pub enum Action {
     ReadHistory,
     Export,
     ReadAlerts,
+    ReadAudit,
     AcknowledgeAlert,
     ResolveAlert,
     /// A request turned away before it was known what it wanted.

@@ -1,9 +1,9 @@
 //! Chapter 5 of the wire contract: what each endpoint answers, field by field.
 
 mod connections;
+mod console;
 mod disconnect;
 mod health;
-mod page;
 mod publish;
 mod statistics;
 mod targeted;

@@ -11,7 +11,7 @@ use crate::support::hub::Hub;
 use crate::support::token;
 
 /// Every endpoint below the base path, with each method it has.
-pub const ENDPOINTS: [(&str, Method); 21] = [
+pub const ENDPOINTS: [(&str, Method); 22] = [
     ("/stream", Method::GET),
     ("/reconnect", Method::GET),
     ("/websocket", Method::GET),
@@ -32,6 +32,7 @@ pub const ENDPOINTS: [(&str, Method); 21] = [
     ("/export", Method::GET),
     ("/ticket", Method::POST),
     ("/disconnect", Method::POST),
+    ("/audit", Method::GET),
     ("/refresh", Method::POST),
 ];
 

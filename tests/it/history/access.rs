@@ -7,11 +7,12 @@ use crate::support::http::send;
 use crate::support::hub::Hub;
 use crate::support::token;
 
-const PATHS: [(&str, Method); 6] = [
+const PATHS: [(&str, Method); 7] = [
     ("/history?metric=a", Method::GET),
     ("/history?step=nonsense", Method::GET),
     ("/export", Method::GET),
     ("/alerts", Method::GET),
+    ("/audit", Method::GET),
     ("/alerts/1-0/acknowledge", Method::POST),
     ("/alerts/1-0/resolve", Method::POST),
 ];

@@ -179,7 +179,7 @@ impl Simulation {
         let (change, patterns) = self.some_change();
         let parsed = names::patterns(&patterns);
         let (live, effects) =
-            self.ask(|hub, _, effects| hub.change_user(&user, change, &parsed, effects));
+            self.ask(|hub, _, effects| hub.change_user(&user, None, change, &parsed, effects));
         assert_eq!(live, Ok(self.oracle.live_of(&user)));
         for session in self.oracle.sessions_of(&user) {
             self.change_session(session, change, &patterns);

@@ -15,6 +15,7 @@ fn a_user_changes_all_of_its_sessions_at_once_or_none() {
     let change = |scene: &mut Scene, change, metrics: &[&str]| {
         scene.hub.change_user(
             &user("ann"),
+            None,
             change,
             &patterns(metrics),
             &mut scene.recorder,

@@ -122,6 +122,8 @@ async fn whatever_an_operator_reads_or_does_is_a_line() {
             .await,
         ada.gets("/alerts", ("read_alerts", none.clone(), "ok"))
             .await,
+        ada.gets("/audit?actor=bob", ("read_audit", json!("bob"), "ok"))
+            .await,
         ada.posts(
             "/alerts/1-0/acknowledge",
             json!({}),

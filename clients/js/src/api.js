@@ -1,0 +1,44 @@
+import { StatshubError } from "./error.js";
+import { refusal } from "./links.js";
+
+const BASE = "api/admin/analytics/";
+
+// Requests to the hub, as the user.
+export class Api {
+  #root;
+  #tokens;
+  #env;
+
+  constructor(root, tokens, env) {
+    this.#root = root;
+    this.#tokens = tokens;
+    this.#env = env;
+  }
+
+  // An absolute path is one of the hub's, which is not at the root of every proxy.
+  url(path, query = {}) {
+    const url = new URL(path[0] === "/" ? path.slice(1) : BASE + path, this.#root);
+    for (const [name, value] of Object.entries(query)) if (value) url.searchParams.set(name, value);
+    return url.href;
+  }
+
+  init(token) {
+    const headers = token ? { Authorization: `Bearer ${token}` } : {};
+    return { headers, credentials: token ? "same-origin" : "include", cache: "no-store" };
+  }
+
+  // The answer's data. Throws a StatshubError whose `end` is as a refused stream's.
+  async ask(path, { query, body, token, signal } = {}) {
+    const init = { ...this.init(token ?? (await this.#tokens.get())), signal };
+    if (body) {
+      init.method = "POST";
+      init.body = JSON.stringify(body);
+      init.headers["Content-Type"] = "application/json";
+    }
+    const answer = await this.#env.fetch(this.url(path, query), init).catch(() => null);
+    if (answer?.ok) return (await answer.json()).data;
+    const end = answer ? await refusal(answer) : { kind: "network" };
+    const error = new StatshubError(end.message ?? "The hub cannot be reached", end.code ?? end.kind, end.status);
+    throw Object.assign(error, { end });
+  }
+}

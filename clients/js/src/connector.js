@@ -1,0 +1,331 @@
+import { Backoff } from "./backoff.js";
+import { isId } from "./id.js";
+import { followSse, followWebSocket } from "./links.js";
+import { judge } from "./verdict.js";
+
+// The hub says something every 15 s; more than that without a word and it is gone, or we were asleep.
+export const SILENT_MS = 20_000;
+// Over WebSocket its pings are not for scripts to see, so it is asked.
+const PING_AFTER_MS = 10_000;
+export const TICK_MS = 1000;
+// So late is no tick unless the machine was asleep.
+const ASLEEP_MS = 10_000;
+// To an answer, and more with each try; from there to the first event, which a proxy that buffers keeps back.
+const ANSWER_MS = 5000;
+const FIRST_EVENT_MS = 4000;
+// Live at the latest, also where fewer messages were replayed than announced.
+const SETTLE_MS = 3000;
+// At once only so often without a stream that lasted; then with back-off like everything else.
+const AT_ONCE_MAX = 3;
+const LASTED_MS = 5000;
+const RENEW_MIN_MS = 1000;
+const DAY_MS = 86_400_000;
+// Of patterns in the address; what is beyond is asked for afterwards.
+export const PATTERNS_CHARS_MAX = 4000;
+// A metric that nobody has: no name at all would mean every metric.
+const NOTHING = "-";
+
+// A token that does not live longer than the last one is good enough to come back with.
+const isNoLonger = (error) => {
+  if (error.status !== 400) throw error;
+};
+
+// Keeps one stream to the hub open, for ever and by whatever transport works. `host` is told:
+// `emit(event)`, `authenticated()`, `opened()`, `subscribed(metrics)`, `lost()`, `heard()`; and has what is known, `member`, and `wanted`.
+export class Connector {
+  #api;
+  #tokens;
+  #env;
+  #host;
+  #auto;
+  #transport;
+  #endpoint;
+  #backoff;
+  #link = null;
+  #pause = null;
+  #stopped = false;
+  #renew;
+  #renewed = false;
+  #atOnce = 0;
+  // Attempts without an answer, and streams that opened and fell silent.
+  #failures = 0;
+  #silences = 0;
+  #offline = false;
+
+  constructor({ api, tokens, env, host, transport }) {
+    this.#api = api;
+    this.#tokens = tokens;
+    this.#env = env;
+    this.#host = host;
+    this.#auto = transport === "auto";
+    this.#transport = this.#auto ? "sse" : transport;
+    this.#backoff = new Backoff(env.random);
+  }
+
+  get isOpen() {
+    return Boolean(this.#link?.openAt);
+  }
+
+  async run() {
+    while (!this.#stopped) {
+      const link = { abort: new AbortController(), tickedAt: this.#env.now() };
+      const cut = new Promise((resolve) => (link.cut = resolve));
+      this.#link = link;
+      const timer = this.#env.setInterval(() => this.#tick(link), TICK_MS);
+      // A cut is not left to fetch, whose reading may hang when both sides end it at once.
+      const end = await Promise.race([cut, this.#attempt(link)]);
+      this.#link = null;
+      this.#env.clearInterval(timer);
+      this.#env.clearTimeout(link.renewal);
+      if (this.#stopped) return;
+      await this.#obey(judge(end, this.#renewed), link);
+    }
+  }
+
+  stop() {
+    this.#stopped = true;
+    this.#cut({ kind: "ended" });
+    this.#pause?.end();
+  }
+
+  // Something has happened: is what looks open alive? With `hurry` a back-off is cut short, though not
+  // the time that the hub asked for; `force` cuts that short too.
+  check({ reason, hurry = false, force = false } = {}) {
+    const { now } = this.#env;
+    const link = this.#link;
+    if (force) this.#renew ??= "start";
+    if (link?.openAt) {
+      if (now() - link.heardAt > SILENT_MS) this.#cut({ kind: reason ?? "silent" });
+    } else if (link) {
+      // An attempt that began before a sleep may hang for long.
+      if (hurry && now() - link.askedAt > FIRST_EVENT_MS) this.#cut({ kind: "stalled" });
+    } else if (this.#pause) {
+      const { until, floor } = this.#pause;
+      if (force || (hurry ? now() >= floor : now() >= until)) this.#pause.end();
+    }
+  }
+
+  // The browser's word on the network. Only a message that comes nevertheless says otherwise.
+  set online(online) {
+    const was = this.#offline;
+    this.#offline = !online;
+    if (!online) this.#pause?.floor === Infinity || this.#say("offline", "offline");
+    else if (was && this.isOpen) this.#cut({ kind: "woke" });
+    else this.check({ hurry: true });
+  }
+
+  async #attempt(link) {
+    try {
+      const token = await this.#tokens.get(this.#renew);
+      this.#renew = undefined;
+      this.#host.authenticated();
+      if (link.end) return;
+      // The page may take its time for a token, as for a user to log in.
+      link.askedAt = this.#env.now();
+      return await (this.#transport === "sse" ? this.#sse(link, token) : this.#webSocket(link, token));
+    } catch (error) {
+      return error.end ?? { kind: "token", message: error.message };
+    }
+  }
+
+  // Of a session that broke before its snapshot was here nothing can be gone on with.
+  get #resumed() {
+    const { session, lastId } = this.#host.member;
+    return lastId && session.token;
+  }
+
+  #sse(link, token) {
+    const { lastId } = this.#host.member;
+    const url = this.#resumed
+      ? this.#api.url("reconnect", { token: this.#resumed, lastEventId: lastId })
+      : this.#api.url("stream", { metrics: this.#metrics(), lastEventId: lastId });
+    return followSse({ url, init: this.#api.init(token) }, this.#sink(link), link.abort.signal, this.#env);
+  }
+
+  // A refused upgrade has no status that a script could see, so it is asked first whether it would be.
+  async #webSocket(link, token) {
+    const { lastId } = this.#host.member;
+    const { signal } = link.abort;
+    this.#endpoint ??= (await this.#api.ask("websocket-info", { token, signal })).endpoint;
+    const reconnectToken = this.#resumed;
+    if (reconnectToken) await this.#api.ask("refresh", { body: { reconnectToken }, token, signal }).catch(isNoLonger);
+    const query = { metrics: !reconnectToken && this.#metrics(), reconnectToken, lastEventId: lastId };
+    const url = this.#api.url(this.#endpoint, query).replace("http", "ws");
+    const protocols = token ? ["statshub", `bearer.${token}`] : [];
+    return followWebSocket({ url, protocols }, this.#sink(link), signal, this.#env);
+  }
+
+  #metrics() {
+    let chars = 0;
+    const first = this.#host.wanted.filter((pattern) => (chars += pattern.length + 3) <= PATTERNS_CHARS_MAX);
+    return first.join(",") || NOTHING;
+  }
+
+  #sink(link) {
+    return {
+      answered: (send) => {
+        link.answeredAt = this.#env.now();
+        link.send = send;
+      },
+      heard: () => {
+        link.heardAt = this.#env.now();
+        link.pinged = false;
+        if (link.isLive) this.#live(link);
+        this.#host.heard();
+      },
+      event: (event) => this.#event(link, event),
+    };
+  }
+
+  #event(link, { event, data, id, retry }) {
+    if (event === "cursor") this.#host.emit({ kind: "position", id });
+    else if (data && !event) this.#message(link, data);
+    // In a goodbye it is for those who cannot read the rest.
+    if (retry !== undefined && !link.end) this.#backoff.first = retry;
+  }
+
+  #message(link, text) {
+    let message;
+    try {
+      message = JSON.parse(text);
+    } catch {
+      return;
+    }
+    const { type, data, messageId } = message;
+    if (isId(messageId)) {
+      this.#host.emit({ kind: "message", message });
+      link.awaited--;
+      return this.#settle(link);
+    }
+    if (type === "connection_established" || type === "reconnection_successful") this.#opened(link, message);
+    else if (type === "messages_dropped") this.#dropped(data);
+    else if (type === "subscribed" || type === "unsubscribed") this.#host.subscribed(data.metrics);
+    else if (type === "server_shutdown") this.#cut({ kind: "shutdown", ...data });
+    else if (type === "connection_replaced") this.#cut({ kind: "replaced", message: data.message });
+    else if (type === "error" && ["token_expired", "disconnected", "internal"].includes(data.code)) {
+      this.#cut({ kind: "error", ...data });
+    }
+    this.#host.emit({ kind: "notice", message });
+  }
+
+  #opened(link, { data, timestamp }) {
+    const { connectionId, userId, reconnectToken: token, metrics, resumed } = data;
+    this.#tokens.hubTime = timestamp;
+    this.#renewed = false;
+    this.#failures = 0;
+    this.#backoff.reset();
+    link.openAt = this.#env.now();
+    link.reason = this.#host.member.lastId ? "resumed" : "opened";
+    // "Live" is for when the last of what was missed is here.
+    link.awaited = resumed ? data.replayedMessagesCount : 1;
+    const connection = { connectionId, userId, transport: this.#transport };
+    this.#host.emit({ kind: "session", session: { token, metrics, connection } });
+    if (resumed && data.droppedMessagesCount) this.#dropped(data);
+    this.#settle(link);
+    this.#host.opened();
+    this.#renewLater(link);
+  }
+
+  #dropped({ droppedMessagesCount, droppedByPriority = {}, droppedMetrics = [] }) {
+    const receipt = { droppedMessagesCount, droppedByPriority, droppedMetrics, gap: false };
+    this.#host.emit({ kind: "dropped", receipt });
+    this.#host.lost();
+  }
+
+  #settle(link) {
+    if (!link.isLive && link.openAt && !(link.awaited > 0)) this.#live(link);
+  }
+
+  #live(link) {
+    link.isLive = true;
+    this.#say("live", link.reason);
+  }
+
+  #tick(link) {
+    const now = this.#env.now();
+    const isLate = now - link.tickedAt > ASLEEP_MS;
+    link.tickedAt = now;
+    if (link.openAt) {
+      this.check({ reason: isLate ? "woke" : "silent" });
+      if (now - link.openAt > SETTLE_MS) link.awaited = 0;
+      this.#settle(link);
+      if (link.send && !link.pinged && now - link.heardAt > PING_AFTER_MS) {
+        link.pinged = true;
+        link.send({ type: "ping" });
+      }
+    } else if (!link.answeredAt && now - link.askedAt > ANSWER_MS * (1 + this.#atOnce)) this.#cut({ kind: "stalled" });
+    else if (link.answeredAt && now - link.answeredAt > FIRST_EVENT_MS) this.#cut({ kind: "stalled" });
+  }
+
+  #renewLater(link) {
+    const inMs = this.#tokens.renewInMs;
+    if (inMs === Infinity) return;
+    const renew = () => (inMs > DAY_MS ? this.#renewLater(link) : this.#renewNow(link));
+    link.renewal = this.#env.setTimeout(renew, Math.min(Math.max(inMs, RENEW_MIN_MS), DAY_MS));
+  }
+
+  // Where that fails the stream ends at `exp`, and the next one begins with a fresh token.
+  async #renewNow(link) {
+    try {
+      const token = await this.#tokens.get("expiring");
+      if (link !== this.#link) return;
+      const reconnectToken = this.#host.member.session.token;
+      if (link.send) link.send({ type: "refresh", data: { token } });
+      else await this.#api.ask("refresh", { body: { reconnectToken }, token });
+    } catch {}
+    if (link === this.#link) this.#renewLater(link);
+  }
+
+  #cut(end) {
+    if (!this.#link || this.#link.end) return;
+    this.#link.end = end;
+    this.#link.cut(end);
+    this.#link.abort.abort();
+  }
+
+  async #obey(verdict, link) {
+    const now = this.#env.now();
+    if (link.openAt && now - link.openAt > LASTED_MS) this.#atOnce = 0;
+    if (verdict.renew) {
+      this.#renew = verdict.renew;
+      this.#renewed = verdict.renew === "unauthenticated";
+    }
+    if (verdict.forget) this.#host.emit({ kind: "session", session: { ...this.#host.member.session, token: null } });
+    this.#choose(verdict, link);
+    const isNow = verdict.now && this.#atOnce < AT_ONCE_MAX;
+    if (isNow) this.#atOnce++;
+    const wait = verdict.final ? Infinity : isNow ? 0 : (verdict.exactlyMs ?? this.#backoff.next(verdict.floorMs));
+    const floor = now + (verdict.final ? Infinity : (verdict.exactlyMs ?? verdict.floorMs ?? 0));
+    const state = verdict.state ?? (this.#offline ? "offline" : this.#host.member.lastId ? "resuming" : "connecting");
+    const { reason, message } = verdict;
+    this.#say(state, reason, message, wait && wait !== Infinity ? now + wait : null);
+    if (!wait) return;
+    await this.#sleep(wait, floor);
+    if (this.#stopped) return;
+    const shown = this.#host.member.status;
+    this.#say(shown.state, shown.reason, shown.message);
+  }
+
+  // The other transport where this one is kept back, and turn about where nothing gets through at all.
+  #choose({ reason, other }, link) {
+    const isSilent = reason === "silent" && ++this.#silences % 2 === 0;
+    if (link.openAt && this.#env.now() - link.openAt > 2 * SILENT_MS) this.#silences = 0;
+    const turn = isSilent || (!link.openAt && reason === "network" && ++this.#failures % 2 === 0);
+    if (this.#auto && (other || turn) && this.#env.WebSocket) {
+      this.#transport = this.#transport === "sse" ? "websocket" : "sse";
+    }
+  }
+
+  #sleep(ms, floor) {
+    const { now, setTimeout, clearTimeout } = this.#env;
+    return new Promise((resolve) => {
+      const timer = ms === Infinity ? undefined : setTimeout(resolve, ms);
+      const end = () => (clearTimeout(timer), resolve());
+      this.#pause = { until: now() + ms, floor, end };
+    }).then(() => (this.#pause = null));
+  }
+
+  #say(state, reason, message, retryAt = null) {
+    this.#host.emit({ kind: "status", status: { state, reason, message, retryAt } });
+  }
+}

@@ -1,0 +1,274 @@
+import { Api } from "./api.js";
+import { Backoff } from "./backoff.js";
+import { SILENT_MS, TICK_MS } from "./connector.js";
+import { Leader } from "./leader.js";
+import { Member } from "./member.js";
+import { checked } from "./pattern.js";
+import { Tabs } from "./tabs.js";
+import { Tokens } from "./tokens.js";
+
+// Beats come every 5 s at least where there is a message, and the hub's silence is the leader's to notice first.
+const LEADER_SILENT_MS = SILENT_MS + 5000;
+const LEADER_ANSWER_MS = 3000;
+// A tab that is alone.
+const ALONE = { id: "me", post() {}, leave() {} };
+
+// What a page has in hand.
+export class Hub {
+  #env;
+  #transport;
+  #shared;
+  #root;
+  #tokens;
+  #member;
+  #listeners = new Set();
+  #tabs = null;
+  #leader = null;
+  #closed = false;
+  // Of the leader, for a tab that is none: when it was heard last, and what it was asked.
+  #heardAt = 0;
+  #askedAt = null;
+  #waiting = new Map();
+  #number = 0;
+  #timer;
+  #listening = new AbortController();
+
+  constructor({ url, metrics = ["**"], getToken, transport = "auto", shared = true }, env) {
+    this.#env = env;
+    this.#root = url;
+    this.#transport = transport;
+    this.#shared = shared;
+    this.#tokens = new Tokens(getToken, env);
+    this.#member = new Member(checked(metrics), env, (name, data, message) => this.#tell(name, data, message));
+    this.#listen();
+    queueMicrotask(() => this.#join());
+  }
+
+  get state() {
+    return this.#member.status.state;
+  }
+
+  get reason() {
+    return this.#member.status.reason;
+  }
+
+  get status() {
+    return this.#member.status;
+  }
+
+  get metrics() {
+    return this.#member.values.visible;
+  }
+
+  get connection() {
+    const { connection, metrics } = this.#member.session;
+    const isThere = connection && this.state !== "closed";
+    return isThere ? { ...connection, metrics, leader: Boolean(this.#leader) } : null;
+  }
+
+  get(metric) {
+    return this.metrics.get(metric);
+  }
+
+  on(name, listener) {
+    // The same function may listen twice, and each be ended alone.
+    const entry = [name, listener];
+    this.#listeners.add(entry);
+    return () => void this.#listeners.delete(entry);
+  }
+
+  async subscribe(metrics) {
+    return this.#want([...new Set([...this.#member.patterns, ...checked(metrics)])]);
+  }
+
+  async unsubscribe(metrics) {
+    const without = checked(metrics);
+    return this.#want(this.#member.patterns.filter((pattern) => !without.includes(pattern)));
+  }
+
+  reconnect() {
+    if (this.#closed) return;
+    if (this.#leader) this.#leader.check({ hurry: true, force: true });
+    else this.#hello({ force: true });
+  }
+
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#leave();
+    this.#env.clearInterval(this.#timer);
+    this.#listening.abort();
+    this.#member.apply({ kind: "status", status: { state: "closed", reason: "closed" } });
+  }
+
+  // Everything below is how it comes to that.
+
+  async #want(patterns) {
+    this.#member.patterns = patterns;
+    if (this.#leader) await this.#leader.want(patterns);
+    else if (this.#tabs) {
+      await new Promise((done) => {
+        this.#waiting.set(++this.#number, done);
+        this.#hello();
+      });
+    }
+    return patterns;
+  }
+
+  // Who shares with whom is by the user, and who that is by the token.
+  async #join() {
+    const { locks, BroadcastChannel } = this.#env;
+    if (this.#closed) return;
+    const named = this.#shared === true ? await this.#whoAmI() : this.#shared;
+    if (this.#closed || this.#tabs) return;
+    if (named && locks && BroadcastChannel) {
+      const name = JSON.stringify(["statshub", this.#root, this.#transport, named]);
+      this.#tabs = new Tabs(name, this.#env, {
+        lead: () => this.#lead(),
+        lost: () => this.#follow(),
+        hear: (message) => this.#hear(message),
+      });
+      this.#heardAt = this.#env.now();
+      this.#tabs.join();
+      this.#hello();
+      this.#timer ??= this.#env.setInterval(() => this.#watch(), TICK_MS);
+    } else {
+      this.#tabs = ALONE;
+      this.#lead();
+    }
+  }
+
+  async #whoAmI() {
+    const { now, setTimeout } = this.#env;
+    for (const backoff = new Backoff(this.#env.random); !this.#closed; ) {
+      try {
+        await this.#tokens.get();
+        return this.#tokens.subject;
+      } catch (error) {
+        const ms = backoff.next();
+        const status = { state: "connecting", reason: error.code, message: error.message, retryAt: now() + ms };
+        this.#member.apply({ kind: "status", status });
+        await new Promise((resolve) => setTimeout(resolve, ms));
+      }
+    }
+  }
+
+  #leave() {
+    this.#leader?.stop();
+    this.#leader = null;
+    this.#tabs?.leave();
+    this.#tabs = null;
+  }
+
+  #lead() {
+    this.#leader = new Leader({
+      member: this.#member,
+      tabs: this.#tabs,
+      api: new Api(this.#root, this.#tokens, this.#env),
+      tokens: this.#tokens,
+      env: this.#env,
+      transport: this.#transport,
+      changedUser: () => this.#changeUser(),
+    });
+    for (const done of this.#waiting.values()) done();
+    this.#waiting.clear();
+    this.#leader.start();
+  }
+
+  #follow() {
+    this.#leader?.stop();
+    this.#leader = null;
+    this.#hello();
+  }
+
+  // Nothing that was the last one's may be seen by this one, and the other tabs are not his.
+  #changeUser() {
+    this.#leave();
+    this.#member.forget();
+    this.#join();
+  }
+
+  #hello(more) {
+    this.#askedAt ??= this.#env.now();
+    const { patterns, lastId } = this.#member;
+    this.#tabs?.post({ kind: "hello", patterns, lastId, number: this.#number, ...more });
+  }
+
+  #hear(message) {
+    if (this.#leader) return this.#leader.hear(message);
+    const { kind, number } = message;
+    if (kind === "hello" || kind === "bye") return;
+    this.#heardAt = this.#env.now();
+    if (kind === "leader") return this.#hello();
+    if (kind === "beat") return;
+    if (kind === "done") return this.#done(number);
+    if (kind === "sync") {
+      this.#askedAt = null;
+      return this.#member.sync(message);
+    }
+    if (this.#member.apply(message) === "missed") this.#hello();
+  }
+
+  #done(upTo) {
+    for (const [number, done] of this.#waiting) {
+      if (number > upTo) continue;
+      this.#waiting.delete(number);
+      done();
+    }
+  }
+
+  // The leader's timers may sleep, if its tab is hidden, and the whole tab; this one's do not, if it is seen.
+  #watch() {
+    if (this.#leader) return;
+    const now = this.#env.now();
+    const { state, retryAt } = this.#member.status;
+    if (this.#askedAt && now - this.#askedAt > LEADER_ANSWER_MS) {
+      this.#askedAt = null;
+      return this.#tabs?.steal();
+    }
+    const isSilent = now - this.#heardAt > LEADER_SILENT_MS;
+    if (isSilent && state === "live") this.#stale();
+    if (isSilent || (retryAt && now > retryAt + TICK_MS)) this.#hello();
+  }
+
+  #stale() {
+    this.#member.apply({ kind: "status", status: { state: "stale", reason: "woke" } });
+  }
+
+  #listen() {
+    const { target } = this.#env;
+    if (!target) return;
+    const isWaking = () => {
+      if (target.document?.visibilityState === "hidden") return;
+      if (this.#leader) this.#leader.check({ reason: "woke", hurry: true });
+      else this.#watch();
+    };
+    const network = () => this.#leader && (this.#leader.online = target.navigator.onLine);
+    const handlers = {
+      online: network,
+      offline: network,
+      visibilitychange: isWaking,
+      resume: isWaking,
+      // Into the back-forward cache, perhaps, where a lock or an open stream would keep it from going.
+      pagehide: () => this.#leave(),
+      pageshow: () => {
+        if (this.#tabs) return;
+        if (this.#member.lastId) this.#stale();
+        this.#join();
+      },
+    };
+    const { signal } = this.#listening;
+    for (const [name, handler] of Object.entries(handlers)) target.addEventListener(name, handler, { signal });
+  }
+
+  #tell(name, data, message) {
+    for (const [wanted, listener] of [...this.#listeners]) {
+      try {
+        if (wanted === name) listener(data, message);
+      } catch (error) {
+        // As an event's listener would: for the page's error handling, and nobody else.
+        this.#env.report(error);
+      }
+    }
+  }
+}

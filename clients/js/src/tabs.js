@@ -1,0 +1,73 @@
+// The tabs of one origin that share a connection: they elect one by a lock, which the browser gives to
+// the next when its holder goes, however it goes; and they talk over a channel.
+export class Tabs {
+  id;
+  #name;
+  #env;
+  #on;
+  #channel = null;
+  #queued = null;
+  #release = null;
+
+  // `on`: `lead()` this tab now holds the connection, `lost()` another took it, `hear(message)`.
+  constructor(name, env, on) {
+    this.id = env.random().toString(36);
+    this.#name = name;
+    this.#env = env;
+    this.#on = on;
+  }
+
+  join() {
+    this.#channel = new this.#env.BroadcastChannel(this.#name);
+    this.#channel.onmessage = ({ data }) => {
+      if ((data.to ?? this.id) === this.id) this.#on.hear(data);
+    };
+    this.#queue();
+  }
+
+  leave() {
+    this.post({ kind: "bye" });
+    this.#channel?.close();
+    this.#channel = null;
+    this.#queued?.abort();
+    this.#release?.();
+    this.#release = null;
+  }
+
+  // From a holder that answers nobody, such as a tab that the browser has frozen.
+  steal() {
+    this.#queued?.abort();
+    this.#queue({ steal: true });
+  }
+
+  post(message) {
+    this.#channel?.postMessage({ ...message, from: this.id });
+  }
+
+  async #queue(how) {
+    const queued = new AbortController();
+    this.#queued = queued;
+    let mine = false;
+    const hold = () => {
+      if (queued.signal.aborted) return;
+      mine = true;
+      this.#on.lead();
+      return new Promise((release) => (this.#release = release));
+    };
+    try {
+      await this.#env.locks.request(this.#name, how ?? { signal: queued.signal }, hold);
+    } catch {
+      if (!this.#channel || (queued.signal.aborted && !mine)) return;
+      if (mine) {
+        this.#release = null;
+        this.#on.lost();
+        this.#queue();
+      } else {
+        // Where locks are not for us, as in a sandboxed frame, everybody is alone.
+        this.#channel.close();
+        this.#channel = null;
+        this.#on.lead();
+      }
+    }
+  }
+}

@@ -1,0 +1,4 @@
+import { suite } from "./suite.mjs";
+import { faulty } from "./suites.mjs";
+
+suite("chromium", faulty);

@@ -1,0 +1,4 @@
+import { suite } from "./suite.mjs";
+import { kept } from "./suites.mjs";
+
+suite("chromium", kept);

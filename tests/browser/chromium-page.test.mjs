@@ -1,0 +1,4 @@
+import { suite } from "./suite.mjs";
+import { page } from "./suites.mjs";
+
+suite("chromium", page);

@@ -1,0 +1,139 @@
+// The parts of the console that need no browser. Run by `node --test tests/console`.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Metrics } from "../../src/http/console/model/metrics.js";
+import { Ring } from "../../src/http/console/model/ring.js";
+import { bytes, change, duration, format } from "../../src/http/console/ui/format.js";
+import { at, numbers, pointer } from "../../src/http/console/ui/leaves.js";
+import { ticks, timeTicks } from "../../src/http/console/ui/scale.js";
+import { RANGES, stepFor } from "../../src/http/console/views/history-range.js";
+
+test("numbers are found wherever they are, plain fields first and elements of lists last", () => {
+  const value = { list: [{ n: 1 }], deep: { er: { x: 2 } }, a: 3, text: "4", no: null, b: 5 };
+  const found = numbers(value);
+  assert.deepEqual(found.map(({ name }) => name), ["a", "b", "deep.er.x", "list.0.n"]);
+  assert.deepEqual(found.map(({ path }) => at(value, path)), [3, 5, 2, 1]);
+  assert.deepEqual(found.map(({ isListed }) => isListed), [false, false, false, true]);
+  assert.deepEqual(numbers(7).map(({ name, path }) => [name, path]), [["", []]]);
+  assert.deepEqual(numbers("text"), []);
+});
+
+test("a path is looked up also where the value is another by now", () => {
+  assert.equal(at({ a: null }, ["a", "b"]), undefined);
+  assert.equal(at(5, ["a"]), undefined);
+  assert.equal(at({ a: [1, 2] }, ["a", "1"]), 2);
+});
+
+test("a pointer escapes what has a meaning in it", () => {
+  assert.equal(pointer([]), "");
+  assert.equal(pointer(["a/b", "c~d", "0"]), "/a~1b/c~0d/0");
+});
+
+test("a ring holds the newest", () => {
+  const ring = new Ring(3);
+  assert.equal(ring.length, 0);
+  for (const value of [1, 2, 3, 4]) ring.push(value);
+  assert.deepEqual([ring.length, ring.at(0), ring.at(1), ring.last], [3, 2, 3, 4]);
+});
+
+test("axes have round numbers around all of a range", () => {
+  for (const [low, high, expected] of [
+    [0, 1, [0, 0.5, 1]],
+    [0, 97, [0, 50, 100]],
+    [3274, 3276, [3274, 3275, 3276]],
+    [-3, 7, [-5, 0, 5, 10]],
+    [0, 0, [0, 0.5, 1]],
+    [50, 50, [45, 50, 55]],
+    [0.1, 0.3, [0.1, 0.2, 0.3]],
+  ]) {
+    assert.deepEqual(ticks(low, high, 2), expected, `${low} to ${high}`);
+  }
+});
+
+test("times on an axis are round, within it, and not too many", () => {
+  const day = 86_400_000;
+  for (const length of [1000, 60_000, 3_600_000, day, 7 * day, 90 * day, 4000 * day]) {
+    const from = Date.UTC(2026, 0, 31, 12, 34, 56);
+    const found = timeTicks(from, from + length, 8);
+    assert.ok(found.length > 0 && found.length <= 9, `${length}: ${found.length}`);
+    assert.ok(found.every((time) => time >= from && time <= from + length));
+  }
+});
+
+test("a chart has at most as many points as it can show, at a step that the hub takes", () => {
+  for (const { ms } of [...RANGES, { ms: 1000 }, { ms: 5 * 365 * 86_400_000 }]) {
+    assert.ok(ms / stepFor(ms) <= 300, `${ms}`);
+    assert.ok(Number.isInteger(stepFor(ms)));
+  }
+});
+
+test("a name says in which unit its number is", () => {
+  assert.equal(format("memory.usedBytes", 2048), "2 KiB");
+  assert.equal(format("network.sentBytesPerSecond", 10), "10 B/s");
+  assert.equal(format("latencyMs", 1.5), `${(1.5).toLocaleString()} ms`);
+  assert.equal(format("latency_ms", 2), "2 ms");
+  assert.equal(format("ms", 2), "2 ms");
+  assert.equal(format("queue.bytes", 1), "1 B");
+  assert.equal(format("items", 3), "3");
+  assert.equal(format("kilobytes", 3), "3");
+  assert.equal(format("problems", 3), "3");
+  assert.equal(format("", null), "–");
+  assert.equal(format("", ["a", 1]), "a, 1");
+  assert.equal(bytes(3 * 1024 ** 5), "3,072 TiB".replace(",", (1000).toLocaleString().slice(1, -3)));
+});
+
+test("a change has a sign and a time its largest unit", () => {
+  assert.deepEqual([change("", 2), change("", -2), change("", 0)], ["+2", "−2", "±0"]);
+  assert.deepEqual(
+    [0, 59_999, 60_000, 3_660_000, 90_000_000].map(duration),
+    ["0 s", "59 s", "1 min", "1 h 1 min", "1 d 1 h"]);
+});
+
+test("a metric that stays away for longer than it used to is stale", () => {
+  const metrics = new Metrics();
+  for (let i = 0; i < 5; i += 1) metrics.set("a", i, 10_000 * i);
+  const metric = metrics.all.get("a");
+  assert.equal(metric.time, 40_000);
+  assert.equal(metric.isStale(40_000 + 39_000), false);
+  assert.equal(metric.isStale(40_000 + 41_000), true);
+});
+
+test("how often a metric comes is not known from one value", () => {
+  const metrics = new Metrics();
+  metrics.set("a", 1, 1000);
+  assert.equal(metrics.all.get("a").isStale(1e9), false);
+});
+
+test("a tile's size goes by how many numbers there are, and a new shape changes it", () => {
+  const metrics = new Metrics();
+  const size = (value) => {
+    metrics.set("a", value, Date.now());
+    return metrics.all.get("a").size;
+  };
+  const many = (count) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`n${i}`, i]));
+  assert.deepEqual([5, "text", many(2), many(8), many(30)].map(size), ["s", "s", "w", "m", "l"]);
+  assert.equal(metrics.all.get("a").traces.length, 19);
+});
+
+test("a number keeps its past when the value around it changes its shape", () => {
+  const metrics = new Metrics();
+  metrics.set("a", { x: 1 }, 1);
+  metrics.set("a", { x: 2, y: 5 }, 2);
+  metrics.set("a", { y: 6, x: 4 }, 3);
+  const { traces } = metrics.all.get("a");
+  const x = traces.find(({ leaf }) => leaf.name === "x");
+  assert.deepEqual([x.points.length, x.change], [3, 3]);
+});
+
+test("who listens hears of each value, and whether the metric is new", () => {
+  const metrics = new Metrics();
+  const heard = [];
+  const end = metrics.listen(({ name }, isNew) => heard.push([name, isNew]));
+  metrics.set("a", 1, 1);
+  metrics.set("a", 2, 2);
+  end();
+  metrics.set("b", 1, 3);
+  assert.deepEqual(heard, [["a", true], ["a", false]]);
+});
