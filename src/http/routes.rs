@@ -5,8 +5,8 @@ use actix_web::{FromRequest, Handler, Responder, web};
 
 use super::endpoint::{Endpoint, not_found};
 use super::{
-    alerts, client_library, health, history, operators, page, prometheus, publish, status, streams, subscriptions,
-    tickets,
+    alerts, client_library, health, history, operators, page, prometheus, publish, status, streams,
+    subscriptions, tickets,
 };
 
 /// Under which everything is that is not about the process itself.
