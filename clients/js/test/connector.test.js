@@ -155,7 +155,7 @@ test("where streams do not get through, WebSocket does", async () => {
   // Nobody sees its pings, so it is asked whether it is there; and is not.
   await browser.pass(12 * SECOND);
   assert.deepEqual(socket.sent, [{ type: "ping" }]);
-  await browser.pass(10 * SECOND);
+  await browser.pass(6 * SECOND);
   assert.equal(hub.state, "stale");
   assert.ok(socket.isClosed);
   // A session that is gone shows itself before the upgrade, which has no status.
