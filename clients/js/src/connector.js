@@ -101,8 +101,12 @@ export class Connector {
     if (link?.openAt) {
       const silentMs = now - link.heardAt;
       const mayAsk = link.send && reason === "silent";
-      if (mayAsk ? now - link.pingedAt > PONG_MS : silentMs > SILENT_MS) this.#cut({ kind: reason });
-      else if (mayAsk && !link.pingedAt && silentMs > PING_AFTER_MS) {
+      // Its heartbeats come every 30 s, and a hidden tab asks more rarely than that.
+      const limit = link.send ? 2 * SILENT_MS : SILENT_MS;
+      if (mayAsk ? now - link.pingedAt > PONG_MS : silentMs > limit) {
+        this.#say("stale", reason);
+        this.#cut({ kind: reason });
+      } else if (mayAsk && !link.pingedAt && silentMs > PING_AFTER_MS) {
         link.pingedAt = now;
         link.send({ type: "ping" });
       }
@@ -156,7 +160,12 @@ export class Connector {
   async #webSocket(link, token) {
     const { lastId } = this.#host.member;
     const { signal } = link.abort;
-    this.#endpoint ??= (await this.#api.ask("websocket-info", { token, signal })).endpoint;
+    if (!this.#endpoint) {
+      const { enabled, endpoint } = await this.#api.ask("websocket-info", { token, signal });
+      // As if somebody in between kept it from us.
+      if (!enabled) return { kind: "refused", status: 404 };
+      this.#endpoint = endpoint;
+    }
     const reconnectToken = this.#resumed;
     if (reconnectToken) await this.#api.ask("refresh", { body: { reconnectToken }, token, signal }).catch(isNoLonger);
     const query = { metrics: !reconnectToken && this.#metrics(), reconnectToken, lastEventId: lastId };

@@ -233,8 +233,9 @@ export class Hub {
       return this.#tabs?.steal();
     }
     const isSilent = now - this.#heardAt > LEADER_SILENT_MS;
-    if (isSilent && slept && state === "live") this.#stale();
-    if (isSilent || (retryAt && now > retryAt + TICK_MS)) this.#hello();
+    const reason = isSilent && slept ? "woke" : undefined;
+    if (reason && state === "live") this.#stale();
+    if (isSilent || (retryAt && now > retryAt + TICK_MS)) this.#hello({ reason });
   }
 
   #stale() {

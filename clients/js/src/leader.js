@@ -66,11 +66,11 @@ export class Leader {
   }
 
   // What other tabs say.
-  async hear({ kind, from, patterns, lastId, number, force }) {
+  async hear({ kind, from, patterns, lastId, number, reason, force }) {
     if (kind === "bye") return this.#unwant(from);
     if (kind !== "hello") return;
+    this.check({ reason, hurry: force, force });
     this.#tabs.post({ kind: "sync", to: from, ...this.member.syncFrom(lastId) });
-    this.check({ hurry: force, force });
     await this.want(patterns, from);
     this.#tabs.post({ kind: "done", to: from, number });
   }

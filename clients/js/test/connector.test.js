@@ -143,7 +143,7 @@ test("where streams do not get through, WebSocket does", async () => {
   await browser.asked.stream();
   await browser.pass(6 * SECOND);
   assert.equal(browser.asked.path, "websocket-info");
-  await browser.asked.answer(200, { success: true, data: { endpoint: "/api/admin/analytics/websocket" } });
+  await browser.asked.answer(200, { success: true, data: { enabled: true, endpoint: "/api/admin/analytics/websocket" } });
   const [socket] = browser.sockets;
   assert.deepEqual(socket.protocols, ["statshub", "bearer.jwt"]);
   assert.equal(socket.url, "ws://hub.test/api/admin/analytics/websocket?metrics=**");
