@@ -132,7 +132,9 @@ export class Leader {
       const metrics = more.length ? more : less;
       if (!metrics.length) return;
       try {
-        await this.#api.ask(more.length ? "subscribe" : "unsubscribe", { body: { metrics, reconnectToken } });
+        const asked = this.#api.ask(more.length ? "subscribe" : "unsubscribe", { body: { metrics, reconnectToken } });
+        // Of several hubs the one that has the stream may not have answered.
+        if (!(await asked).connections) throw 0;
         const { session } = this.member;
         if (session.token !== reconnectToken) continue;
         const now = more.length ? [...there, ...more] : wanted;
