@@ -10,8 +10,6 @@ import { Tokens } from "./tokens.js";
 // It hands on that the hub was heard, which speaks every 15 s. One that hears nothing is asked.
 const LEADER_SILENT_MS = SILENT_MS + 5000;
 const LEADER_ANSWER_MS = 3000;
-// A tab that is alone.
-const ALONE = { id: "me", post() {}, leave() {} };
 
 // What a page has in hand.
 export class Hub {
@@ -124,21 +122,18 @@ export class Hub {
     if (this.#closed) return;
     const named = this.#shared === true ? await this.#whoAmI() : this.#shared;
     if (this.#closed || this.#tabs || this.#away) return;
-    if (named && locks && BroadcastChannel) {
-      const name = JSON.stringify(["statshub", this.#root, this.#transport, named]);
-      this.#tabs = new Tabs(name, this.#env, {
-        lead: () => this.#lead(),
-        lost: () => this.#follow(),
-        hear: (message) => this.#hear(message),
-      });
-      this.#heardAt = this.#env.now();
-      this.#tabs.join();
-      this.#hello();
-      this.#timer ??= this.#env.setInterval(() => this.#watch(), TICK_MS);
-    } else {
-      this.#tabs = ALONE;
-      this.#lead();
-    }
+    const name = JSON.stringify(["statshub", this.#root, this.#transport, named]);
+    this.#tabs = new Tabs(name, this.#env, {
+      lead: () => this.#lead(),
+      lost: () => this.#follow(),
+      hear: (message) => this.#hear(message),
+    });
+    // Alone it talks to nobody.
+    if (!named || !locks || !BroadcastChannel) return this.#lead();
+    this.#heardAt = this.#env.now();
+    this.#tabs.join();
+    this.#hello();
+    this.#timer ??= this.#env.setInterval(() => this.#watch(), TICK_MS);
   }
 
   async #whoAmI() {
