@@ -5,6 +5,7 @@ mod connections;
 mod disconnect;
 mod health;
 mod page;
+mod polling;
 mod publish;
 mod statistics;
 mod targeted;
