@@ -1,9 +1,11 @@
 //! Chapter 5 of the wire contract: what each endpoint answers, field by field.
 
+mod client_library;
 mod connections;
 mod console;
 mod disconnect;
 mod health;
+mod polling;
 mod publish;
 mod statistics;
 mod targeted;
