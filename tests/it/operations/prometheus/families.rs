@@ -9,7 +9,7 @@ use crate::support::hub::Hub;
 const DOCUMENT: &str = include_str!("../../../../docs/operations.md");
 
 /// A family of the document's table: name, kind and labels.
-fn documented() -> Vec<(String, &'static str, Vec<&'static str>)> {
+pub(super) fn documented() -> Vec<(String, &'static str, Vec<&'static str>)> {
     let mut families = Vec::new();
     for row in DOCUMENT
         .lines()

@@ -1,6 +1,8 @@
-//! `/metrics`: what the documentation lists is there, is well formed and moves; and who may see it.
+//! `/metrics`: what the documentation lists is there, is well formed and moves; who may see it; and that
+//! the dashboard and the alerts know it.
 
 mod access;
+mod dashboards;
 mod families;
 mod numbers;
 
