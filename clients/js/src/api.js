@@ -15,17 +15,10 @@ export class Api {
     this.#env = env;
   }
 
+  // An absolute path is one of the hub's, which is not at the root of every proxy.
   url(path, query = {}) {
-    const url = new URL(BASE + path, this.#root);
+    const url = new URL(path[0] === "/" ? path.slice(1) : BASE + path, this.#root);
     for (const [name, value] of Object.entries(query)) if (value) url.searchParams.set(name, value);
-    return url.href;
-  }
-
-  // Of the hub's root, whatever stands before that in a proxy's address.
-  webSocketUrl(endpoint, query) {
-    const url = new URL(this.url("", query));
-    url.pathname = new URL(endpoint.replace(/^\//, ""), this.#root).pathname;
-    url.protocol = url.protocol.replace("http", "ws");
     return url.href;
   }
 

@@ -16,7 +16,7 @@ export class Backoff {
   next(floor = 0) {
     const longest = Math.max(LONGEST_MS, this.#first);
     const ceiling = Math.min(longest, this.#first * 2 ** this.#failures);
-    this.#failures = Math.min(this.#failures + 1, 30);
+    this.#failures++;
     return floor + Math.round(this.#random() * ceiling);
   }
 

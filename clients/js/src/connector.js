@@ -21,7 +21,7 @@ const LASTED_MS = 5000;
 const RENEW_MIN_MS = 1000;
 const DAY_MS = 86_400_000;
 // Of patterns in the address; what is beyond is asked for afterwards.
-const PATTERNS_CHARS_MAX = 4000;
+export const PATTERNS_CHARS_MAX = 4000;
 // A metric that nobody has: no name at all would mean every metric.
 const NOTHING = "-";
 
@@ -31,7 +31,7 @@ const isNoLonger = (error) => {
 };
 
 // Keeps one stream to the hub open, for ever and by whatever transport works. `host` is told:
-// `emit(event)`, `opened(dropped)`, `heard()`; and asked: `lastId`, `session`, `status`, `wanted`.
+// `emit(event)`, `authenticated()`, `opened()`, `subscribed(metrics)`, `lost()`, `heard()`; and has what is known, `member`, and `wanted`.
 export class Connector {
   #api;
   #tokens;
@@ -68,8 +68,7 @@ export class Connector {
 
   async run() {
     while (!this.#stopped) {
-      const now = this.#env.now();
-      const link = { abort: new AbortController(), beganAt: now, heardAt: now };
+      const link = { abort: new AbortController(), tickedAt: this.#env.now() };
       const cut = new Promise((resolve) => (link.cut = resolve));
       this.#link = link;
       const timer = this.#env.setInterval(() => this.#tick(link), TICK_MS);
@@ -79,7 +78,7 @@ export class Connector {
       this.#env.clearInterval(timer);
       this.#env.clearTimeout(link.renewal);
       if (this.#stopped) return;
-      await this.#obey(judge(end, { renewed: this.#renewed }), link);
+      await this.#obey(judge(end, this.#renewed), link);
     }
   }
 
@@ -94,11 +93,12 @@ export class Connector {
   check({ reason, hurry = false, force = false } = {}) {
     const { now } = this.#env;
     const link = this.#link;
+    if (force) this.#renew ??= "start";
     if (link?.openAt) {
       if (now() - link.heardAt > SILENT_MS) this.#cut({ kind: reason ?? "silent" });
     } else if (link) {
       // An attempt that began before a sleep may hang for long.
-      if (hurry && now() - link.beganAt > FIRST_EVENT_MS) this.#cut({ kind: "stalled" });
+      if (hurry && now() - link.askedAt > FIRST_EVENT_MS) this.#cut({ kind: "stalled" });
     } else if (this.#pause) {
       const { until, floor } = this.#pause;
       if (force || (hurry ? now() >= floor : now() >= until)) this.#pause.end();
@@ -117,8 +117,11 @@ export class Connector {
   async #attempt(link) {
     try {
       const token = await this.#tokens.get(this.#renew);
-      if (link.end) return;
       this.#renew = undefined;
+      this.#host.authenticated();
+      if (link.end) return;
+      // The page may take its time for a token, as for a user to log in.
+      link.askedAt = this.#env.now();
       return await (this.#transport === "sse" ? this.#sse(link, token) : this.#webSocket(link, token));
     } catch (error) {
       return error.end ?? { kind: "token", message: error.message };
@@ -127,12 +130,12 @@ export class Connector {
 
   // Of a session that broke before its snapshot was here nothing can be gone on with.
   get #resumed() {
-    const { session, lastId } = this.#host;
+    const { session, lastId } = this.#host.member;
     return lastId && session.token;
   }
 
   #sse(link, token) {
-    const { lastId } = this.#host;
+    const { lastId } = this.#host.member;
     const url = this.#resumed
       ? this.#api.url("reconnect", { token: this.#resumed, lastEventId: lastId })
       : this.#api.url("stream", { metrics: this.#metrics(), lastEventId: lastId });
@@ -141,13 +144,13 @@ export class Connector {
 
   // A refused upgrade has no status that a script could see, so it is asked first whether it would be.
   async #webSocket(link, token) {
-    const { lastId } = this.#host;
+    const { lastId } = this.#host.member;
     const { signal } = link.abort;
     this.#endpoint ??= (await this.#api.ask("websocket-info", { token, signal })).endpoint;
     const reconnectToken = this.#resumed;
     if (reconnectToken) await this.#api.ask("refresh", { body: { reconnectToken }, token, signal }).catch(isNoLonger);
-    const metrics = reconnectToken ? null : this.#metrics();
-    const url = this.#api.webSocketUrl(this.#endpoint, { metrics, reconnectToken, lastEventId: lastId });
+    const query = { metrics: !reconnectToken && this.#metrics(), reconnectToken, lastEventId: lastId };
+    const url = this.#api.url(this.#endpoint, query).replace("http", "ws");
     const protocols = token ? ["statshub", `bearer.${token}`] : [];
     return followWebSocket({ url, protocols }, this.#sink(link), signal, this.#env);
   }
@@ -212,7 +215,7 @@ export class Connector {
     this.#failures = 0;
     this.#backoff.reset();
     link.openAt = this.#env.now();
-    link.reason = this.#host.lastId ? "resumed" : "opened";
+    link.reason = this.#host.member.lastId ? "resumed" : "opened";
     // "Live" is for when the last of what was missed is here.
     link.awaited = resumed ? data.replayedMessagesCount : 1;
     const connection = { connectionId, userId, transport: this.#transport };
@@ -240,7 +243,7 @@ export class Connector {
 
   #tick(link) {
     const now = this.#env.now();
-    const isLate = now - (link.tickedAt ?? link.beganAt) > ASLEEP_MS;
+    const isLate = now - link.tickedAt > ASLEEP_MS;
     link.tickedAt = now;
     if (link.openAt) {
       this.check({ reason: isLate ? "woke" : "silent" });
@@ -250,7 +253,7 @@ export class Connector {
         link.pinged = true;
         link.send({ type: "ping" });
       }
-    } else if (!link.answeredAt && now - link.beganAt > ANSWER_MS * (1 + this.#atOnce)) this.#cut({ kind: "stalled" });
+    } else if (!link.answeredAt && now - link.askedAt > ANSWER_MS * (1 + this.#atOnce)) this.#cut({ kind: "stalled" });
     else if (link.answeredAt && now - link.answeredAt > FIRST_EVENT_MS) this.#cut({ kind: "stalled" });
   }
 
@@ -266,7 +269,7 @@ export class Connector {
     try {
       const token = await this.#tokens.get("expiring");
       if (link !== this.#link) return;
-      const reconnectToken = this.#host.session.token;
+      const reconnectToken = this.#host.member.session.token;
       if (link.send) link.send({ type: "refresh", data: { token } });
       else await this.#api.ask("refresh", { body: { reconnectToken }, token });
     } catch {}
@@ -287,19 +290,19 @@ export class Connector {
       this.#renew = verdict.renew;
       this.#renewed = verdict.renew === "unauthenticated";
     }
-    if (verdict.forget) this.#host.emit({ kind: "session", session: { ...this.#host.session, token: null } });
+    if (verdict.forget) this.#host.emit({ kind: "session", session: { ...this.#host.member.session, token: null } });
     this.#choose(verdict, link);
     const isNow = verdict.now && this.#atOnce < AT_ONCE_MAX;
     if (isNow) this.#atOnce++;
     const wait = verdict.final ? Infinity : isNow ? 0 : (verdict.exactlyMs ?? this.#backoff.next(verdict.floorMs));
     const floor = now + (verdict.final ? Infinity : (verdict.exactlyMs ?? verdict.floorMs ?? 0));
-    const state = verdict.state ?? (this.#offline ? "offline" : this.#host.lastId ? "resuming" : "connecting");
+    const state = verdict.state ?? (this.#offline ? "offline" : this.#host.member.lastId ? "resuming" : "connecting");
     const { reason, message } = verdict;
     this.#say(state, reason, message, wait && wait !== Infinity ? now + wait : null);
     if (!wait) return;
     await this.#sleep(wait, floor);
     if (this.#stopped) return;
-    const shown = this.#host.status;
+    const shown = this.#host.member.status;
     this.#say(shown.state, shown.reason, shown.message);
   }
 

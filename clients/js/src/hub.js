@@ -21,7 +21,7 @@ export class Hub {
   #root;
   #tokens;
   #member;
-  #listeners = new Map();
+  #listeners = new Set();
   #tabs = null;
   #leader = null;
   #closed = false;
@@ -31,6 +31,7 @@ export class Hub {
   #waiting = new Map();
   #number = 0;
   #timer;
+  #listening = new AbortController();
 
   constructor({ url, metrics = ["**"], getToken, transport = "auto", shared = true }, env) {
     this.#env = env;
@@ -70,11 +71,10 @@ export class Hub {
   }
 
   on(name, listener) {
-    // A wrapper, so that the same function can listen twice and each be ended alone.
-    const entry = { listener };
-    if (!this.#listeners.has(name)) this.#listeners.set(name, new Set());
-    this.#listeners.get(name).add(entry);
-    return () => void this.#listeners.get(name).delete(entry);
+    // The same function may listen twice, and each be ended alone.
+    const entry = [name, listener];
+    this.#listeners.add(entry);
+    return () => void this.#listeners.delete(entry);
   }
 
   async subscribe(metrics) {
@@ -97,7 +97,7 @@ export class Hub {
     this.#closed = true;
     this.#leave();
     this.#env.clearInterval(this.#timer);
-    this.#unlisten();
+    this.#listening.abort();
     this.#member.apply({ kind: "status", status: { state: "closed", reason: "closed" } });
   }
 
@@ -257,18 +257,14 @@ export class Hub {
         this.#join();
       },
     };
-    for (const [name, handler] of Object.entries(handlers)) target.addEventListener(name, handler);
-    this.#unlisten = () => {
-      for (const [name, handler] of Object.entries(handlers)) target.removeEventListener(name, handler);
-    };
+    const { signal } = this.#listening;
+    for (const [name, handler] of Object.entries(handlers)) target.addEventListener(name, handler, { signal });
   }
 
-  #unlisten = () => {};
-
   #tell(name, data, message) {
-    for (const { listener } of [...(this.#listeners.get(name) ?? [])]) {
+    for (const [wanted, listener] of [...this.#listeners]) {
       try {
-        listener(data, message);
+        if (wanted === name) listener(data, message);
       } catch (error) {
         // As an event's listener would: for the page's error handling, and nobody else.
         this.#env.report(error);

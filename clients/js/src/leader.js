@@ -1,5 +1,5 @@
-import { Connector } from "./connector.js";
-import { union } from "./pattern.js";
+import { Connector, PATTERNS_CHARS_MAX } from "./connector.js";
+import { admits, union } from "./pattern.js";
 
 // As long as the other tabs have to say what they want, they have what they had.
 const PREDECESSOR_MS = 3000;
@@ -9,7 +9,7 @@ const PREDECESSOR = "";
 
 // The tab that holds the connection: asks for what all tabs want, and hands out what comes.
 export class Leader {
-  #member;
+  member;
   #tabs;
   #api;
   #tokens;
@@ -24,7 +24,7 @@ export class Leader {
   #stopped = false;
 
   constructor({ member, tabs, api, tokens, env, transport, changedUser }) {
-    this.#member = member;
+    this.member = member;
     this.#tabs = tabs;
     this.#api = api;
     this.#tokens = tokens;
@@ -36,7 +36,7 @@ export class Leader {
   }
 
   start() {
-    const { session, status, lastId } = this.#member;
+    const { session, status, lastId } = this.member;
     if (session.metrics.length) {
       this.#wants.set(PREDECESSOR, session.metrics);
       this.#env.setTimeout(() => this.#unwant(PREDECESSOR), PREDECESSOR_MS);
@@ -69,7 +69,7 @@ export class Leader {
   async hear({ kind, from, patterns, lastId, number, force }) {
     if (kind === "bye") return this.#unwant(from);
     if (kind !== "hello") return;
-    this.#tabs.post({ kind: "sync", to: from, ...this.#member.syncFrom(lastId) });
+    this.#tabs.post({ kind: "sync", to: from, ...this.member.syncFrom(lastId) });
     this.check({ hurry: force, force });
     await this.want(patterns, from);
     this.#tabs.post({ kind: "done", to: from, number });
@@ -77,27 +77,15 @@ export class Leader {
 
   // What the connector asks and tells.
 
-  get lastId() {
-    return this.#member.lastId;
-  }
-
-  get session() {
-    return this.#member.session;
-  }
-
-  get status() {
-    return this.#member.status;
-  }
-
   get wanted() {
     return union(this.#wants.values());
   }
 
   emit(event) {
     if (this.#stopped) return;
-    if (event.kind === "notice") return this.#member.notice(event.message);
-    const prev = this.#member.lastId;
-    if (this.#member.apply(event)) this.#tabs.post({ ...event, prev });
+    if (event.kind === "notice") return this.member.notice(event.message);
+    const prev = this.member.lastId;
+    if (this.member.apply(event)) this.#tabs.post({ ...event, prev });
   }
 
   heard() {
@@ -107,13 +95,17 @@ export class Leader {
     this.#tabs.post({ kind: "beat" });
   }
 
+  authenticated() {
+    if (this.#tokens.subject !== this.#user) this.#changedUser();
+    this.#user = this.#tokens.subject;
+  }
+
   opened() {
-    if (this.#tokens.subject !== this.#user) return this.#changedUser();
     this.#adjust();
   }
 
   subscribed(metrics) {
-    this.emit({ kind: "session", session: { ...this.session, metrics } });
+    this.emit({ kind: "session", session: { ...this.member.session, metrics } });
     this.#adjust();
   }
 
@@ -133,7 +125,7 @@ export class Leader {
   // One request after the other, until the hub's subscription is what is wanted.
   async #compare() {
     while (!this.#stopped && this.#connector.isOpen) {
-      const { token: reconnectToken, metrics: there } = this.session;
+      const { token: reconnectToken, metrics: there } = this.member.session;
       const { wanted } = this;
       const more = wanted.filter((pattern) => !there.includes(pattern));
       const less = there.filter((pattern) => !wanted.includes(pattern));
@@ -141,9 +133,10 @@ export class Leader {
       if (!metrics.length) return;
       try {
         await this.#api.ask(more.length ? "subscribe" : "unsubscribe", { body: { metrics, reconnectToken } });
-        if (this.session.token !== reconnectToken) continue;
-        const now = more.length ? union([there, more]) : there.filter((pattern) => !less.includes(pattern));
-        this.emit({ kind: "session", session: { ...this.session, metrics: more.length ? [...there, ...more] : now } });
+        const { session } = this.member;
+        if (session.token !== reconnectToken) continue;
+        const now = more.length ? [...there, ...more] : wanted;
+        this.emit({ kind: "session", session: { ...session, metrics: now } });
         if (more.length) await this.#refresh(more);
       } catch {
         await new Promise((resolve) => this.#env.setTimeout(resolve, AGAIN_MS));
@@ -152,7 +145,9 @@ export class Leader {
   }
 
   async #refresh(patterns) {
-    const latest = await this.#api.ask("metrics", { query: { metrics: patterns.join(",") } });
-    this.emit({ kind: "values", values: Object.entries(latest) });
+    const named = patterns.join(",");
+    const latest = await this.#api.ask("metrics", { query: { metrics: named.length < PATTERNS_CHARS_MAX && named } });
+    const values = Object.entries(latest).filter(([metric]) => admits(patterns, metric));
+    this.emit({ kind: "values", values });
   }
 }

@@ -1,6 +1,7 @@
 // One attempt at a stream, over either transport. Both tell a sink what comes, and resolve to how it
 // ended: {kind: "refused", status, code, message, retryAfterMs}, "network", "ended" or "closed" with
-// a close code. After an abort nothing comes any more.
+// a close code. After an abort nothing comes any more, and the end is not to be waited
+// for: where the other side is dead it takes minutes.
 import { EventParser } from "./event-parser.js";
 
 export async function followSse({ url, init }, sink, signal, env) {
@@ -28,21 +29,15 @@ export async function followSse({ url, init }, sink, signal, env) {
 export function followWebSocket({ url, protocols }, sink, signal, env) {
   return new Promise((resolve) => {
     const socket = new env.WebSocket(url, protocols);
-    const end = (how) => {
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      resolve(how);
-    };
     socket.onopen = () => sink.answered((message) => socket.send(JSON.stringify(message)));
     socket.onmessage = ({ data }) => {
+      if (signal.aborted) return;
       sink.heard();
       sink.event({ data });
     };
     socket.onerror = () => {};
-    socket.onclose = ({ code }) => end({ kind: "closed", code });
-    signal.addEventListener("abort", () => {
-      end();
-      socket.close();
-    });
+    socket.onclose = ({ code }) => resolve({ kind: "closed", code });
+    signal.addEventListener("abort", () => socket.close());
   });
 }
 

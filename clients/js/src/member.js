@@ -92,37 +92,35 @@ export class Member {
   }
 
   #become(status) {
-    const { state, reason, message, retryAt = null } = status;
     const was = this.status;
-    const since = state === was.state ? was.since : this.#env.now();
-    this.status = { state, reason, ...(message && { message }), since, retryAt };
-    const same = state === was.state && reason === was.reason && retryAt === was.retryAt && message === was.message;
-    if (!same) this.#tell("state", this.status);
-    return !same;
+    const since = status.state === was.state ? was.since : this.#env.now();
+    const is = { retryAt: null, ...status, since };
+    if (JSON.stringify(is) === JSON.stringify({ ...is, message: undefined, ...was })) return false;
+    this.status = is;
+    this.#tell("state", is);
+    return true;
   }
 
   #take({ message, prev }) {
     const { type, messageId, data, timestamp } = message;
-    if (type === "initial_metrics") {
-      // A snapshot where we had been before: nobody knows what was between.
+    const isSnapshot = type === "initial_metrics";
+    if (isSnapshot) {
+      // Where we had been before: nobody knows what was between.
       if (this.lastId) this.#gap();
       this.#recent = new Recent(messageId);
-      this.lastId = messageId;
-      const entry = ([metric, value]) => [metric, { value, timestamp, messageId }];
-      this.values.replace(Object.entries(data).map(entry));
-      const visible = Object.entries(data).filter(([metric]) => admits(this.#patterns, metric));
-      this.#publish({ ...message, data: Object.fromEntries(visible) });
-      return true;
+      this.values.clear();
+    } else {
+      if (!isAfter(messageId, this.lastId)) return false;
+      if (isAfter(prev, this.lastId)) return "missed";
+      this.#recent.add(message);
     }
-    if (!isAfter(messageId, this.lastId)) return false;
-    if (isAfter(prev, this.lastId)) return "missed";
     this.lastId = messageId;
-    this.#recent.add(message);
-    if (type !== "metrics_update") this.#publish(message);
-    else {
-      this.values.merge(Object.entries(data).map(([metric, value]) => [metric, { value, timestamp, messageId }]));
-      if (Object.keys(data).some((metric) => admits(this.#patterns, metric))) this.#publish(message);
-    }
+    if (isSnapshot || type === "metrics_update") {
+      const entries = Object.entries(data);
+      this.values.merge(entries.map(([metric, value]) => [metric, { value, timestamp, messageId }]));
+      const visible = entries.filter(([metric]) => admits(this.#patterns, metric));
+      if (isSnapshot || visible.length) this.#publish({ ...message, data: Object.fromEntries(visible) });
+    } else this.#publish(message);
     return true;
   }
 

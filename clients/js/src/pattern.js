@@ -1,7 +1,6 @@
 import { StatshubError } from "./error.js";
 
-const NAME = /^(?:[\w-]+|\*)(?:\.(?:[\w-]+|\*))*(?:\.\*\*)?$/;
-const NAME_MAX = 128;
+const PATTERN = /^(?=.{1,128}$)(?:(?:[\w-]+|\*)(?:\.(?:[\w-]+|\*))*(?:\.\*\*)?|\*\*)$/;
 // Of one connection.
 const PATTERNS_MAX = 100;
 
@@ -11,7 +10,7 @@ export const EVERYTHING = "**";
 export function checked(patterns) {
   if (!Array.isArray(patterns)) throw new StatshubError("Metrics must be an array", "invalid_request");
   for (const pattern of patterns) {
-    if (pattern === EVERYTHING || (NAME.test(pattern) && pattern.length <= NAME_MAX)) continue;
+    if (typeof pattern === "string" && PATTERN.test(pattern)) continue;
     throw new StatshubError(`Invalid metrics: ${JSON.stringify(pattern)}`, "invalid_request");
   }
   return [...new Set(patterns)];

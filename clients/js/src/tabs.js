@@ -11,7 +11,7 @@ export class Tabs {
 
   // `on`: `lead()` this tab now holds the connection, `lost()` another took it, `hear(message)`.
   constructor(name, env, on) {
-    this.id = env.randomId();
+    this.id = env.random().toString(36);
     this.#name = name;
     this.#env = env;
     this.#on = on;

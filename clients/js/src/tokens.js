@@ -4,7 +4,6 @@ import { StatshubError } from "./error.js";
 const MARGIN_MS = 2000;
 const EXPIRING_MS = 60_000;
 const EXPIRING_SHARE = 0.25;
-const PATIENCE_MS = 30_000;
 
 // The page's JWT: asked for when it is needed, kept in memory. Without `getToken` there is none,
 // and requests carry cookies.
@@ -55,21 +54,14 @@ export class Tokens {
   }
 
   async #ask(reason) {
-    const { setTimeout, clearTimeout } = this.#env;
-    let timer;
-    const late = new Promise((_, reject) => {
-      timer = setTimeout(() => reject(new Error("getToken takes too long")), PATIENCE_MS);
-    });
     try {
-      const token = await Promise.race([this.#getToken({ reason }), late]);
+      const token = await this.#getToken({ reason });
       if (typeof token !== "string" || !token) throw new Error("getToken gave no token");
       this.#token = token;
       this.#claims = claims(token);
       return token;
     } catch (error) {
       throw new StatshubError(String(error?.message ?? error), "token_unavailable");
-    } finally {
-      clearTimeout(timer);
     }
   }
 }

@@ -24,13 +24,11 @@ export class Values {
     }
   }
 
-  // As of a snapshot: what is not in it has no value any more.
-  replace(entries) {
-    const there = new Map(entries);
-    this.prune((metric) => there.has(metric));
-    // The hub's log may have gone back, and then what is newer here never was.
-    for (const metric of there.keys()) this.all.delete(metric);
-    this.merge(there);
+  // For a snapshot: what is not in it has no value any more, and where the hub's log has gone back, what
+  // is newer here never was.
+  clear() {
+    this.all.clear();
+    this.visible.clear();
   }
 
   prune(keep) {

@@ -14,9 +14,9 @@ const API = "/api/admin/analytics";
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // Until `holds()` is true, looked at often; fails after `ms`.
-export async function until(holds, what = String(holds), ms = 10_000) {
+export async function until(holds, what = `${holds}`, ms = 10_000) {
   for (const end = Date.now() + ms; !holds(); await sleep(5)) {
-    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
+    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${typeof what === "function" ? what() : what}`);
   }
 }
 
@@ -42,13 +42,13 @@ export class HubProcess {
     hub.directory = await mkdtemp(join(tmpdir(), "statshub-js-"));
     hub.port = await freePort();
     hub.url = `http://127.0.0.1:${hub.port}/`;
-    await writeFile(join(hub.directory, "config.toml"), settings);
+    await writeFile(join(hub.directory, "config.toml"), `[audit]\nenabled = false\n${settings}`);
     await hub.run();
     return hub;
   }
 
   async run() {
-    const env = { PATH: process.env.PATH, JWT_SECRET: this.#secret, RUST_LOG: "warn" };
+    const env = { PATH: process.env.PATH, JWT_SECRET: this.#secret, RUST_LOG: "error" };
     const options = { cwd: this.directory, env, stdio: ["ignore", "pipe", "inherit"] };
     this.#process = spawn(PROGRAM, ["serve", "--dev", "--port", String(this.port)], options);
     let said = "";
