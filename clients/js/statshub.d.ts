@@ -148,7 +148,7 @@ export interface Connection {
 }
 
 export interface TokenRequest {
-  /** `start`, `expiring` (a minute before the end, or less for short tokens), `expired`, `unauthenticated` (after a 401). */
+  /** `start` (also after {@link Hub.reconnect}), `expiring` (a minute before the end, or less for short tokens), `expired`, `unauthenticated` (after a 401). */
   reason: "start" | "expiring" | "expired" | "unauthenticated";
 }
 

@@ -80,9 +80,7 @@ async fn changed(
     // What is no token is no session's.
     let only = only.map(Option::unwrap_or_default);
     let user = caller.user().clone();
-    let connections = state
-        .hub
-        .change_user(user, only, change, patterns.clone());
+    let connections = state.hub.change_user(user, only, change, patterns.clone());
     Ok((patterns, connections.await?))
 }
 

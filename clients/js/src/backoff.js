@@ -26,6 +26,6 @@ export class Backoff {
 
   // `retry:` of the hub: the first ceiling from now on.
   set first(ms) {
-    this.#first = ms;
+    this.#first = ms || FIRST_MS;
   }
 }

@@ -5,11 +5,12 @@ import { judge } from "./verdict.js";
 
 // The hub says something every 15 s; more than that without a word and it is gone, or we were asleep.
 export const SILENT_MS = 20_000;
-// Over WebSocket its pings are not for scripts to see, so it is asked.
+// Over WebSocket its pings are not for scripts to see: silence says nothing there, so it is asked.
 const PING_AFTER_MS = 10_000;
+const PONG_MS = 5000;
 export const TICK_MS = 1000;
-// So late is no tick unless the machine was asleep.
-const ASLEEP_MS = 10_000;
+// So late is no tick of a page that is seen, unless the machine was asleep.
+export const ASLEEP_MS = 10_000;
 // To an answer, and more with each try; from there to the first event, which a proxy that buffers keeps back.
 const ANSWER_MS = 5000;
 const FIRST_EVENT_MS = 4000;
@@ -29,6 +30,9 @@ const NOTHING = "-";
 const isNoLonger = (error) => {
   if (error.status !== 400) throw error;
 };
+
+// The timers of others are slowed down.
+export const isSeen = ({ target }) => target?.document?.visibilityState !== "hidden";
 
 // Keeps one stream to the hub open, for ever and by whatever transport works. `host` is told:
 // `emit(event)`, `authenticated()`, `opened()`, `subscribed(metrics)`, `lost()`, `heard()`; and has what is known, `member`, and `wanted`.
@@ -90,18 +94,28 @@ export class Connector {
 
   // Something has happened: is what looks open alive? With `hurry` a back-off is cut short, though not
   // the time that the hub asked for; `force` cuts that short too.
-  check({ reason, hurry = false, force = false } = {}) {
-    const { now } = this.#env;
+  check({ reason = "silent", hurry, force } = {}) {
+    const now = this.#env.now();
     const link = this.#link;
     if (force) this.#renew ??= "start";
     if (link?.openAt) {
-      if (now() - link.heardAt > SILENT_MS) this.#cut({ kind: reason ?? "silent" });
+      const silentMs = now - link.heardAt;
+      const mayAsk = link.send && reason === "silent";
+      // Its heartbeats come every 30 s, and a hidden tab asks more rarely than that.
+      const limit = link.send ? 2 * SILENT_MS : SILENT_MS;
+      if (mayAsk ? now - link.pingedAt > PONG_MS : silentMs > limit) {
+        this.#say("stale", reason);
+        this.#cut({ kind: reason });
+      } else if (mayAsk && !link.pingedAt && silentMs > PING_AFTER_MS) {
+        link.pingedAt = now;
+        link.send({ type: "ping" });
+      }
     } else if (link) {
       // An attempt that began before a sleep may hang for long.
-      if (hurry && now() - link.askedAt > FIRST_EVENT_MS) this.#cut({ kind: "stalled" });
+      if (hurry && now - link.askedAt > FIRST_EVENT_MS) this.#cut({ kind: "stalled" });
     } else if (this.#pause) {
       const { until, floor } = this.#pause;
-      if (force || (hurry ? now() >= floor : now() >= until)) this.#pause.end();
+      if (force || now >= (hurry ? floor : until)) this.#pause.end();
     }
   }
 
@@ -146,7 +160,12 @@ export class Connector {
   async #webSocket(link, token) {
     const { lastId } = this.#host.member;
     const { signal } = link.abort;
-    this.#endpoint ??= (await this.#api.ask("websocket-info", { token, signal })).endpoint;
+    if (!this.#endpoint) {
+      const { enabled, endpoint } = await this.#api.ask("websocket-info", { token, signal });
+      // As if somebody in between kept it from us.
+      if (!enabled) return { kind: "refused", status: 404 };
+      this.#endpoint = endpoint;
+    }
     const reconnectToken = this.#resumed;
     if (reconnectToken) await this.#api.ask("refresh", { body: { reconnectToken }, token, signal }).catch(isNoLonger);
     const query = { metrics: !reconnectToken && this.#metrics(), reconnectToken, lastEventId: lastId };
@@ -169,7 +188,7 @@ export class Connector {
       },
       heard: () => {
         link.heardAt = this.#env.now();
-        link.pinged = false;
+        link.pingedAt = undefined;
         if (link.isLive) this.#live(link);
         this.#host.heard();
       },
@@ -243,16 +262,12 @@ export class Connector {
 
   #tick(link) {
     const now = this.#env.now();
-    const isLate = now - link.tickedAt > ASLEEP_MS;
+    const slept = now - link.tickedAt > ASLEEP_MS && isSeen(this.#env);
     link.tickedAt = now;
     if (link.openAt) {
-      this.check({ reason: isLate ? "woke" : "silent" });
+      this.check({ reason: slept ? "woke" : "silent" });
       if (now - link.openAt > SETTLE_MS) link.awaited = 0;
       this.#settle(link);
-      if (link.send && !link.pinged && now - link.heardAt > PING_AFTER_MS) {
-        link.pinged = true;
-        link.send({ type: "ping" });
-      }
     } else if (!link.answeredAt && now - link.askedAt > ANSWER_MS * (1 + this.#atOnce)) this.#cut({ kind: "stalled" });
     else if (link.answeredAt && now - link.answeredAt > FIRST_EVENT_MS) this.#cut({ kind: "stalled" });
   }

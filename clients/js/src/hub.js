@@ -1,17 +1,15 @@
 import { Api } from "./api.js";
 import { Backoff } from "./backoff.js";
-import { SILENT_MS, TICK_MS } from "./connector.js";
+import { ASLEEP_MS, isSeen, SILENT_MS, TICK_MS } from "./connector.js";
 import { Leader } from "./leader.js";
 import { Member } from "./member.js";
 import { checked } from "./pattern.js";
 import { Tabs } from "./tabs.js";
 import { Tokens } from "./tokens.js";
 
-// Beats come every 5 s at least where there is a message, and the hub's silence is the leader's to notice first.
+// It hands on that the hub was heard, which speaks every 15 s. One that hears nothing is asked.
 const LEADER_SILENT_MS = SILENT_MS + 5000;
 const LEADER_ANSWER_MS = 3000;
-// A tab that is alone.
-const ALONE = { id: "me", post() {}, leave() {} };
 
 // What a page has in hand.
 export class Hub {
@@ -30,7 +28,10 @@ export class Hub {
   #askedAt = null;
   #waiting = new Map();
   #number = 0;
+  #tickedAt;
   #timer;
+  // In the back-forward cache, or gone.
+  #away = false;
   #listening = new AbortController();
 
   constructor({ url, metrics = ["**"], getToken, transport = "auto", shared = true }, env) {
@@ -120,22 +121,19 @@ export class Hub {
     const { locks, BroadcastChannel } = this.#env;
     if (this.#closed) return;
     const named = this.#shared === true ? await this.#whoAmI() : this.#shared;
-    if (this.#closed || this.#tabs) return;
-    if (named && locks && BroadcastChannel) {
-      const name = JSON.stringify(["statshub", this.#root, this.#transport, named]);
-      this.#tabs = new Tabs(name, this.#env, {
-        lead: () => this.#lead(),
-        lost: () => this.#follow(),
-        hear: (message) => this.#hear(message),
-      });
-      this.#heardAt = this.#env.now();
-      this.#tabs.join();
-      this.#hello();
-      this.#timer ??= this.#env.setInterval(() => this.#watch(), TICK_MS);
-    } else {
-      this.#tabs = ALONE;
-      this.#lead();
-    }
+    if (this.#closed || this.#tabs || this.#away) return;
+    const name = JSON.stringify(["statshub", this.#root, this.#transport, named]);
+    this.#tabs = new Tabs(name, this.#env, {
+      lead: () => this.#lead(),
+      lost: () => this.#follow(),
+      hear: (message) => this.#hear(message),
+    });
+    // Alone it talks to nobody.
+    if (!named || !locks || !BroadcastChannel) return this.#lead();
+    this.#heardAt = this.#env.now();
+    this.#tabs.join();
+    this.#hello();
+    this.#timer ??= this.#env.setInterval(() => this.#watch(), TICK_MS);
   }
 
   async #whoAmI() {
@@ -172,6 +170,7 @@ export class Hub {
     });
     for (const done of this.#waiting.values()) done();
     this.#waiting.clear();
+    this.#askedAt = null;
     this.#leader.start();
   }
 
@@ -219,16 +218,19 @@ export class Hub {
 
   // The leader's timers may sleep, if its tab is hidden, and the whole tab; this one's do not, if it is seen.
   #watch() {
-    if (this.#leader) return;
     const now = this.#env.now();
+    const slept = now - this.#tickedAt > ASLEEP_MS && isSeen(this.#env);
+    this.#tickedAt = now;
+    if (this.#leader) return;
     const { state, retryAt } = this.#member.status;
     if (this.#askedAt && now - this.#askedAt > LEADER_ANSWER_MS) {
       this.#askedAt = null;
       return this.#tabs?.steal();
     }
     const isSilent = now - this.#heardAt > LEADER_SILENT_MS;
-    if (isSilent && state === "live") this.#stale();
-    if (isSilent || (retryAt && now > retryAt + TICK_MS)) this.#hello();
+    const reason = isSilent && slept ? "woke" : undefined;
+    if (reason && state === "live") this.#stale();
+    if (isSilent || (retryAt && now > retryAt + TICK_MS)) this.#hello({ reason });
   }
 
   #stale() {
@@ -239,7 +241,7 @@ export class Hub {
     const { target } = this.#env;
     if (!target) return;
     const isWaking = () => {
-      if (target.document?.visibilityState === "hidden") return;
+      if (!isSeen(this.#env)) return;
       if (this.#leader) this.#leader.check({ reason: "woke", hurry: true });
       else this.#watch();
     };
@@ -250,9 +252,13 @@ export class Hub {
       visibilitychange: isWaking,
       resume: isWaking,
       // Into the back-forward cache, perhaps, where a lock or an open stream would keep it from going.
-      pagehide: () => this.#leave(),
+      pagehide: () => {
+        this.#away = true;
+        this.#leave();
+      },
       pageshow: () => {
-        if (this.#tabs) return;
+        if (!this.#away) return;
+        this.#away = false;
         if (this.#member.lastId) this.#stale();
         this.#join();
       },

@@ -66,11 +66,11 @@ export class Leader {
   }
 
   // What other tabs say.
-  async hear({ kind, from, patterns, lastId, number, force }) {
+  async hear({ kind, from, patterns, lastId, number, reason, force }) {
     if (kind === "bye") return this.#unwant(from);
     if (kind !== "hello") return;
+    this.check({ reason, hurry: force, force });
     this.#tabs.post({ kind: "sync", to: from, ...this.member.syncFrom(lastId) });
-    this.check({ hurry: force, force });
     await this.want(patterns, from);
     this.#tabs.post({ kind: "done", to: from, number });
   }
@@ -132,7 +132,9 @@ export class Leader {
       const metrics = more.length ? more : less;
       if (!metrics.length) return;
       try {
-        await this.#api.ask(more.length ? "subscribe" : "unsubscribe", { body: { metrics, reconnectToken } });
+        const asked = this.#api.ask(more.length ? "subscribe" : "unsubscribe", { body: { metrics, reconnectToken } });
+        // Of several hubs the one that has the stream may not have answered.
+        if (!(await asked).connections) throw 0;
         const { session } = this.member;
         if (session.token !== reconnectToken) continue;
         const now = more.length ? [...there, ...more] : wanted;

@@ -9,7 +9,7 @@ export class Tabs {
   #queued = null;
   #release = null;
 
-  // `on`: `lead()` this tab now holds the connection, `lost()` another took it, `hear(message)`.
+  // Before it has joined nobody is talked to. `on`: `lead()` this tab now holds the connection, `lost()` another took it, `hear(message)`.
   constructor(name, env, on) {
     this.id = env.random().toString(36);
     this.#name = name;

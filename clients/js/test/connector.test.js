@@ -143,7 +143,7 @@ test("where streams do not get through, WebSocket does", async () => {
   await browser.asked.stream();
   await browser.pass(6 * SECOND);
   assert.equal(browser.asked.path, "websocket-info");
-  await browser.asked.answer(200, { success: true, data: { endpoint: "/api/admin/analytics/websocket" } });
+  await browser.asked.answer(200, { success: true, data: { enabled: true, endpoint: "/api/admin/analytics/websocket" } });
   const [socket] = browser.sockets;
   assert.deepEqual(socket.protocols, ["statshub", "bearer.jwt"]);
   assert.equal(socket.url, "ws://hub.test/api/admin/analytics/websocket?metrics=**");
@@ -155,7 +155,7 @@ test("where streams do not get through, WebSocket does", async () => {
   // Nobody sees its pings, so it is asked whether it is there; and is not.
   await browser.pass(12 * SECOND);
   assert.deepEqual(socket.sent, [{ type: "ping" }]);
-  await browser.pass(10 * SECOND);
+  await browser.pass(6 * SECOND);
   assert.equal(hub.state, "stale");
   assert.ok(socket.isClosed);
   // A session that is gone shows itself before the upgrade, which has no status.

@@ -4,6 +4,11 @@ import { after, afterEach, before, test } from "node:test";
 import { HubProcess, sleep, until } from "./support/hub.js";
 import { Origin } from "./support/origin.js";
 import { closePages, page } from "./support/page.js";
+import { Proxy } from "./support/proxy.js";
+import { seeded } from "./support/random.js";
+
+const SEED = Number(process.env.SEED ?? Date.now() % 1e6);
+const STEPS = Number(process.env.STEPS ?? 60);
 
 let server;
 before(async () => (server = await HubProcess.start("[realtime]\nsse_retry_ms = 60\n[sessions]\nbacklog_messages_max = 5000\n")));
@@ -108,6 +113,40 @@ for (const [how, go] of [
       assert.deepEqual(tab.dropped, []);
     }
     assert.equal(await connectionsOf(user), 1);
+  });
+}
+
+for (const transport of ["sse", "websocket"]) {
+  test(`tabs come, go, die and lose the hub over ${transport}, and none misses a message or gets one twice (seed ${SEED})`, async () => {
+    const random = seeded(SEED);
+    const proxy = await Proxy.start(server.port);
+    const origin = new Origin();
+    const user = `storm-${transport}`;
+    const add = () => open(origin, { user, url: proxy.url, transport, metrics: [`${user}.count`] });
+    const tabs = [add(), add()];
+    await Promise.all(tabs.map((tab) => tab.live()));
+    const stop = publishing(`${user}.count`);
+    const done = [];
+    for (let step = 0; step < STEPS; step++) {
+      await sleep(random() * 40);
+      const at = Math.floor(random() * tabs.length);
+      const what = random();
+      if (what < 0.3 && tabs.length < 6) tabs.push(add());
+      else if (what < 0.5 && tabs.length > 2) tabs.splice(at, 1)[0].hub.close();
+      else if (what < 0.7 && tabs.length > 2) tabs.splice(at, 1)[0].tab.die();
+      else if (what < 0.85) proxy.cut();
+      else proxy.cutAfter(Math.floor(random() * 300));
+      done.push(what.toFixed(2));
+    }
+    const count = await stop();
+    for (const [i, tab] of tabs.entries()) {
+      await until(() => tab.updates(`${user}.count`).at(-1) === count, () => `${i}: ${JSON.stringify(tab.states.slice(-4))} ${done}`);
+      const updates = tab.updates(`${user}.count`);
+      assert.deepEqual(updates, upTo(count).slice(updates[0] - 1), `tab ${i} of ${tabs.length}; ${done}`);
+      assert.deepEqual(tab.dropped, []);
+    }
+    closePages();
+    await proxy.stop();
   });
 }
 

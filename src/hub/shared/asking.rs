@@ -144,9 +144,7 @@ impl SharedLog {
             // One session's is that of a stream that is open somewhere.
             Question::Change {
                 user, only: None, ..
-            } => {
-                Some((Remembered::Changes(user), text.as_str(), session_ttl))
-            }
+            } => Some((Remembered::Changes(user), text.as_str(), session_ttl)),
             Question::End(chosen) => {
                 words = serde_json::to_string(chosen).unwrap_or_default();
                 Some((Remembered::Ends, words.as_str(), session_ttl))

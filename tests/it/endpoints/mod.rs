@@ -1,5 +1,6 @@
 //! Chapter 5 of the wire contract: what each endpoint answers, field by field.
 
+mod client_library;
 mod connections;
 mod console;
 mod disconnect;

@@ -81,6 +81,49 @@ async fn all_connections_of_the_user_change_and_nobody_elses() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_named_changes_alone() {
+    let hub = Hub::start().await;
+    let ada = token::admin("ada");
+    let api = hub.api(&ada);
+    for transport in Transport::BOTH {
+        let (mut named, notice) = hub.opened(transport, "?metrics=a", &ada).await;
+        let (mut other, _) = hub.opened(transport, "?metrics=a", &ada).await;
+        let session = &notice["reconnectToken"];
+        let mut body = json!({"metrics": ["b"], "reconnectToken": session});
+        let answer = api.post("/subscribe", &body).await;
+        assert_eq!(answer.data()["connections"], 1);
+        body["metrics"] = json!(["a"]);
+        let answer = api.post("/unsubscribe", &body).await;
+        assert_eq!(answer.data()["connections"], 1);
+        for expected in [json!(["a", "b"]), json!(["b"])] {
+            assert_eq!(named.next().await["data"]["metrics"], expected);
+        }
+        for name in ["a", "b"] {
+            api.publish(name, json!(1)).await;
+        }
+        assert_eq!(named.metrics_until_now(&api).await, ["b"]);
+        assert_eq!(other.metrics_until_now(&api).await, ["a"]);
+        // Another user's, none, and what is none.
+        body["metrics"] = json!(["c"]);
+        let strangers = hub.api(&token::admin("bob"));
+        assert_eq!(
+            strangers.post("/subscribe", &body).await.data()["connections"],
+            0
+        );
+        for unknown in ["00000000-0000-0000-0000-000000000000", "x", ""] {
+            body["reconnectToken"] = json!(unknown);
+            let answer = api.post("/subscribe", &body).await;
+            assert_eq!(answer.data()["connections"], 0, "{unknown:?}");
+        }
+        body["reconnectToken"] = json!(7);
+        let answer = api.post("/subscribe", &body).await;
+        assert_eq!(answer.failure(), (400, "invalid_request"));
+        api.publish("c", json!(1)).await;
+        assert_eq!(named.metrics_until_now(&api).await, [""; 0]);
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_is_away_changes_too() {
     for transport in Transport::BOTH {
         let hub = Hub::start().await;
