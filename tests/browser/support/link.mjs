@@ -65,13 +65,15 @@ export class Link {
     try {
       for await (const piece of from) {
         for (const part of this.#parts(piece)) {
-          await this.#crossing(part, connection);
-          if (to.destroyed) return;
+          await this.#crossing(part);
+          // What the near side says is for a connection that nobody knows.
+          if (connection.isForgotten && from === connection.near) from.resetAndDestroy();
+          if (to.destroyed || connection.isForgotten) return;
           if (!to.write(part)) await once(to, "drain");
         }
       }
-      await this.#crossing(new Uint8Array(), connection);
-      to.end();
+      await this.#crossing(new Uint8Array());
+      if (!connection.isForgotten) to.end();
     } catch {
       // One of the two has gone; so does the other, by its `close`.
     }
@@ -83,13 +85,11 @@ export class Link {
     for (let at = 0; at < piece.length; at += size) yield piece.subarray(at, at + size);
   }
 
-  async #crossing(part, connection) {
+  async #crossing(part) {
     const { delayMs, bytesPerSecond } = this.#quality;
     const ms = delayMs + (part.length / bytesPerSecond) * 1000;
     if (ms >= 1) await new Promise((resolve) => setTimeout(resolve, ms));
     while (this.#isUnplugged) await this.plugged;
-    // What it says is for a connection that nobody knows.
-    if (connection.isForgotten) connection.near.resetAndDestroy();
   }
 
   /** Ends every connection in the middle, without a goodbye on either side. New ones are taken. */
