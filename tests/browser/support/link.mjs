@@ -14,8 +14,6 @@ export class Link {
   /** Those that were there when it was unplugged. */
   #before = [];
   #resets = 0;
-  /** Connections that were taken in all. */
-  taken = 0;
 
   /** @param {number} port of what it leads to */
   static async to(port) {
@@ -34,12 +32,7 @@ export class Link {
     this.port = this.server.address().port;
   }
 
-  url(path = "") {
-    return `http://127.0.0.1:${this.port}${path}`;
-  }
-
   #take(near) {
-    this.taken += 1;
     if (this.#resets > 0) {
       this.#resets -= 1;
       near.on("error", () => {});
