@@ -35,7 +35,10 @@ export class Link {
   #take(near) {
     if (this.#resets > 0) {
       this.#resets -= 1;
+      const doomed = { near, far: near };
+      this.#connections.add(doomed);
       near.on("error", () => {});
+      near.on("close", () => this.#connections.delete(doomed));
       // Once the request is there, so that the browser has sent it and sees no head.
       near.once("data", () => near.resetAndDestroy());
       return;
