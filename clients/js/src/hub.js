@@ -118,7 +118,7 @@ export class Hub {
 
   // Who shares with whom is by the user, and who that is by the token.
   async #join() {
-    const { locks, BroadcastChannel } = this.#env;
+    const { locks } = this.#env;
     if (this.#closed) return;
     const named = this.#shared === true ? await this.#whoAmI() : this.#shared;
     if (this.#closed || this.#tabs || this.#away) return;
@@ -128,10 +128,14 @@ export class Hub {
       lost: () => this.#follow(),
       hear: (message) => this.#hear(message),
     });
-    // Alone it talks to nobody.
-    if (!named || !locks || !BroadcastChannel) return this.#lead();
+    try {
+      if (!named || !locks) throw 0;
+      this.#tabs.join();
+    } catch {
+      // Alone: it cannot, or where storage is blocked may not, talk to others.
+      return this.#lead();
+    }
     this.#heardAt = this.#env.now();
-    this.#tabs.join();
     this.#hello();
     this.#timer ??= this.#env.setInterval(() => this.#watch(), TICK_MS);
   }

@@ -5,6 +5,7 @@ mod connections;
 mod console;
 mod disconnect;
 mod health;
+mod polling;
 mod publish;
 mod statistics;
 mod targeted;

@@ -55,6 +55,35 @@ fn a_user_changes_all_of_its_sessions_at_once_or_none() {
 }
 
 #[test]
+fn a_user_changes_one_of_its_sessions_and_nobody_elses() {
+    let mut scene = Scene::new();
+    let first = scene.open(1, "ann", &["a"]);
+    scene.open(2, "ann", &["a"]);
+    let others = scene.open(3, "bob", &["a"]);
+    scene.did();
+    let subscribe = |scene: &mut Scene, only| {
+        let (ann, b) = (user("ann"), patterns(&["b"]));
+        let effects = &mut scene.recorder;
+        scene
+            .hub
+            .change_user(&ann, Some(only), Change::Subscribe, &b, effects)
+    };
+    assert_eq!(subscribe(&mut scene, others), Ok(0));
+    assert_eq!(scene.did(), []);
+    assert_eq!(subscribe(&mut scene, first), Ok(1));
+    let ab = || vec!["a".to_string(), "b".to_string()];
+    assert_eq!(
+        scene.did(),
+        [
+            Did::Resubscribe(1, ab()),
+            Did::Send(1, vec![Said::Subscribed(ab())])
+        ]
+    );
+    scene.gone(1, 0);
+    assert_eq!(subscribe(&mut scene, first), Ok(0), "it is away");
+}
+
+#[test]
 fn a_test_message_is_for_one_transport_and_counts_from_when_it_was_taken() {
     let test = |transport| Topic::Test(user("ann"), transport);
     let mut scene = Scene::new();
