@@ -1,8 +1,6 @@
-// What runs in a page before its own scripts, to be given to `opens`.
-
 /**
  * A page whose clock runs so many times as fast: what takes the library twenty seconds of silence to see
- * is seen in a fraction of it.
+ * is seen in a fraction of it. To be given to `opens`.
  */
 export const fast = (times) => [
   (factor) => {
@@ -14,18 +12,4 @@ export const fast = (times) => [
     window.setInterval = (code, ms, ...args) => setInterval(code, ms / factor, ...args);
   },
   times,
-];
-
-/** A page whose chances come from `seed`. */
-export const chances = (seed) => [
-  (start) => {
-    let state = start;
-    Math.random = () => {
-      state = (state + 0x6d2b79f5) | 0;
-      let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-      mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-      return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-    };
-  },
-  seed,
 ];

@@ -14,9 +14,10 @@ export const VIEWS = {
   live: () => document.querySelectorAll(".tile .value").length >= 3,
   connections: () => document.querySelectorAll("table tbody tr button").length > 0,
   delivery: () => /version/.test(document.querySelector("main").textContent) && document.querySelectorAll("main svg path").length > 0,
-  history: () => document.querySelectorAll("main svg path").length > 0,
   audit: () => document.querySelectorAll("table tbody tr").length > 0,
   try: () => document.querySelectorAll("main form").length === 2,
+  // Last, so that there is some; a number that is alone is a dot.
+  history: () => document.querySelectorAll("main svg :is(path, circle)").length > 0,
 };
 
 /** What a page notes from its beginning. */
@@ -33,6 +34,8 @@ export class Console {
   static async open(person, site, fragment = "") {
     const console = new Console();
     console.tab = await person.opens(site.url(`/${fragment}`), notes);
+    // It draws only while it is seen.
+    await console.tab.page.bringToFront();
     return console;
   }
 
@@ -59,7 +62,13 @@ export class Console {
   /** Waits until this is to be read there. */
   says(text, selector = "body") {
     const look = async () => (await this.text(selector)).includes(text);
-    return until(`${selector} to say ${text}`, look, () => this.text(selector));
+    return until(`${selector} to say ${text}`, look, () => this.#looksLike());
+  }
+
+  /** For a test that has failed. */
+  async #looksLike() {
+    const page = await this.tab.run(() => `${location.hash} ${document.visibilityState}: ${document.body.textContent}`);
+    return `${page} ${JSON.stringify(await this.complaints())}`;
   }
 
   /** The button that says this, below `selector`. */

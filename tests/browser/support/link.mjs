@@ -14,8 +14,6 @@ export class Link {
   /** Those that were there when it was unplugged. */
   #before = [];
   #resets = 0;
-  /** Connections that were taken in all. */
-  taken = 0;
 
   /** @param {number} port of what it leads to */
   static async to(port) {
@@ -34,15 +32,13 @@ export class Link {
     this.port = this.server.address().port;
   }
 
-  url(path = "") {
-    return `http://127.0.0.1:${this.port}${path}`;
-  }
-
   #take(near) {
-    this.taken += 1;
     if (this.#resets > 0) {
       this.#resets -= 1;
+      const doomed = { near, far: near };
+      this.#connections.add(doomed);
       near.on("error", () => {});
+      near.on("close", () => this.#connections.delete(doomed));
       // Once the request is there, so that the browser has sent it and sees no head.
       near.once("data", () => near.resetAndDestroy());
       return;
@@ -65,13 +61,15 @@ export class Link {
     try {
       for await (const piece of from) {
         for (const part of this.#parts(piece)) {
-          await this.#crossing(part, connection);
-          if (to.destroyed) return;
+          await this.#crossing(part);
+          // What the near side says is for a connection that nobody knows.
+          if (connection.isForgotten && from === connection.near) from.resetAndDestroy();
+          if (to.destroyed || connection.isForgotten) return;
           if (!to.write(part)) await once(to, "drain");
         }
       }
-      await this.#crossing(new Uint8Array(), connection);
-      to.end();
+      await this.#crossing(new Uint8Array());
+      if (!connection.isForgotten) to.end();
     } catch {
       // One of the two has gone; so does the other, by its `close`.
     }
@@ -83,13 +81,11 @@ export class Link {
     for (let at = 0; at < piece.length; at += size) yield piece.subarray(at, at + size);
   }
 
-  async #crossing(part, connection) {
+  async #crossing(part) {
     const { delayMs, bytesPerSecond } = this.#quality;
     const ms = delayMs + (part.length / bytesPerSecond) * 1000;
     if (ms >= 1) await new Promise((resolve) => setTimeout(resolve, ms));
     while (this.#isUnplugged) await this.plugged;
-    // What it says is for a connection that nobody knows.
-    if (connection.isForgotten) connection.near.resetAndDestroy();
   }
 
   /** Ends every connection in the middle, without a goodbye on either side. New ones are taken. */

@@ -62,6 +62,20 @@ export function sharing(world) {
       await oneConnection(site);
     });
 
+    test("a tab that crashes is followed likewise", { skip: world.kind !== "chromium" && "only Chromium can be told to crash" }, async (t) => {
+      const site = await Site.start(t);
+      const { all } = await tabs(t, world, site, 2);
+      await site.hub.publish("n", 1);
+      for (const dashboard of all) await dashboard.shows(1);
+      const { leader, others: [other] } = await byRole(all);
+      const protocol = await leader.tab.page.createCDPSession();
+      protocol.send("Page.crash").catch(() => {});
+      await site.hub.publish("n", 2);
+      await other.shows(2);
+      await other.hasAll(1, 2);
+      await oneConnection(site);
+    });
+
     const noCache = world.kind === "firefox" && "Firefox caches no page that had a request under way";
 
     test("a page that was left and is come back to is current again", { skip: noCache }, async (t) => {

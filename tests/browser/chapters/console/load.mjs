@@ -9,6 +9,8 @@ import { pause } from "../../support/wait.mjs";
 const METRICS = 500;
 const PER_SECOND = 10;
 const SECONDS = 3;
+/** Of the layout, in the unit of the Layout Instability API; what nobody notices. */
+const JUMPS_MAX = 0.01;
 
 const name = (nth) => `load.${String(nth).padStart(3, "0")}`;
 const batch = (value) => ({ messages: Array.from({ length: METRICS }, (_, nth) => ({ metric: name(nth), data: value })) });
@@ -22,14 +24,18 @@ export function load(world) {
     await console.tab.run(() => {
       window.frames_ = 0;
       window.long = [];
+      window.shifts = 0;
       const count = () => {
         window.frames_ += 1;
         requestAnimationFrame(count);
       };
       requestAnimationFrame(count);
-      if (PerformanceObserver.supportedEntryTypes.includes("longtask")) {
-        new PerformanceObserver((list) => window.long.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: "longtask" });
-      }
+      const observe = (type, take) => {
+        if (!PerformanceObserver.supportedEntryTypes.includes(type)) return;
+        new PerformanceObserver((list) => list.getEntries().forEach(take)).observe({ type });
+      };
+      observe("longtask", ({ duration }) => window.long.push(duration));
+      observe("layout-shift", ({ value }) => (window.shifts += value));
     });
     const began = Date.now();
     const last = PER_SECOND * SECONDS;
@@ -38,9 +44,10 @@ export function load(world) {
       await pause(Math.max(0, began + (value * 1000) / PER_SECOND - Date.now()));
     }
     const took = (Date.now() - began) / 1000;
-    const { frames, long } = await console.tab.run(() => ({ frames: window.frames_, long: window.long }));
+    const { frames, long, shifts } = await console.tab.run(() => ({ frames: window.frames_, long: window.long, shifts: window.shifts }));
     t.diagnostic(`${Math.round((METRICS * last) / took)} values a second, ${Math.round(frames / took)} frames a second, ` +
       `${long.length} tasks over 50 ms, the longest ${Math.round(Math.max(0, ...long))} ms`);
+    assert.ok(shifts < JUMPS_MAX, `things jump about: ${shifts}`);
     // Only tiles that are seen are drawn: so all of them are.
     await console.tab.looks({ width: 1280, height: 30_000 });
     await console.tab.until("the last values", (value) =>

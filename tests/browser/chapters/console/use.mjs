@@ -131,6 +131,34 @@ export function use(world) {
       assert.deepEqual(await console.complaints(), []);
     });
 
+    test("all of it is reached by keyboard", async (t) => {
+      const { site, console } = await at(t, "live");
+      await site.hub.ask("/alerts", { severity: "high", message: "Payments are slow" });
+      await console.says("Payments are slow", ".alerts-list");
+      const { keyboard } = console.tab.page;
+      const focused = () => console.tab.run(() => document.activeElement.textContent.trim());
+      /** Goes until the focus is on what says this, never beyond the page: there the browser's own buttons are. */
+      const reaches = async (text, isBefore = false) => {
+        if (isBefore) await keyboard.down("Shift");
+        for (let steps = 0; (await focused()) !== text; steps++) {
+          assert.ok(steps < 20, `${text} is not reached; at last ${await focused()}`);
+          await keyboard.press("Tab");
+        }
+        await keyboard.up("Shift");
+      };
+      await reaches("To the content", true);
+      await keyboard.press("Enter");
+      await reaches("Acknowledge");
+      await keyboard.press("Enter");
+      await console.says("Cancel", "dialog");
+      await keyboard.press("Escape");
+      await console.tab.until("the dialog to close", () => !document.querySelector("dialog"));
+      assert.equal(await focused(), "Acknowledge", "the focus is where it was");
+      await reaches("Connections", true);
+      await keyboard.press("Enter");
+      await console.says("ada (this page)", "table");
+    });
+
     test("a hub that goes and comes back is told", async (t) => {
       const { site, console } = await at(t, "live");
       await site.hub.publish("users", 1);

@@ -49,11 +49,14 @@ async fn every_family_of_the_documentation_is_there_as_it_says_and_no_other() {
     .await;
     let documented = documented();
     assert!(documented.len() > 20, "{documented:?}");
-    // These are of a hub that is one of several only, be its log there or not.
-    let of_several = Hub::with().env("REDIS_URL", "redis://127.0.0.1:9");
+    // These are of a hub that is one of several only, be its log and their database there or not.
+    let of_several = Hub::with()
+        .env("REDIS_URL", "redis://127.0.0.1:9")
+        .env("DATABASE_URL", "postgres://127.0.0.1:9/none");
     let of_several = of_several.start().await;
     let of_several = scraped_when(&of_several, "an answer", |_| true).await;
-    let is_shared = |name: &str| name.starts_with("statshub_redis_");
+    let is_shared =
+        |name: &str| name.starts_with("statshub_redis_") || name.starts_with("statshub_scribe_");
     let shared = of_several.families.into_iter();
     let shared = shared.filter(|(name, _)| is_shared(name));
     let mut scraped = scraped;
