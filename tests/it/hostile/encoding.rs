@@ -1,7 +1,6 @@
 //! Paths and queries that are encoded oddly, or lead elsewhere.
 
 use reqwest::Method;
-use serde_json::json;
 
 use super::{answer, authorization};
 use crate::support::A;
@@ -163,5 +162,9 @@ async fn a_query_has_a_limit_on_every_endpoint_that_reads_one() {
         assert!(said.len() < 300, "it is not repeated: {said}");
     }
     let answer = get(&hub, &format!("{A}/websocket-info?{long}")).await;
-    assert_eq!(answer.envelope()["data"]["enabled"], true, "nobody reads it here");
+    assert_eq!(
+        answer.envelope()["data"]["enabled"],
+        true,
+        "nobody reads it here"
+    );
 }
