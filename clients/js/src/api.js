@@ -22,13 +22,20 @@ export class Api {
     return url.href;
   }
 
+  /** @returns {RequestInit & { headers: Record<string, string> }} */
   init(token) {
+    /** @type {Record<string, string>} */
     const headers = token ? { Authorization: `Bearer ${token}` } : {};
     return { headers, credentials: token ? "same-origin" : "include", cache: "no-store" };
   }
 
-  // The answer's data. Throws a StatshubError whose `end` is as a refused stream's.
+  /**
+   * The answer's data. Throws a StatshubError whose `end` is as a refused stream's.
+   * @param {string} path
+   * @param {{ query?: object, body?: object, token?: string | null, signal?: AbortSignal }} options
+   */
   async ask(path, { query, body, token, signal } = {}) {
+    /** @type {RequestInit & { headers: Record<string, string> }} */
     const init = { ...this.init(token ?? (await this.#tokens.get())), signal };
     if (body) {
       init.method = "POST";

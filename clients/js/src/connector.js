@@ -92,8 +92,11 @@ export class Connector {
     this.#pause?.end();
   }
 
-  // Something has happened: is what looks open alive? With `hurry` a back-off is cut short, though not
-  // the time that the hub asked for; `force` cuts that short too.
+  /**
+   * Something has happened: is what looks open alive? With `hurry` a back-off is cut short, though not
+   * the time that the hub asked for; `force` cuts that short too.
+   * @param {{ reason?: string, hurry?: boolean, force?: boolean }} how
+   */
   check({ reason = "silent", hurry, force } = {}) {
     const now = this.#env.now();
     const link = this.#link;
@@ -136,7 +139,8 @@ export class Connector {
       if (link.end) return;
       // The page may take its time for a token, as for a user to log in.
       link.askedAt = this.#env.now();
-      return await (this.#transport === "sse" ? this.#sse(link, token) : this.#webSocket(link, token));
+      const isSse = this.#transport === "sse";
+      return await (isSse ? this.#sse(this.#sink(link), token, link.abort.signal) : this.#webSocket(link, token));
     } catch (error) {
       return error.end ?? { kind: "token", message: error.message };
     }
@@ -148,15 +152,16 @@ export class Connector {
     return lastId && session.token;
   }
 
-  #sse(link, token) {
+  #sse(sink, token, signal) {
     const { lastId } = this.#host.member;
     const url = this.#resumed
       ? this.#api.url("reconnect", { token: this.#resumed, lastEventId: lastId })
       : this.#api.url("stream", { metrics: this.#metrics(), lastEventId: lastId });
-    return followSse({ url, init: this.#api.init(token) }, this.#sink(link), link.abort.signal, this.#env);
+    return followSse({ url, init: this.#api.init(token) }, sink, signal, this.#env);
   }
 
-  // A refused upgrade has no status that a script could see, so it is asked first whether it would be.
+  // A refused upgrade has no status that a script could see: what can be asked for before is, and after it whether
+  // a stream would be refused too.
   async #webSocket(link, token) {
     const { lastId } = this.#host.member;
     const { signal } = link.abort;
@@ -171,7 +176,11 @@ export class Connector {
     const query = { metrics: !reconnectToken && this.#metrics(), reconnectToken, lastEventId: lastId };
     const url = this.#api.url(this.#endpoint, query).replace("http", "ws");
     const protocols = token ? ["statshub", `bearer.${token}`] : [];
-    return followWebSocket({ url, protocols }, this.#sink(link), signal, this.#env);
+    const end = await followWebSocket({ url, protocols }, this.#sink(link), signal, this.#env);
+    if (link.answeredAt || signal.aborted) return end;
+    const probe = new AbortController();
+    const why = await this.#sse({ answered: () => probe.abort() }, token, probe.signal);
+    return why.status ? why : end;
   }
 
   #metrics() {
@@ -333,7 +342,7 @@ export class Connector {
 
   #sleep(ms, floor) {
     const { now, setTimeout, clearTimeout } = this.#env;
-    return new Promise((resolve) => {
+    return new Promise((/** @type {(value?: any) => void} */ resolve) => {
       const timer = ms === Infinity ? undefined : setTimeout(resolve, ms);
       const end = () => (clearTimeout(timer), resolve());
       this.#pause = { until: now() + ms, floor, end };

@@ -34,6 +34,10 @@ export class Hub {
   #away = false;
   #listening = new AbortController();
 
+  /**
+   * @param {{ url: string, metrics?: string[], getToken?: Function, transport?: string, shared?: boolean | string }} options
+   * @param {object} env what the browser gives
+   */
   constructor({ url, metrics = ["**"], getToken, transport = "auto", shared = true }, env) {
     this.#env = env;
     this.#root = url;
@@ -249,26 +253,31 @@ export class Hub {
       if (this.#leader) this.#leader.check({ reason: "woke", hurry: true });
       else this.#watch();
     };
+    // Into the back-forward cache, perhaps, where a lock or an open stream would keep it from going; or frozen, when
+    // it could neither talk to the hub nor let another tab do it.
+    const leave = () => {
+      this.#away = true;
+      this.#leave();
+    };
+    const comeBack = () => {
+      if (!this.#away) return;
+      this.#away = false;
+      if (this.#member.lastId) this.#stale();
+      this.#join();
+    };
     const network = () => this.#leader && (this.#leader.online = target.navigator.onLine);
     const handlers = {
       online: network,
       offline: network,
       visibilitychange: isWaking,
-      resume: isWaking,
-      // Into the back-forward cache, perhaps, where a lock or an open stream would keep it from going.
-      pagehide: () => {
-        this.#away = true;
-        this.#leave();
-      },
-      pageshow: () => {
-        if (!this.#away) return;
-        this.#away = false;
-        if (this.#member.lastId) this.#stale();
-        this.#join();
-      },
+      pagehide: leave,
+      freeze: leave,
+      pageshow: comeBack,
+      resume: comeBack,
     };
-    const { signal } = this.#listening;
-    for (const [name, handler] of Object.entries(handlers)) target.addEventListener(name, handler, { signal });
+    // Those two are the document's and do not bubble: on the way down they pass here.
+    const how = { signal: this.#listening.signal, capture: true };
+    for (const [name, handler] of Object.entries(handlers)) target.addEventListener(name, handler, how);
   }
 
   #tell(name, data, message) {

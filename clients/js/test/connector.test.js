@@ -162,11 +162,22 @@ test("where streams do not get through, WebSocket does", async () => {
   assert.deepEqual([browser.asked.path, browser.asked.init.body], ["refresh", '{"reconnectToken":"rt"}']);
   await browser.asked.answer(410, { code: "reconnect_token_invalid" });
   assert.equal(browser.sockets[1].url, "ws://hub.test/api/admin/analytics/websocket?metrics=**&lastEventId=1-0");
+  // What else is refused a stream says, which has one.
   browser.sockets[1].onclose({ code: 1006 });
-  await browser.pass(SECOND);
-  browser.sockets[2].onclose({ code: 1006 });
-  await browser.pass(2 * SECOND);
-  assert.equal(browser.asked.path, "stream", "turn about");
+  await browser.pass(0);
+  assert.equal(browser.asked.path, "stream");
+  await browser.asked.answer(429, { code: "connection_limit" });
+  assert.deepEqual([hub.state, hub.reason], ["refused", "connection_limit"]);
+  for (const socket of [2, 3]) {
+    await browser.pass(4 * SECOND);
+    browser.sockets[socket].onclose({ code: 1006 });
+    await browser.pass(0);
+    await browser.asked.stream();
+    assert.equal(hub.reason, "network");
+  }
+  await browser.pass(4 * SECOND);
+  await browser.asked.stream(...opening());
+  assert.equal(hub.connection.transport, "sse", "turn about");
 });
 
 test("trying at once has an end where a stream never lasts", async () => {
