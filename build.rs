@@ -1,7 +1,8 @@
-//! Puts the console's files into the program: named after their content, and compressed ahead of time.
+//! Puts what browsers load into the program, compressed ahead of time: the console and the client library.
 //!
-//! All of them lie under one folder with a hash of them all in its name, so that a browser may keep them
-//! for ever, an upgrade never mixes old files with new ones, and imports between them stay as they are.
+//! The console's files lie under one folder with a hash of them all in its name, so that a browser may keep them
+//! for ever, an upgrade never mixes old files with new ones, and imports between them stay as they are. The
+//! library's have names that pages know.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -12,7 +13,15 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
-const FROM: &str = "src/http/console";
+const CONSOLE: &str = "src/http/console";
+const LIBRARY: &str = "clients/js";
+/// What of it is served, by another name than it has there where that says too little.
+const SERVED: [(&str, &str); 4] = [
+    ("statshub.js", "statshub.js"),
+    ("statshub.d.ts", "statshub.d.ts"),
+    ("react.js", "statshub-react.js"),
+    ("react.d.ts", "statshub-react.d.ts"),
+];
 /// What stands for the hash in the one file that is served under a fixed name,
 const HASH: &str = "{hash}";
 /// and for links to all modules: a browser that had to read one to learn of the next would ask four times in a row.
@@ -21,40 +30,55 @@ const MODULES: &str = "{modules}";
 const HASH_BYTES: usize = 8;
 
 /// Extensions that are served, and as what. Others, such as the types' settings, stay here.
-const KINDS: [(&str, &str); 4] = [
+const KINDS: [(&str, &str); 5] = [
     ("css", "text/css; charset=utf-8"),
     ("html", "text/html; charset=utf-8"),
     ("js", "text/javascript; charset=utf-8"),
     ("svg", "image/svg+xml"),
+    ("ts", "text/plain; charset=utf-8"),
 ];
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed={FROM}");
+    println!("cargo::rerun-if-changed={CONSOLE}");
+    let mut console = files(Path::new(CONSOLE))?;
+    let hash = hash(&console);
+    let modules = modules(&console);
+    for file in &mut console {
+        file.text = file.text.replace(MODULES, &modules).replace(HASH, &hash);
+    }
+    put("console", &hash, &console)?;
+    let mut library = Vec::new();
+    for (file, name) in SERVED {
+        let path = Path::new(LIBRARY).join(file);
+        println!("cargo::rerun-if-changed={}", path.display());
+        library.extend(asset(name.to_owned(), &path)?);
+    }
+    put("library", &self::hash(&library), &library)
+}
+
+/// Leaves the files for the program, and `NAME.rs` with `HASH` and `FILES`.
+fn put(name: &str, hash: &str, files: &[Asset]) -> io::Result<()> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
-    let files = files(Path::new(FROM))?;
-    let hash = hash(&files);
-    let modules = modules(&files);
-    let mut table = format!("const HASH: &str = \"{hash}\";\nconst FILES: &[File] = &[\n");
+    let mut table = format!("const HASH: &str = \"{hash}\";\nconst FILES: &[Asset] = &[\n");
     for (number, file) in files.iter().enumerate() {
-        let text = file.text.replace(MODULES, &modules).replace(HASH, &hash);
-        let plain = out.join(format!("{number}"));
-        let gzip = out.join(format!("{number}.gz"));
-        fs::write(&plain, &text)?;
-        compress(&text, &gzip)?;
+        let plain = out.join(format!("{name}-{number}"));
+        let gzip = out.join(format!("{name}-{number}.gz"));
+        fs::write(&plain, &file.text)?;
+        compress(&file.text, &gzip)?;
         let (name, kind) = (&file.name, file.kind);
         writeln!(
             table,
-            "    File {{ name: {name:?}, kind: {kind:?}, plain: include_bytes!({plain:?}), \
+            "    Asset {{ name: {name:?}, kind: {kind:?}, plain: include_bytes!({plain:?}), \
              gzip: include_bytes!({gzip:?}) }},"
         )
         .expect("a string takes all");
     }
-    fs::write(out.join("console.rs"), table + "];\n")
+    fs::write(out.join(format!("{name}.rs")), table + "];\n")
 }
 
 struct Asset {
-    /// Below the folder, as in `ui/chart.js`.
+    /// As it is asked for: of the console below its folder, as in `ui/chart.js`.
     name: String,
     kind: &'static str,
     text: String,
@@ -69,17 +93,22 @@ fn files(folder: &Path) -> io::Result<Vec<Asset>> {
             found.extend(files(&path)?);
             continue;
         }
-        let extension = path.extension().unwrap_or_default();
-        if let Some((_, kind)) = KINDS.iter().find(|(known, _)| extension == *known) {
-            let below = path.strip_prefix(FROM).expect("a file of the folder");
-            let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
-            let name = parts.join("/");
-            let text = fs::read_to_string(&path)?;
-            found.push(Asset { name, kind, text });
-        }
+        let below = path.strip_prefix(CONSOLE).expect("a file of the folder");
+        let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
+        found.extend(asset(parts.join("/"), &path)?);
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
+}
+
+/// `None` for what is not served.
+fn asset(name: String, path: &Path) -> io::Result<Option<Asset>> {
+    let extension = path.extension().unwrap_or_default();
+    let Some((_, kind)) = KINDS.iter().find(|(known, _)| extension == *known) else {
+        return Ok(None);
+    };
+    let text = fs::read_to_string(path)?;
+    Ok(Some(Asset { name, kind, text }))
 }
 
 fn modules(files: &[Asset]) -> String {

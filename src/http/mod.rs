@@ -10,6 +10,7 @@
 
 pub mod access;
 mod alerts;
+mod asset;
 mod audit;
 pub mod body;
 pub mod client;
