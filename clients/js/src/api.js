@@ -1,6 +1,8 @@
 import { StatshubError } from "./error.js";
 import { refusal } from "./links.js";
 
+// Nothing is waited for longer: a cable that is pulled would hold all that comes after.
+const ANSWER_MS = 10_000;
 const BASE = "api/admin/analytics/";
 
 // Requests to the hub, as the user.
@@ -34,7 +36,7 @@ export class Api {
    * @param {string} path
    * @param {{ query?: object, body?: object, token?: string | null, signal?: AbortSignal }} options
    */
-  async ask(path, { query, body, token, signal } = {}) {
+  async ask(path, { query, body, token, signal = AbortSignal.timeout(ANSWER_MS) } = {}) {
     /** @type {RequestInit & { headers: Record<string, string> }} */
     const init = { ...this.init(token ?? (await this.#tokens.get())), signal };
     if (body) {

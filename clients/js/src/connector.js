@@ -179,6 +179,7 @@ export class Connector {
     const end = await followWebSocket({ url, protocols }, this.#sink(link), signal, this.#env);
     if (link.answeredAt || signal.aborted) return end;
     const probe = new AbortController();
+    signal.addEventListener("abort", () => probe.abort());
     const why = await this.#sse({ answered: () => probe.abort() }, token, probe.signal);
     return why.status ? why : end;
   }
@@ -241,7 +242,6 @@ export class Connector {
     this.#tokens.hubTime = timestamp;
     this.#renewed = false;
     this.#failures = 0;
-    this.#backoff.reset();
     link.openAt = this.#env.now();
     link.reason = this.#host.member.lastId ? "resumed" : "opened";
     // "Live" is for when the last of what was missed is here.
@@ -309,7 +309,10 @@ export class Connector {
 
   async #obey(verdict, link) {
     const now = this.#env.now();
-    if (link.openAt && now - link.openAt > LASTED_MS) this.#atOnce = 0;
+    if (link.openAt && now - link.openAt > LASTED_MS) {
+      this.#atOnce = 0;
+      this.#backoff.reset();
+    }
     if (verdict.renew) {
       this.#renew = verdict.renew;
       this.#renewed = verdict.renew === "unauthenticated";

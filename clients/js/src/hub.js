@@ -103,6 +103,7 @@ export class Hub {
     this.#leave();
     this.#env.clearInterval(this.#timer);
     this.#listening.abort();
+    this.#done(Infinity);
     this.#member.apply({ kind: "status", status: { state: "closed", reason: "closed" } });
   }
 

@@ -1,5 +1,5 @@
 import { Connector, PATTERNS_CHARS_MAX } from "./connector.js";
-import { admits, union } from "./pattern.js";
+import { admits, PATTERNS_MAX, union } from "./pattern.js";
 
 // As long as the other tabs have to say what they want, they have what they had.
 const PREDECESSOR_MS = 3000;
@@ -20,6 +20,8 @@ export class Leader {
   #user;
   #changedUser;
   #adjusting = Promise.resolve();
+  // Patterns whose latest values are to be asked for.
+  #outdated = new Set();
   #beatAt = 0;
   #stopped = false;
 
@@ -96,7 +98,8 @@ export class Leader {
   }
 
   authenticated() {
-    if (this.#tokens.subject !== this.#user) this.#changedUser();
+    // Before the first token nobody knew who it is.
+    if (this.#user && this.#tokens.subject !== this.#user) this.#changedUser();
     this.#user = this.#tokens.subject;
   }
 
@@ -111,7 +114,8 @@ export class Leader {
 
   // What was dropped may have been the newest of its metric.
   lost() {
-    this.#refresh(this.wanted).catch(() => {});
+    for (const pattern of this.wanted) this.#outdated.add(pattern);
+    this.#adjust();
   }
 
   #unwant(tab) {
@@ -129,17 +133,23 @@ export class Leader {
       const { wanted } = this;
       const more = wanted.filter((pattern) => !there.includes(pattern));
       const less = there.filter((pattern) => !wanted.includes(pattern));
-      const metrics = more.length ? more : less;
-      if (!metrics.length) return;
+      const isMore = more.length && there.length + more.length <= PATTERNS_MAX;
+      const metrics = isMore ? more : less;
+      if (!metrics.length && !this.#outdated.size) return;
       try {
-        const asked = this.#api.ask(more.length ? "subscribe" : "unsubscribe", { body: { metrics, reconnectToken } });
+        if (!metrics.length) {
+          await this.#refresh([...this.#outdated]);
+          this.#outdated.clear();
+          continue;
+        }
+        const asked = this.#api.ask(isMore ? "subscribe" : "unsubscribe", { body: { metrics, reconnectToken } });
         // Of several hubs the one that has the stream may not have answered.
         if (!(await asked).connections) throw 0;
         const { session } = this.member;
         if (session.token !== reconnectToken) continue;
-        const now = more.length ? [...there, ...more] : wanted;
+        const now = isMore ? [...there, ...more] : there.filter((pattern) => !less.includes(pattern));
         this.emit({ kind: "session", session: { ...session, metrics: now } });
-        if (more.length) await this.#refresh(more);
+        if (isMore) for (const pattern of more) this.#outdated.add(pattern);
       } catch {
         await new Promise((resolve) => this.#env.setTimeout(resolve, AGAIN_MS));
       }

@@ -54,6 +54,7 @@ export class Member {
       case "message":
         return this.#take(event);
       case "position":
+        if (isAfter(event.prev, this.lastId)) return "missed";
         if (isAfter(event.id, this.lastId)) this.lastId = event.id;
         return true;
       case "values":

@@ -2,7 +2,7 @@ import { StatshubError } from "./error.js";
 
 const PATTERN = /^(?=.{1,128}$)(?:(?:[\w-]+|\*)(?:\.(?:[\w-]+|\*))*(?:\.\*\*)?|\*\*)$/;
 // Of one connection.
-const PATTERNS_MAX = 100;
+export const PATTERNS_MAX = 100;
 
 export const EVERYTHING = "**";
 
@@ -32,5 +32,6 @@ export const admits = (patterns, name) => patterns.some((pattern) => matches(pat
 // What one connection has to ask for to serve all of `lists`: each tab picks its own out of that.
 export function union(lists) {
   const all = [...new Set([...lists].flat())];
-  return all.includes(EVERYTHING) || all.length > PATTERNS_MAX ? [EVERYTHING] : all;
+  // With as many as there may be, `**` would be one too many.
+  return all.includes(EVERYTHING) || all.length >= PATTERNS_MAX ? [EVERYTHING] : all;
 }

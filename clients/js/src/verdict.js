@@ -2,6 +2,7 @@
 
 // Asking soon would not change what was said.
 const SLOW_MS = 30_000;
+const REPLACED_MS = 1000;
 
 // {state?, reason, message?} and one of: `final` (stay away), `now` (try again at once), `exactlyMs`
 // (then, drawn by the hub), or `floorMs` (then, and jitter). `renew`: with a fresh token; `forget`: the
@@ -19,7 +20,7 @@ export function judge(end, renewed) {
     case "shutdown":
       return { reason: kind, message, exactlyMs: end.reconnectInMs };
     case "replaced":
-      return never("closed", kind, message);
+      return replaced(message);
     case "refused":
       return refused(end, renewed);
     case "error":
@@ -32,6 +33,8 @@ export function judge(end, renewed) {
 }
 
 const later = (reason, message, floorMs = 0) => ({ reason, message, floorMs });
+// Whoever has the session now, be it a late request of our own, keeps it: this one begins another, after its position.
+const replaced = (message) => ({ ...later("replaced", message, REPLACED_MS), forget: true });
 const never = (state, reason, message) => ({ state, reason, message, final: true });
 
 function refused({ status, code, message, retryAfterMs }, renewed) {
@@ -58,6 +61,6 @@ function told(code, message) {
 function closed(code) {
   if (code === 1001) return later("shutdown");
   if (code === 1006) return later("network");
-  if (code === 4001) return never("closed", "replaced");
+  if (code === 4001) return replaced();
   return told({ 1008: "rate_limited", 4401: "token_expired", 4403: "disconnected" }[code]);
 }

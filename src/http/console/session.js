@@ -80,7 +80,7 @@ export class Session extends EventTarget {
       else if (!(await this.health()).checks) return this.#end("");
     } catch (error) {
       // Then it has ended already. Whatever else it is goes over, and the stream tells of it meanwhile.
-      if (error instanceof ApiError && [401, 403].includes(error.status)) return;
+      if (error instanceof ApiError && (error.status === 401 || error.code === "forbidden")) return;
     }
     this.wanted = null;
     this.#reset();

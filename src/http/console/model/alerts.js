@@ -68,7 +68,7 @@ export class Alerts extends EventTarget {
     const fresh = { alertId: message.messageId, raisedAt: message.timestamp, state: "open" };
     const isChange = typeof data.alertId === "string" && typeof data.state === "string";
     this.#put(/** @type {Alert} */ (isChange ? data : { ...data, ...fresh }));
-    if (!this.isKept && this.#all.size > LIVE_MAX) {
+    if (this.#all.size > LIVE_MAX) {
       const oldest = this.#all.keys().next().value;
       if (oldest !== undefined) this.#all.delete(oldest);
     }

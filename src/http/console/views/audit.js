@@ -84,7 +84,7 @@ class AuditView extends HTMLElement {
       const known = new Set(this.#events.map(({ id }) => id));
       const fresh = /** @type {AuditEvent[]} */ (events).filter(({ id }) => !known.has(id));
       // More may have come than one page holds: then what is shown would have a hole, and begins anew.
-      const joins = fresh.length < events.length;
+      const joins = this.#events.length > 0 && (!events.length || fresh.length < events.length);
       if (cursor) this.#events = [...this.#events, ...fresh];
       else this.#events = joins ? [...fresh, ...this.#events].slice(0, SHOWN_MAX) : events;
       if (cursor || !joins) this.#cursor = nextCursor;

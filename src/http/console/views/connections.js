@@ -150,7 +150,8 @@ class ConnectionsView extends HTMLElement {
     try {
       const body = { connectionId: row.connectionId };
       const { connections } = await session.api("disconnect", { method: "POST", body });
-      tell(connections ? "Disconnected." : "Forgotten; its stream was away already.", "good");
+      if (connections) tell("Disconnected.", "good");
+      else tell("There was no stream of that connection any more: see whether it has come back as another.", "bad");
       this.#turn(0);
     } catch (error) {
       tell(wordsOf(error), "bad");

@@ -84,18 +84,21 @@ export class Wire {
 
   /** @param {{metrics: string}} query */
   async #openWebSocket(query) {
-    this.#is({ close: () => {} });
+    const opening = { close: () => {} };
+    this.#is(opening);
     try {
       const { endpoint } = await session.api("websocket-info");
       const url = new URL(`../../..${endpoint}`, session.address(""));
       url.protocol = url.protocol.replace("http", "ws");
       if (query.metrics) url.searchParams.set("metrics", query.metrics);
       this.#show(`> ${url.pathname}${url.search}\n`, "own");
+      // Closed, or left, meanwhile.
+      if (this.#stream !== opening) return;
       const { token } = session;
       this.#connected(new WebSocket(url, token ? ["statshub", `bearer.${token}`] : ["statshub"]));
     } catch (error) {
       this.#show(`${wordsOf(error)}\n`, "note");
-      this.#is(null);
+      if (this.#stream === opening) this.#is(null);
     }
   }
 
@@ -108,11 +111,14 @@ export class Wire {
         this.#show(`> ${text}\n`, "own");
       },
     };
-    socket.addEventListener("open", () => this.#is(stream));
+    // Until it is open there is nothing to send, but something to close.
+    const opening = { close: stream.close };
+    this.#is(opening);
+    socket.addEventListener("open", () => this.#stream === opening && this.#is(stream));
     socket.addEventListener("message", ({ data }) => this.#show(`${data}\n`));
     socket.addEventListener("close", ({ code, reason }) => {
       this.#show(`Closed with ${code} ${reason}\n`, "note");
-      if (this.#stream === stream || !this.#stream?.send) this.#is(null);
+      if (this.#stream === stream || this.#stream === opening) this.#is(null);
     });
   }
 

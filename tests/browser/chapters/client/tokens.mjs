@@ -121,7 +121,7 @@ export function tokens(world) {
         assert.deepEqual(await site.hub.connections(), []);
       });
 
-      test("the session was taken over elsewhere: it stays away", async (t) => {
+      test("the session was taken over elsewhere: it begins one of its own", async (t) => {
         const site = await Site.start(t);
         const dashboard = await refused(t, site);
         const { opened: [{ reconnectToken }] } = await dashboard.is("live");
@@ -131,7 +131,9 @@ export function tokens(world) {
           headers: { Authorization: `Bearer ${site.hub.token()}` },
           signal: taken.signal,
         });
-        await dashboard.is("closed", "replaced");
+        await dashboard.is("resuming", "replaced");
+        const { opened } = await dashboard.is("live");
+        assert.notEqual(opened.at(-1).reconnectToken, reconnectToken);
       });
     });
   }
