@@ -16,12 +16,14 @@ use sha2::{Digest, Sha256};
 const CONSOLE: &str = "src/http/console";
 const LIBRARY: &str = "clients/js";
 /// What of it is served, by another name than it has there where that says too little.
-const SERVED: [(&str, &str); 4] = [
-    ("statshub.js", "statshub.js"),
-    ("statshub.d.ts", "statshub.d.ts"),
-    ("react.js", "statshub-react.js"),
-    ("react.d.ts", "statshub-react.d.ts"),
+const SERVED: [(&str, &str, &str); 4] = [
+    ("statshub.js", "statshub.js", SCRIPT),
+    ("statshub.d.ts", "statshub.d.ts", TYPES),
+    ("react.js", "statshub-react.js", SCRIPT),
+    ("react.d.ts", "statshub-react.d.ts", TYPES),
 ];
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const TYPES: &str = "text/plain; charset=utf-8";
 /// What stands for the hash in the one file that is served under a fixed name,
 const HASH: &str = "{hash}";
 /// and for links to all modules: a browser that had to read one to learn of the next would ask four times in a row.
@@ -30,12 +32,11 @@ const MODULES: &str = "{modules}";
 const HASH_BYTES: usize = 8;
 
 /// Extensions that are served, and as what. Others, such as the types' settings, stay here.
-const KINDS: [(&str, &str); 5] = [
+const KINDS: [(&str, &str); 4] = [
     ("css", "text/css; charset=utf-8"),
     ("html", "text/html; charset=utf-8"),
-    ("js", "text/javascript; charset=utf-8"),
+    ("js", SCRIPT),
     ("svg", "image/svg+xml"),
-    ("ts", "text/plain; charset=utf-8"),
 ];
 
 fn main() -> io::Result<()> {
@@ -49,10 +50,11 @@ fn main() -> io::Result<()> {
     }
     put("console", &hash, &console)?;
     let mut library = Vec::new();
-    for (file, name) in SERVED {
+    for (file, name, kind) in SERVED {
         let path = Path::new(LIBRARY).join(file);
         println!("cargo::rerun-if-changed={}", path.display());
-        library.extend(asset(name.to_owned(), &path)?);
+        let (name, text) = (name.to_owned(), fs::read_to_string(path)?);
+        library.push(Asset { name, kind, text });
     }
     put("library", &self::hash(&library), &library)
 }
@@ -93,22 +95,16 @@ fn files(folder: &Path) -> io::Result<Vec<Asset>> {
             found.extend(files(&path)?);
             continue;
         }
-        let below = path.strip_prefix(CONSOLE).expect("a file of the folder");
-        let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
-        found.extend(asset(parts.join("/"), &path)?);
+        let extension = path.extension().unwrap_or_default();
+        if let Some((_, kind)) = KINDS.iter().find(|(known, _)| extension == *known) {
+            let below = path.strip_prefix(CONSOLE).expect("a file of the folder");
+            let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
+            let (name, text) = (parts.join("/"), fs::read_to_string(&path)?);
+            found.push(Asset { name, kind, text });
+        }
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
-}
-
-/// `None` for what is not served.
-fn asset(name: String, path: &Path) -> io::Result<Option<Asset>> {
-    let extension = path.extension().unwrap_or_default();
-    let Some((_, kind)) = KINDS.iter().find(|(known, _)| extension == *known) else {
-        return Ok(None);
-    };
-    let text = fs::read_to_string(path)?;
-    Ok(Some(Asset { name, kind, text }))
 }
 
 fn modules(files: &[Asset]) -> String {

@@ -69,7 +69,7 @@ async fn it_is_sent_compressed_to_who_takes_that() {
     let plain = plain.bytes().await.expect("a file").len();
     let gzip = ask("gzip, br").await;
     assert_eq!(text(gzip.headers(), "content-encoding"), "gzip");
-    assert_eq!(text(gzip.headers(), "vary"), "Accept-Encoding");
+    assert!(text(gzip.headers(), "vary").starts_with("Accept-Encoding"));
     let gzip = gzip.bytes().await.expect("a file").len();
     assert!(gzip < 8 * 1024 && 2 * gzip < plain, "{gzip} of {plain}");
 }
