@@ -3,15 +3,11 @@
 
 use std::net::SocketAddr;
 
-use crate::support::hub::{Hub, Start};
+use crate::support::hub::Hub;
 
 /// Over the Redis that is at `address`.
-pub fn with(address: SocketAddr, settings: &str) -> Start {
-    let url = format!("redis://{address}");
-    Hub::with().env("REDIS_URL", &url).config(settings)
-}
-
-/// As [`with`], and it is there.
 pub async fn start(address: SocketAddr, settings: &str) -> Hub {
-    with(address, settings).start().await
+    let url = format!("redis://{address}");
+    let hub = Hub::with().env("REDIS_URL", &url).config(settings);
+    hub.start().await
 }

@@ -357,19 +357,12 @@ impl Pulse<'_> {
         for source in &wanted {
             call.arg(source);
         }
-        let answer: Vec<redis::Value> = call.invoke_async(&mut self.commands).await?;
-        let mut answer = answer.into_iter();
-        let newest = answer.next().map(redis::from_redis_value::<String>);
-        let newest = newest.transpose()?.as_deref().and_then(MessageId::parse);
-        let entries = answer.next().map(redis::from_redis_value);
-        self.status
-            .stands(newest, entries.transpose()?.unwrap_or_default());
-        let numbers: Result<Vec<i64>, _> = answer.map(redis::from_redis_value).collect();
-        let numbers = numbers?;
-        let (lapsed, fences) = numbers.split_first().unwrap_or((&0, &[]));
+        let (newest, entries, lapsed, fences): (String, u64, bool, Vec<i64>) =
+            call.invoke_async(&mut self.commands).await?;
+        self.status.stands(MessageId::parse(&newest), entries);
         // From when it was asked for: Redis counts from later.
-        self.leases.renewed(&wanted, fences, asked + hold);
-        Ok(*lapsed == 1)
+        self.leases.renewed(&wanted, &fences, asked + hold);
+        Ok(lapsed)
     }
 
     /// An old primary that is cut off from the others goes on by itself: the sentinels know better.

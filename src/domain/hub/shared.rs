@@ -95,14 +95,16 @@ impl HubState {
     /// The session is said to be another hub's. Where its client is here all the same, Redis has lost something:
     /// it comes back, and then all know where it is.
     pub fn lost(&mut self, token: Uuid, effects: &mut impl Effects) {
-        self.close(token, Goodbye::Trouble, effects);
-        self.forget(token);
-        debug_assert!(self.is_consistent());
+        self.give_up(token, Goodbye::Trouble, effects);
     }
 
     /// The session goes on at another hub, and is nothing of this one any more.
     pub fn taken(&mut self, token: Uuid, effects: &mut impl Effects) {
-        self.close(token, Goodbye::Replaced, effects);
+        self.give_up(token, Goodbye::Replaced, effects);
+    }
+
+    fn give_up(&mut self, token: Uuid, goodbye: Goodbye, effects: &mut impl Effects) {
+        self.close(token, goodbye, effects);
         self.forget(token);
         debug_assert!(self.is_consistent());
     }

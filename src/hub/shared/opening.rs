@@ -92,37 +92,35 @@ impl SharedLog {
         let unknown = unknown(&connect.opening);
         let (mut slot, taken_over) = match self.admit(hub, &connect).await {
             Ok(admitted) => admitted,
-            // Redis may have lost it, and not been told of it again yet.
-            Err(Error::Refused(refusal)) if refusal == unknown => {
+            Err(error) => {
+                let away = match error {
+                    // Redis may have lost it, and not been told of it again yet.
+                    Error::Refused(refusal) if refusal == unknown => None,
+                    // What the client has seen this hub may not have read: ids would go back for it.
+                    Error::Away(reason)
+                        if connect.last_event_id <= Some(self.reached.borrow().id) =>
+                    {
+                        Some(reason)
+                    }
+                    error => return Err(error),
+                };
                 let here = ConnectShared {
                     connect,
                     taken_over: None,
                 };
-                return hub.ask(here).await?.map_err(Error::Refused);
+                let admitted = hub.ask(here).await?;
+                return admitted.map_err(|refusal| match away {
+                    Some(reason) if refusal == unknown => Error::Away(reason),
+                    _ => Error::Refused(refusal),
+                });
             }
-            Err(Error::Away(reason)) => {
-                // What it has seen this hub has not read: ids would go back for it.
-                let is_ahead = connect.last_event_id > Some(self.reached.borrow().id);
-                if is_ahead {
-                    return Err(Error::Away(reason));
-                }
-                let here = ConnectShared {
-                    connect,
-                    taken_over: None,
-                };
-                return match hub.ask(here).await? {
-                    Err(refusal) if refusal == unknown => Err(Error::Away(reason)),
-                    answer => answer.map_err(Error::Refused),
-                };
-            }
-            Err(error) => return Err(error),
         };
         let wanted = ConnectShared {
             connect,
             taken_over,
         };
         let admitted = hub.ask(wanted).await?;
-        slot.is_taken = admitted.is_ok();
+        slot.is_settled = admitted.is_ok();
         admitted.map_err(Error::Refused)
     }
 
@@ -145,26 +143,29 @@ impl SharedLog {
             ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
         };
         // From before it is asked for: the answer may be late, or nobody may wait for it any more.
-        let slot = Slot {
+        let mut slot = Slot {
             redis: self.redis.clone(),
             hub: hub.clone(),
             user: user.clone(),
             token,
             connection: (open.connection, open.transport),
-            is_taken: false,
+            is_settled: false,
         };
-        let (taken_over, read_first) = match self.redis.open(open).await? {
-            Opened::Limit => return Err(Error::Refused(Refusal::ConnectionLimit)),
-            Opened::Unknown => return Err(Error::Refused(unknown(&connect.opening))),
+        let refusal = match self.redis.open(open).await? {
+            Opened::Limit => Refusal::ConnectionLimit,
+            Opened::Unknown => unknown(&connect.opening),
             Opened::Open {
                 taken_over,
                 read_first,
-            } => (taken_over, read_first),
+            } => {
+                return match self.reaches(read_first).await {
+                    true => Ok((slot, taken_over)),
+                    false => Err(Error::Busy),
+                };
+            }
         };
-        if !self.reaches(read_first).await {
-            return Err(Error::Busy);
-        }
-        Ok((slot, taken_over))
+        slot.is_settled = true;
+        Err(Error::Refused(refusal))
     }
 
     /// Whose session it is to be, by its token.
@@ -202,12 +203,13 @@ struct Slot {
     user: UserId,
     token: Uuid,
     connection: (Uuid, Transport),
-    is_taken: bool,
+    /// It is held by a stream, or was never taken.
+    is_settled: bool,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if !self.is_taken {
+        if !self.is_settled {
             let (redis, hub, user) = (self.redis.clone(), self.hub.clone(), self.user.clone());
             let (token, connection) = (self.token, self.connection);
             actix_rt::spawn(async move {

@@ -5,7 +5,8 @@
 -- ARGV  an epoch and a tag, for where one is to be founded; the newest id that the hub ever read; 1 where what a
 --       failover lost cannot be known; the newest id that the hub acknowledged to a publisher, and in which epoch
 --       that was (both empty: none); the id after which it wants to go on (empty: it has nothing)
--- ->    epoch, server, newest id, how many entries there ever were, why an epoch was founded (empty: none was), 1 where it can go on
+-- ->    epoch, server, newest id, how many entries there ever were, why an epoch was founded (empty: none was), 1
+--       where it can go on
 local log, head = KEYS[1], KEYS[2]
 local fresh, fresh_tag, seen, is_doubtful = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 local acknowledged, acknowledged_in, read = ARGV[5], ARGV[6], ARGV[7]

@@ -5,8 +5,8 @@
 -- ARGV  epoch; node; token; user; connection; transport; connections the user may have; 1 where a session is
 --       resumed; the position that the client names (empty: none); for how long sessions are kept, in ms
 -- ->    {'limit'}, {'unknown'}, or
---       {'open', 1 where this hub had the session already, record or empty, its position, id to have read first, id up to which changes are in the record,
---        changes, ends}
+--       {'open', 1 where this hub had the session already, record or empty, its position, id to have read first, id
+--        up to which changes are in the record, changes, ends}
 local nodes, log, head, live, session, changes, ended = unpack(KEYS)
 local epoch, node, token, user, connection, transport, most, resumes, position, ttl = unpack(ARGV)
 local last, tag = checked(head, epoch)

@@ -3,8 +3,9 @@
 -- KEYS  nodes, about nodes, head, sources, log
 -- ARGV  epoch; node; its lease in ms; about it; the lease of sources in ms; how many messages the log keeps; then
 --       the sources
--- ->    the newest id; how many entries there ever were; 1 where the others may have taken this hub for dead; then of each source the fence, 0 where another hub reads it, and how long ago it was read, in
---       ms, -1 for never
+-- ->    the newest id; how many entries there ever were; 1 where the others may have taken this hub for dead; and a
+--       list with, of each source, the fence, 0 where another hub reads it, and how long ago it was read, in ms, -1
+--       for never
 local nodes, about, head, sources, log = unpack(KEYS)
 local epoch, node, lease, words, hold, keep = unpack(ARGV, 1, 6)
 local last, failure = checked(head, epoch)
@@ -21,7 +22,7 @@ for _, dead in ipairs(redis.call('ZRANGEBYSCORE', nodes, '-inf', now - 10 * tonu
 end
 -- Questions do not trim the log, and may be all that there is.
 redis.call('XTRIM', log, 'MAXLEN', '~', keep)
-local fences = {last, tonumber(redis.call('HGET', head, 'count')) or 0, lapsed}
+local fences = {}
 for i = 7, #ARGV do
   local source = ARGV[i]
   local held = redis.call('HGET', sources, source) or ''
@@ -39,4 +40,4 @@ for i = 7, #ARGV do
   end
   fences[#fences + 1] = read > 0 and now - read or -1
 end
-return fences
+return {last, tonumber(redis.call('HGET', head, 'count')) or 0, lapsed, fences}
