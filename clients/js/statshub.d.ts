@@ -87,8 +87,8 @@ export type State = "connecting" | "live" | "resuming" | "stale" | "offline" | "
  * - `token_expired`, `token_unavailable` (`getToken` failed): it asks `getToken` again;
  * - `unauthenticated`, `forbidden`, `connection_limit`, `rate_limited`, `unavailable`, `invalid_request`, `not_found`, …:
  *   the hub's own code for its refusal;
- * - `replaced` (the session was resumed elsewhere: another one is begun), `disconnected` (by an operator, or the role is gone), `closed`
- *   (by {@link Hub.close}): it stays away.
+ * - `replaced` (the session was resumed elsewhere): it begins another one;
+ * - `disconnected` (by an operator, or the role is gone), `closed` (by {@link Hub.close}): it stays away.
  */
 export type Reason =
   | "start" | "opened" | "resumed" | "handover"

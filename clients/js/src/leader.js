@@ -21,7 +21,7 @@ export class Leader {
   #changedUser;
   #adjusting = Promise.resolve();
   // Patterns whose latest values are to be asked for.
-  #outdated = new Set();
+  #outdated = [];
   #beatAt = 0;
   #stopped = false;
 
@@ -114,7 +114,7 @@ export class Leader {
 
   // What was dropped may have been the newest of its metric.
   lost() {
-    for (const pattern of this.wanted) this.#outdated.add(pattern);
+    this.#outdated = this.wanted;
     this.#adjust();
   }
 
@@ -135,11 +135,13 @@ export class Leader {
       const less = there.filter((pattern) => !wanted.includes(pattern));
       const isMore = more.length && there.length + more.length <= PATTERNS_MAX;
       const metrics = isMore ? more : less;
-      if (!metrics.length && !this.#outdated.size) return;
+      const outdated = this.#outdated;
+      if (!metrics.length && !outdated.length) return;
       try {
         if (!metrics.length) {
-          await this.#refresh([...this.#outdated]);
-          this.#outdated.clear();
+          await this.#refresh(outdated);
+          // Unless more have come meanwhile.
+          if (this.#outdated === outdated) this.#outdated = [];
           continue;
         }
         const asked = this.#api.ask(isMore ? "subscribe" : "unsubscribe", { body: { metrics, reconnectToken } });
@@ -149,7 +151,7 @@ export class Leader {
         if (session.token !== reconnectToken) continue;
         const now = isMore ? [...there, ...more] : there.filter((pattern) => !less.includes(pattern));
         this.emit({ kind: "session", session: { ...session, metrics: now } });
-        if (isMore) for (const pattern of more) this.#outdated.add(pattern);
+        if (isMore) this.#outdated = [...this.#outdated, ...more];
       } catch {
         await new Promise((resolve) => this.#env.setTimeout(resolve, AGAIN_MS));
       }

@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Program, directory } from "./program.mjs";
-import { freePort } from "./ports.mjs";
+import { freePort } from "../../../clients/js/test/support/ports.js";
 import { until } from "./wait.mjs";
 
 /** The project's own directory. */

@@ -6,7 +6,7 @@ import { connect } from "node:net";
 import { once } from "node:events";
 import { join } from "node:path";
 import { ROOT } from "./hub.mjs";
-import { freePort } from "./ports.mjs";
+import { freePort } from "../../../clients/js/test/support/ports.js";
 import { Program, directory } from "./program.mjs";
 import { snippet } from "./readme.mjs";
 import { until } from "./wait.mjs";

@@ -3,10 +3,10 @@ import { spawn } from "node:child_process";
 import { createHmac, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePort } from "./ports.js";
 
 const PROGRAM = process.env.STATSHUB ?? fileURLToPath(new URL("../../../../target/debug/statshub", import.meta.url));
 const API = "/api/admin/analytics";
@@ -21,15 +21,6 @@ export async function until(holds, what = `${holds}`, ms = 10_000) {
 }
 
 const base64url = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-
-export async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 export class HubProcess {
   #process;
