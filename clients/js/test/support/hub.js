@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort } from "./ports.js";
 
-const PROGRAM = process.env.STATSHUB ?? fileURLToPath(new URL("../../../../target/debug/statshub", import.meta.url));
+const PROGRAM = process.env.STATSHUB_BIN ?? fileURLToPath(new URL("../../../../target/debug/statshub", import.meta.url));
 const API = "/api/admin/analytics";
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
