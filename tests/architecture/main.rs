@@ -1,6 +1,9 @@
 //! Holds the architecture by reading the sources: who imports whom, what the domain never touches,
-//! where the frozen actor crate is used, and how long a file may be.
+//! where the frozen actor crate is used, and how long a file may be. What it holds of the documents is in
+//! `documents`.
 
+mod documents;
+mod markdown;
 mod scan;
 
 use std::fs;
