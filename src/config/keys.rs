@@ -3,7 +3,7 @@
 
 use super::kinds::{Choice, Flag, List, Maybe, Millis, Number, Visitor};
 use super::secrets;
-use super::texts::{file, host, key_prefix, log_filter, network, origin, websocket_path, word};
+use super::texts::{file, host, key_prefix, network, origin, websocket_path, word};
 use super::{
     Acknowledge, Auth, Driver, Durability, Http, Outgoing, RealTime, Redis, Sessions, Settings,
 };
@@ -32,7 +32,7 @@ pub fn visit<V: Visitor>(settings: &mut Settings, visitor: &mut V) -> Result<(),
     outgoing(&mut settings.outgoing, visitor)?;
     auth(&mut settings.auth, visitor)?;
     limits(&mut settings.limits, visitor)?;
-    operations(settings, visitor)
+    super::operations::visit(settings, visitor)
 }
 
 fn http<V: Visitor>(http: &mut Http, v: &mut V) -> Result<(), V::Error> {
@@ -379,22 +379,4 @@ fn limits<V: Visitor>(limits: &mut super::Limits, v: &mut V) -> Result<(), V::Er
         Number(1..=RATE_MAX),
         &mut limits.failed_resumes_per_minute,
     )
-}
-
-fn operations<V: Visitor>(settings: &mut Settings, v: &mut V) -> Result<(), V::Error> {
-    v.visit("audit.enabled", Flag, &mut settings.audit.enabled)?;
-    v.visit("audit.file", Maybe(file()), &mut settings.audit.file)?;
-    v.visit(
-        "audit.retention_ms",
-        Millis(SECOND..=36_500 * DAY),
-        &mut settings.audit.retention,
-    )?;
-    v.visit("prometheus.enabled", Flag, &mut settings.prometheus.enabled)?;
-    v.visit(
-        "prometheus.token",
-        Maybe(secrets::bearer_token()),
-        &mut settings.prometheus.token,
-    )?;
-    v.visit("console.enabled", Flag, &mut settings.console.enabled)?;
-    v.visit("log.filter", log_filter(), &mut settings.log.filter)
 }
