@@ -7,12 +7,14 @@ mod hub;
 mod reload;
 mod scribe;
 mod server;
+mod service;
 mod sources;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use actix_rt::Arbiter;
+use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
@@ -25,6 +27,7 @@ use crate::http::state::State;
 use crate::hub::{Clock, abort_on_panic};
 use crate::telemetry::audit::{Action, Audit, Event};
 use crate::telemetry::log as logging;
+use server::Place;
 
 /// The demo's platform lives the same life at every start.
 const DEMO_SEED: u64 = 1;
@@ -66,7 +69,7 @@ pub async fn serve(mut settings: Settings, demo: bool, reread: Reread) -> anyhow
 /// A running hub.
 struct App {
     state: Data<State>,
-    server: actix_web::dev::ServerHandle,
+    server: ServerHandle,
     address: SocketAddr,
     /// The Hub's own, and the shared log's.
     _threads: Vec<Arbiter>,
@@ -86,9 +89,7 @@ impl App {
             sources,
             audit,
         ));
-        let address = listen_address(&settings)?;
-        let (server, address) = server::start(address, &settings, state.clone())
-            .with_context(|| cannot_listen(address))?;
+        let (server, address) = listen(&settings, &state)?;
         state.stage.run();
         state.audit.record(Event {
             target: Some(address.to_string()),
@@ -114,9 +115,14 @@ impl App {
 
     /// Until it is told to stop.
     async fn run(&self, signals: &mut Signals, reread: Reread) {
+        service::ready(self.address);
+        service::watch(self.state.hub.clone());
         while let Told::Reload = signals.next().await {
+            service::reloading();
             reload::reload(&self.state, &reread);
+            service::ready(self.address);
         }
+        service::stopping();
     }
 
     /// Drains, in order.
@@ -138,6 +144,24 @@ fn raise_descriptor_limit() {
         Ok(limit) => log::debug!("up to {limit} open descriptors"),
         Err(error) => log::warn!("the limit of open descriptors cannot be raised: {error}"),
     }
+}
+
+/// On the sockets of the service manager, where it has passed any; else on the configured address.
+fn listen(
+    settings: &Arc<Settings>,
+    state: &Data<State>,
+) -> anyhow::Result<(ServerHandle, SocketAddr)> {
+    let given = service::listeners()?;
+    if given.is_empty() {
+        let address = listen_address(settings)?;
+        let started = server::start(Place::Address(address), settings, state.clone());
+        return started.with_context(|| cannot_listen(address));
+    }
+    if settings.dev {
+        service::stay_on_loopback(&given)?;
+    }
+    let started = server::start(Place::Sockets(given), settings, state.clone());
+    started.context("cannot listen on the sockets that were passed")
 }
 
 fn listen_address(settings: &Settings) -> anyhow::Result<SocketAddr> {

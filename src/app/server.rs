@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,12 +29,19 @@ const LOOKS_EVERY_MAX: Duration = Duration::from_secs(5);
 /// Answers gather so far before they are written: less than any socket takes that is free.
 const WRITE_BUFFER_BYTES: usize = 4096;
 
-/// Listens and serves; returns where.
+/// Where to listen.
+pub enum Place {
+    Address(SocketAddr),
+    /// Opened by somebody else, and listening already.
+    Sockets(Vec<TcpListener>),
+}
+
+/// Listens and serves; returns where, of several sockets the first.
 ///
 /// # Errors
 /// The address cannot be listened on.
 pub fn start(
-    address: SocketAddr,
+    place: Place,
     settings: &Arc<Settings>,
     state: Data<State>,
 ) -> io::Result<(ServerHandle, SocketAddr)> {
@@ -87,9 +94,15 @@ pub fn start(
             // The request is served; a stream would be refused.
             Err(error) => log::debug!("a connection has no handle: {error}"),
         }
-    })
-    .bind(address)?;
-    let address = server.addrs().first().copied().unwrap_or(address);
+    });
+    let server = match place {
+        Place::Address(address) => server.bind(address)?,
+        Place::Sockets(sockets) => sockets
+            .into_iter()
+            .try_fold(server, |server, socket| server.listen(socket))?,
+    };
+    let address = server.addrs().first().copied();
+    let address = address.ok_or(io::ErrorKind::AddrNotAvailable)?;
     let server = server.run();
     let handle = server.handle();
     actix_rt::spawn(server);

@@ -20,6 +20,11 @@ use crate::domain::session::{Identity, Session};
 use crate::store::{AlertWrite, Answer, Keyed};
 use crate::telemetry::latency::Summary;
 
+/// Answered by whoever is not stuck.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Pulse;
+
 /// Somebody wants a stream.
 #[derive(Message)]
 #[rtype(result = "Result<Admitted, Refusal>")]
