@@ -98,3 +98,57 @@ fn tell(state: &[NotifyState<'_>]) {
         log::warn!("the service manager cannot be told: {error}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use actix::Actor;
+    use actix_rt::Arbiter;
+    use tokio::sync::{mpsc, oneshot};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::config::{Overrides, Settings};
+    use crate::hub::{Clock, Hub};
+
+    /// Time for many signs of life, where there are any.
+    const A_WHILE: Duration = Duration::from_millis(300);
+
+    #[actix_rt::test]
+    async fn a_hub_that_hangs_gives_no_sign_of_life_and_one_that_goes_on_does() {
+        let secret = (
+            "JWT_SECRET".to_owned(),
+            "0123456789abcdefghijklmnopqrstuv".to_owned(),
+        );
+        let environment = BTreeMap::from([secret]);
+        let settings = Settings::parse("test.toml", "", &environment, &Overrides::default());
+        let settings = Arc::new(settings.unwrap());
+        let (arbiter, given, clock) = (Arbiter::new(), settings.clone(), Clock::system());
+        let hub = Hub::start_in_arbiter(&arbiter.handle(), move |_| Hub::new(given, clock));
+        let hub = HubHandle::new(hub, &settings, clock, None, None);
+        let (sign, mut signs) = mpsc::unbounded_channel();
+        let watched = signs_of_life(hub, Duration::from_millis(1), move || {
+            let _ = sign.send(());
+        });
+        actix_rt::spawn(watched);
+        for _ in 0..3 {
+            signs.recv().await.unwrap();
+        }
+        // Only the Hub's own thread is held; this one, and its timers, go on.
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let (holds, is_held) = oneshot::channel();
+        arbiter.spawn_fn(move || {
+            let _ = holds.send(());
+            let _ = held.recv();
+        });
+        is_held.await.unwrap();
+        // What was answered before may still be on its way.
+        while timeout(A_WHILE, signs.recv()).await.is_ok() {}
+        assert!(timeout(A_WHILE, signs.recv()).await.is_err());
+        let_go.send(()).unwrap();
+        assert!(signs.recv().await.is_some());
+        arbiter.stop();
+    }
+}

@@ -40,7 +40,7 @@ impl Recipe {
 /// Events come late, or in heaps.
 pub const BUFFERING: Recipe = Recipe {
     hub: None,
-    nginx: "proxy_buffering off;   # and no proxy_ignore_headers X-Accel-Buffering",
+    nginx: "proxy_buffering off;   # and no proxy_ignore_headers X-Accel-Buffering\nproxy_http_version 1.1;",
     haproxy: "option http-no-delay   # and no http-response wait-for-body",
     caddy: "event streams are passed on at once: take out response_buffers (before 2.6.3 buffer_responses)",
     aws_alb: "does not buffer for instance and IP targets; a Lambda target cannot stream",

@@ -54,3 +54,29 @@ async fn each_command_has_a_page_of_its_own() {
         assert!(to.join(name).is_file(), "{name}");
     }
 }
+
+#[test]
+fn what_the_package_takes_is_what_is_generated() {
+    let project = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let directory = tempfile::tempdir().expect("a directory");
+    let made = std::process::Command::new(project.join("packaging/generate"))
+        .arg(env!("CARGO_BIN_EXE_statshub"))
+        .arg(directory.path())
+        .status();
+    assert!(made.expect("a script").success());
+    let manifest = std::fs::read_to_string(project.join("Cargo.toml")).expect("a manifest");
+    let taken: Vec<_> = manifest
+        .lines()
+        .filter_map(|line| {
+            line.trim()
+                .strip_prefix("[\"target/packaging/")?
+                .split('"')
+                .next()
+        })
+        .collect();
+    assert_eq!(taken.len(), 4, "{taken:?}");
+    for name in taken {
+        let place = directory.path().join(name.trim_end_matches("/*.1"));
+        assert!(place.exists(), "{name}");
+    }
+}

@@ -111,7 +111,7 @@ async fn pages_of_other_origins_are_told_by_whether_the_hub_lists_them() {
 
 #[tokio::test]
 async fn what_the_hub_knows_of_itself_is_told() {
-    let config = "[http]\nsockets_max = 20000000\n[sessions]\nconnections_max = 10000000\n";
+    let config = "[http]\nsockets_max = 10000000\n[sessions]\nconnections_max = 9000000\n";
     let hub = Hub::with().config(config).start().await;
     let ada = token::admin("ada");
     let examined = examine(&hub.url(""), Some(&ada), &[]).await;

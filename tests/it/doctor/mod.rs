@@ -25,7 +25,16 @@ struct Examined {
 }
 
 async fn examine(url: &str, token: Option<&str>, more: &[&str]) -> Examined {
-    let mut command = Hub::with();
+    examine_with(Hub::with(), url, token, more).await
+}
+
+/// As [`examine`], with variables that are set already.
+async fn examine_with(
+    mut command: Start,
+    url: &str,
+    token: Option<&str>,
+    more: &[&str],
+) -> Examined {
     for word in ["doctor", "--json", "--url", url].iter().chain(more) {
         command = command.arg(word);
     }

@@ -39,6 +39,11 @@ impl Certificates {
         self.folder.join("ca.pem")
     }
 
+    /// A server's certificate, and its key.
+    pub fn of_server(&self) -> (PathBuf, PathBuf) {
+        (self.folder.join("redis.pem"), self.folder.join("redis.key"))
+    }
+
     /// Lines for a server that asks clients for no certificate.
     pub fn configuration(&self) -> String {
         let folder = self.folder.display();
