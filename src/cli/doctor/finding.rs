@@ -170,7 +170,7 @@ impl<'a> Report<'a> {
             return writeln!(self.out, "{all}");
         }
         let verdict = match self.is_bad() {
-            true => format!("{errors} errors, {warnings} warnings"),
+            true => format!("{}, {}", many(errors, "error"), many(warnings, "warning")),
             false => "all well".to_owned(),
         };
         let rest = match skipped {
@@ -184,6 +184,11 @@ impl<'a> Report<'a> {
         let findings = self.findings.iter();
         findings.filter(|it| it.verdict == verdict).count()
     }
+}
+
+fn many(count: usize, what: &str) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{end}")
 }
 
 fn write_finding(out: &mut dyn Write, finding: &Finding) -> io::Result<()> {
@@ -233,7 +238,7 @@ mod tests {
             text.contains("\nerror    delivery         late\n    nginx       "),
             "{text}"
         );
-        assert!(text.ends_with("\n1 errors, 0 warnings\n"), "{text}");
+        assert!(text.ends_with("\n1 error, 0 warnings\n"), "{text}");
     }
 
     #[test]

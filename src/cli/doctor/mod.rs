@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::{Environment, remote, whereabouts};
+use super::{Environment, one_line, remote, whereabouts};
 use finding::{Check, Finding, Report};
 pub use flags::Doctor;
 use site::Site;
@@ -31,15 +31,17 @@ const COULD_NOT_TEST: u8 = 2;
 const FOUND: u8 = 1;
 
 /// What a token takes part in, and what is left out without one.
-const WITH_A_TOKEN: [Check; 10] = [
+const WITH_A_TOKEN: [Check; 12] = [
     Check::Token,
     Check::Cookie,
+    Check::Health,
     Check::OpenFiles,
     Check::Stream,
     Check::Delivery,
     Check::Compression,
     Check::LastEventId,
     Check::Websocket,
+    Check::WebsocketToken,
     Check::IdleStream,
     Check::IdleWebsocket,
 ];
@@ -48,7 +50,7 @@ const WITH_A_TOKEN: [Check; 10] = [
 /// be mended, 2 when it could not be looked at.
 ///
 /// # Errors
-/// The token's file cannot be read, or standard output not be written.
+/// Standard output cannot be written.
 pub async fn run(
     wanted: &Doctor,
     environment: &Environment,
@@ -56,7 +58,14 @@ pub async fn run(
 ) -> anyhow::Result<ExitCode> {
     let settings = whereabouts(&wanted.config, environment);
     let base = remote::address(wanted.url.as_ref(), settings.as_ref())?;
-    let site = Site::new(base, token(wanted)?)?;
+    let token = match token(wanted) {
+        Ok(token) => token,
+        Err(error) => {
+            eprintln!("statshub: {}", one_line(&error));
+            return Ok(COULD_NOT_TEST.into());
+        }
+    };
+    let site = Site::new(base, token)?;
     let mut report = Report::new(out, wanted.json);
     let could = examine(&site, wanted, &mut report).await?;
     let is_bad = report.is_bad();

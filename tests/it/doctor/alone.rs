@@ -70,6 +70,9 @@ async fn where_there_is_nothing_to_look_at_the_exit_code_says_so() {
         (examined.code, examined.faults()),
         (Some(2), vec!["reachable"])
     );
+    let words = ["doctor", "--token-file", "nowhere"];
+    let said = words.iter().fold(Hub::with(), |it, word| it.arg(word));
+    assert!(said.says().await.failure(2).contains("nowhere"));
     let hub = a_hub().start().await;
     let stale = token::sign(&serde_json::json!({"sub": "a", "role": "platform_admin", "exp": 1}));
     let examined = examine(&hub.url(""), Some(&stale), &[]).await;
