@@ -126,7 +126,7 @@ async fn what_the_hub_knows_of_itself_is_told() {
 #[tokio::test]
 async fn a_token_that_ends_meanwhile_is_no_fault_of_the_way() {
     let hub = a_hub().start().await;
-    let short = token::token("ada", "platform_admin", Duration::from_secs(4));
+    let short = token::token("ada", "platform_admin", Duration::from_secs(8));
     let examined = examine(&hub.url(""), Some(&short), &["--idle", "40"]).await;
     examined.is_well();
     let skipped = examined.with("skipped");

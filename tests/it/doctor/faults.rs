@@ -55,7 +55,10 @@ async fn a_cut() {
         "proxy_read_timeout 90s;",
     );
     let told = text(&examined.of("idle_stream")["text"]);
-    assert!(told.contains("is cut after 2"), "{told}");
+    assert!(
+        told.contains("is cut after ") && told.contains("idle time-out"),
+        "{told}"
+    );
 }
 
 #[tokio::test]
