@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{RequestBuilder, Response, StatusCode};
@@ -83,7 +83,7 @@ impl Stream {
         let hears = heard.clone();
         let pieces = response
             .bytes_stream()
-            .inspect(move |_| hears.set(Instant::now()));
+            .inspect_ok(move |_| hears.set(Instant::now()));
         let events = SseByteStream::new(pieces).map(|it| it.map_err(|error| root_cause(&error)));
         Ok(Self {
             opened,
