@@ -7,15 +7,18 @@ mod hub;
 mod reload;
 mod scribe;
 mod server;
+mod service;
 mod sources;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use actix_rt::Arbiter;
+use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
+use rustls::ServerConfig;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -28,7 +31,8 @@ use crate::http::state::State;
 use crate::hub::{Clock, abort_on_panic};
 use crate::telemetry::audit::{Action, Audit, Event};
 use crate::telemetry::log as logging;
-use crate::transport::tls::Certificate;
+use crate::transport::tls::{self, Certificate};
+use server::Place;
 
 /// The demo's platform lives the same life at every start.
 const DEMO_SEED: u64 = 1;
@@ -70,7 +74,7 @@ pub async fn serve(mut settings: Settings, demo: bool, reread: Reread) -> anyhow
 /// A running hub.
 struct App {
     state: Data<State>,
-    server: actix_web::dev::ServerHandle,
+    server: ServerHandle,
     address: SocketAddr,
     /// `None`: clients come over plain HTTP.
     certificate: Option<Arc<Certificate>>,
@@ -85,6 +89,9 @@ impl App {
         let audit = Audit::start(&settings.audit).context("the audit trail cannot be written")?;
         let authenticator = Authenticator::start(&settings.auth)?;
         let certificate = Certificate::read(&settings.tls)?;
+        let shown = certificate.clone();
+        let tls = shown.map(|shown| tls::server_config(&settings.tls, shown));
+        let tls = tls.transpose()?;
         let clock = Clock::system();
         let hub::Started { hub, threads } = hub::start(&settings, clock, &audit).await?;
         let sources = sources::start(&settings, &hub)?;
@@ -97,9 +104,7 @@ impl App {
             audit,
             reloads,
         ));
-        let address = listen_address(&settings)?;
-        let (server, address) =
-            server::start(address, &settings, state.clone(), certificate.as_ref())?;
+        let (server, address) = listen(&settings, &state, tls)?;
         state.stage.run();
         state.audit.record(Event {
             target: Some(address.to_string()),
@@ -127,21 +132,26 @@ impl App {
 
     /// Until it is told to stop.
     async fn run(&mut self, signals: &mut Signals, reread: Reread) {
+        service::ready(self.address);
+        service::watch(self.state.hub.clone());
         loop {
             let wish = tokio::select! {
                 told = signals.next() => match told {
                     Told::Reload => None,
-                    Told::Stop => return,
+                    Told::Stop => break,
                 },
                 Some(wish) = self.wishes.recv() => Some(wish),
             };
+            service::reloading();
             let done = reload::reload(&self.state, self.certificate.as_deref(), &reread);
+            service::ready(self.address);
             match wish {
                 // Who has gone does not want to know any more.
                 Some(wish) => drop(wish.send(done)),
                 None => reload::record(&self.state, done),
             }
         }
+        service::stopping();
     }
 
     /// Drains, in order.
@@ -163,6 +173,31 @@ fn raise_descriptor_limit() {
         Ok(limit) => log::debug!("up to {limit} open descriptors"),
         Err(error) => log::warn!("the limit of open descriptors cannot be raised: {error}"),
     }
+}
+
+/// On the sockets of the service manager, where it has passed any; else on the configured address.
+fn listen(
+    settings: &Arc<Settings>,
+    state: &Data<State>,
+    tls: Option<ServerConfig>,
+) -> anyhow::Result<(ServerHandle, SocketAddr)> {
+    let given = service::listeners()?;
+    if given.is_empty() {
+        let address = listen_address(settings)?;
+        let started = server::start(Place::Address(address), settings, state.clone(), tls);
+        return started.with_context(|| cannot_listen(address));
+    }
+    if settings.dev {
+        service::stay_on_loopback(&given)?;
+    }
+    let started = server::start(Place::Sockets(given), settings, state.clone(), tls);
+    started.context("cannot listen on the sockets that were passed")
+}
+
+fn cannot_listen(address: SocketAddr) -> String {
+    format!(
+        "cannot listen on {address}; is another program using the port? Choose one with PORT or --port"
+    )
 }
 
 fn listen_address(settings: &Settings) -> anyhow::Result<SocketAddr> {

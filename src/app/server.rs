@@ -1,7 +1,8 @@
 //! The HTTP server: every setting of actix that differs from its default, and why.
 
 use std::any::Any;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use actix_web::dev::{Extensions, ServerHandle};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer, middleware::from_fn};
-use anyhow::Context;
+use rustls::ServerConfig;
 
 use crate::config::Settings;
 use crate::domain::outbox::Limits;
@@ -18,7 +19,7 @@ use crate::http::state::State;
 use crate::http::{limit, middleware, routes};
 use crate::hub::Worker;
 use crate::transport::sockets::Sockets;
-use crate::transport::tls::{self, Certificate, IsCertified};
+use crate::transport::tls::IsCertified;
 
 /// Connections that may wait to be accepted: after a restart everybody comes at once.
 const BACKLOG: u32 = 4096;
@@ -31,16 +32,23 @@ const LOOKS_EVERY_MAX: Duration = Duration::from_secs(5);
 /// Answers gather so far before they are written: less than any socket takes that is free.
 const WRITE_BUFFER_BYTES: usize = 4096;
 
-/// Listens and serves, over TLS where there is a `certificate`; returns where.
+/// Where to listen.
+pub enum Place {
+    Address(SocketAddr),
+    /// Opened by somebody else, and listening already.
+    Sockets(Vec<TcpListener>),
+}
+
+/// Listens and serves, over TLS where `tls` says how; returns where, of several sockets the first.
 ///
 /// # Errors
-/// The address cannot be listened on; the publishers' authorities cannot be read.
+/// The address cannot be listened on.
 pub fn start(
-    address: SocketAddr,
+    place: Place,
     settings: &Arc<Settings>,
     state: Data<State>,
-    certificate: Option<&Arc<Certificate>>,
-) -> anyhow::Result<(ServerHandle, SocketAddr)> {
+    tls: Option<ServerConfig>,
+) -> io::Result<(ServerHandle, SocketAddr)> {
     let outbox = Limits {
         messages_max: settings.outgoing.queue_messages_max,
         bytes_max: settings.outgoing.queue_bytes_max,
@@ -98,15 +106,21 @@ pub fn start(
             Err(error) => log::debug!("a connection has no handle: {error}"),
         }
     });
-    let server = match certificate {
-        None => server.bind(address),
-        Some(certificate) => {
-            let config = tls::server_config(&settings.tls, certificate.clone())?;
-            server.bind_rustls_0_23(address, config)
+    let server = match (place, tls) {
+        (Place::Address(address), None) => server.bind(address)?,
+        (Place::Address(address), Some(tls)) => server.bind_rustls_0_23(address, tls)?,
+        (Place::Sockets(sockets), None) => {
+            sockets.into_iter().try_fold(server, HttpServer::listen)?
+        }
+        (Place::Sockets(sockets), Some(tls)) => {
+            let mut sockets = sockets.into_iter();
+            sockets.try_fold(server, |server, socket| {
+                server.listen_rustls_0_23(socket, tls.clone())
+            })?
         }
     };
-    let server = server.with_context(|| cannot_listen(address))?;
-    let address = server.addrs().first().copied().unwrap_or(address);
+    let address = server.addrs().first().copied();
+    let address = address.ok_or(io::ErrorKind::AddrNotAvailable)?;
     let server = server.run();
     let handle = server.handle();
     actix_rt::spawn(server);
@@ -123,12 +137,6 @@ async fn look_after(sockets: Sockets, settings: Arc<Settings>) {
         actix_rt::time::sleep(head.clamp(LOOKS_EVERY_MIN, LOOKS_EVERY_MAX)).await;
         sockets.hang_up_on_idle(Instant::now(), idle_max);
     }
-}
-
-fn cannot_listen(address: SocketAddr) -> String {
-    format!(
-        "cannot listen on {address}; is another program using the port? Choose one with PORT or --port"
-    )
 }
 
 fn workers(settings: &Settings) -> usize {

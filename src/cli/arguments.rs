@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::value::RawValue;
 
 use super::bench::Bench;
+use super::doctor::Doctor;
+use super::manual::{Completions, Man};
 use crate::config::Overrides;
 use crate::domain::message::{Priority, UserId};
 use crate::domain::pattern::{MetricName, Pattern};
@@ -49,11 +51,17 @@ pub enum Command {
     Bench(Box<Bench>),
     /// Asks a running hub how it is; exit 0 when it serves, 1 when not
     Health(Health),
+    /// Looks from outside whether proxies pass everything on as it must be, and says what mends it
+    Doctor(Box<Doctor>),
     /// Checks or shows the audit trail that the store keeps, also while a hub runs
     #[command(subcommand)]
     Audit(Audit),
     /// Copies the store into a new file, also while a hub runs; a hub can be started on the copy
     Backup(Backup),
+    /// Prints a script with which a shell completes this program's commands
+    Completions(Completions),
+    /// Prints the manual page, or writes those of all commands
+    Man(Man),
 }
 
 #[derive(Debug, Args)]

@@ -1,12 +1,14 @@
 //! The command line: what each command does, in terms of the rooms behind it.
 //!
 //! Results go to standard output and everything else to standard error, so that output can be
-//! piped. Commands that speak to a running hub (`remote`, `health`) use its public interface only,
+//! piped. Commands that speak to a running hub (`remote`, `health`, `doctor`) use its public interface only,
 //! as any client would; `store` reads the file. This room decides nothing about tokens, settings or messages.
 
 mod arguments;
 mod bench;
+mod doctor;
 mod health;
+mod manual;
 mod remote;
 mod store;
 mod token;
@@ -72,8 +74,11 @@ pub async fn run(arguments: Arguments, environment: &Environment) -> anyhow::Res
         Command::Tail(tail) => remote::tail(&tail, environment, &mut out).await?,
         Command::Bench(wanted) => bench::run(&wanted, environment, &mut out)?,
         Command::Health(health) => health::ask(&health, environment, &mut out).await?,
+        Command::Doctor(wanted) => return doctor::run(&wanted, environment, &mut out).await,
         Command::Audit(wanted) => return store::audit(&wanted, environment, &mut out).await,
         Command::Backup(wanted) => store::backup(&wanted, environment, &mut out)?,
+        Command::Completions(wanted) => manual::completions(&wanted, &mut out)?,
+        Command::Man(wanted) => manual::man(&wanted, &mut out)?,
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)

@@ -109,6 +109,7 @@ async fn checks(
     json!({
         "hub": hub,
         "history": history,
+        "openFiles": open_files(state),
         "keys": {
             "ok": are_good(keys),
             "source": keys.source,
@@ -129,6 +130,20 @@ async fn checks(
         "scribe": scribe(state),
         "sources": sources,
     })
+}
+
+/// Whether there are descriptors for all connections that are allowed. No reason to be degraded: most hubs
+/// never have as many.
+fn open_files(state: &State) -> Value {
+    let connections = state.settings.load().sessions.connections_max;
+    match rlimit::Resource::NOFILE.get_soft() {
+        Err(_) => Value::Null,
+        Ok(max) => json!({
+            "ok": max > connections as u64,
+            "max": max,
+            "connectionsMax": connections,
+        }),
+    }
 }
 
 /// `null` where it is not kept there.

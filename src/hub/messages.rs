@@ -21,6 +21,11 @@ use crate::store::{AlertWrite, Answer, Keyed};
 use crate::telemetry::delivered::Delivered;
 use crate::telemetry::latency::Summary;
 
+/// Answered by whoever is not stuck.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Pulse;
+
 /// Somebody wants a stream.
 #[derive(Message)]
 #[rtype(result = "Result<Admitted, Refusal>")]

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use super::actor::Hub;
 use super::messages::{
     Alert, ChangeConnection, ChangeUser, Disconnect, GetLatest, GetSessions, GetStatistics,
-    Publish, Refresh, Renewed, Test,
+    Publish, Pulse, Refresh, Renewed, Test,
 };
 use crate::domain::hub::RefreshError;
 use crate::domain::message::{Json, Priority, Retain, Topic};
@@ -14,6 +14,12 @@ use crate::domain::pattern::NameError;
 use crate::domain::session::Session;
 use crate::domain::time::Now;
 use crate::wire::message::Publication;
+
+impl Handler<Pulse> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, _: Pulse, _: &mut Context<Self>) {}
+}
 
 impl Handler<Publish> for Hub {
     type Result = ();

@@ -199,7 +199,7 @@ fn status(error: &anyhow::Error) -> Option<StatusCode> {
 }
 
 /// The innermost cause, which is the one with no URL in it: a resume's holds the reconnect token.
-fn root_cause(error: &dyn std::error::Error) -> String {
+pub fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;

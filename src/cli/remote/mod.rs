@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 
 use super::arguments::{self, ADMIN_ROLE};
@@ -23,6 +23,7 @@ use crate::config::is_loopback;
 use crate::config::{ConfigError, Settings};
 use crate::domain::message::UserId;
 
+pub use follow::root_cause;
 pub use publish::publish;
 pub use tail::tail;
 
@@ -97,16 +98,20 @@ impl Remote {
 /// and no redirect is followed: the interface has none, and a token must not wander. The certificate of a hub
 /// that was found in its own settings is not looked at: it has the name that others call it by.
 pub fn client(base: &Url, is_own: bool) -> anyhow::Result<Client> {
+    let builder = builder(base).read_timeout(SILENCE_MAX);
+    let builder = builder.tls_danger_accept_invalid_certs(is_own);
+    builder.build().context("cannot set up an HTTP client")
+}
+
+/// The same, for who waits otherwise.
+pub fn builder(base: &Url) -> ClientBuilder {
     let builder = Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(SILENCE_MAX)
-        .redirect(reqwest::redirect::Policy::none())
-        .tls_danger_accept_invalid_certs(is_own);
+        .redirect(reqwest::redirect::Policy::none());
     let local = base
         .host_str()
         .is_some_and(|host| is_loopback(host.trim_matches(['[', ']'])));
-    let builder = if local { builder.no_proxy() } else { builder };
-    builder.build().context("cannot set up an HTTP client")
+    if local { builder.no_proxy() } else { builder }
 }
 
 /// What was named, else the configured address, else the default one; always with a path that ends
@@ -201,7 +206,7 @@ fn unreachable(base: &Url, error: reqwest::Error) -> anyhow::Error {
 }
 
 /// What the hub says may be shown in a terminal: characters that would steer it are written out.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         let steers = c.is_control()

@@ -206,6 +206,11 @@ impl HubHandle {
         Ok(ids.first().copied().unwrap_or_default())
     }
 
+    /// Ready once the Hub has come so far as to answer, however long that takes; false when it is gone.
+    pub async fn pulse(&self) -> bool {
+        self.hub.send(Pulse).await.is_ok()
+    }
+
     /// Settings that can change while running.
     pub fn reload(&self, settings: Arc<Settings>) {
         if let Some(shared) = &self.shared {

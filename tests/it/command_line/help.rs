@@ -2,7 +2,7 @@
 
 use super::command;
 
-const COMMANDS: [&str; 10] = [
+pub const COMMANDS: [&str; 14] = [
     "serve",
     "demo",
     "check-config",
@@ -13,6 +13,10 @@ const COMMANDS: [&str; 10] = [
     "health",
     "audit",
     "backup",
+    "bench",
+    "doctor",
+    "completions",
+    "man",
 ];
 
 #[tokio::test]
@@ -44,7 +48,7 @@ async fn the_help_lists_every_command_and_each_explains_itself() {
 
 #[tokio::test]
 async fn the_help_does_not_show_the_token_of_the_environment() {
-    for name in ["publish", "tail"] {
+    for name in ["publish", "tail", "doctor"] {
         let said = command(&[name, "--help"])
             .env("STATSHUB_TOKEN", "CANARY")
             .says()

@@ -5,6 +5,7 @@ mod audit;
 mod backup;
 mod check;
 mod help;
+mod manual;
 mod publish;
 mod serve;
 mod tail;
@@ -22,7 +23,7 @@ fn command(words: &[&str]) -> Start {
 }
 
 /// An address where nobody listens.
-async fn nobody() -> SocketAddr {
+pub async fn nobody() -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port");

@@ -6,6 +6,7 @@ mod health;
 mod prometheus;
 mod reload;
 mod secrets;
+mod service;
 mod stop;
 
 use serde_json::json;
