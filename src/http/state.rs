@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::failed_resumes::FailedResumes;
 use super::limit::Rates;
+use super::openapi::Document;
 use super::reply::Problem;
 use super::turns::Handfuls;
 use crate::auth::{Authenticator, Tickets};
@@ -45,6 +46,7 @@ pub struct State {
     /// What WebSocket connections need.
     pub services: Arc<Services>,
     pub stage: Stage,
+    pub document: Document,
     started: Instant,
 }
 
@@ -76,6 +78,7 @@ impl State {
             throttle: Throttle::new(LOGGED_REFUSALS_PER_MINUTE),
             sources,
             stage: Stage::default(),
+            document: Document::new(&settings.websocket.path),
             started: Instant::now(),
             settings: ArcSwap::new(settings),
         }

@@ -9,7 +9,7 @@ mod export;
 mod pages;
 mod parameters;
 
-pub(super) use buckets::{Bucketed, Drawn, OfMetric};
+pub(super) use buckets::Bucketed;
 pub(super) use export::{Wanted as ExportWanted, export};
 pub(super) use pages::{Page, Wanted, history};
 pub(super) use parameters::{Asked, Cursor, PAGE_DEFAULT, PAGE_MAX, invalid, limit, patterns};

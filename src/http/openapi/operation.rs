@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::ResponsesBuilder;
-use utoipa::openapi::schema::{Object, ObjectBuilder};
+use utoipa::openapi::schema::{Object, ObjectBuilder, OneOfBuilder};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, Response, ResponseBuilder, Schema};
 use utoipa::{IntoParams, ToSchema};
@@ -134,9 +134,26 @@ impl Draft {
 
     /// An answer in the envelope, with `T` as its data.
     pub fn gives<T: ToSchema>(mut self, status: u16, description: &str, example: Value) -> Self {
+        let data = self.reference::<T>();
+        self.gives_of(data, status, description, example)
+    }
+
+    /// Likewise, with `T` or `U`.
+    pub fn gives_one_of<T: ToSchema, U: ToSchema>(
+        mut self,
+        status: u16,
+        description: &str,
+        example: Value,
+    ) -> Self {
+        let either = OneOfBuilder::new().item(self.reference::<T>());
+        let either = either.item(self.reference::<U>());
+        self.gives_of(either.into(), status, description, example)
+    }
+
+    fn gives_of(self, data: RefOr<Schema>, status: u16, description: &str, example: Value) -> Self {
         let schema = ObjectBuilder::new()
             .property("success", schemas::yes())
-            .property("data", self.reference::<T>())
+            .property("data", data)
             .required("success")
             .required("data");
         let example = json!({"success": true, "data": example});

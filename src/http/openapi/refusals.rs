@@ -1,7 +1,7 @@
 //! What can go wrong, as the document has it: one answer for each row of the table of codes.
 
 use serde_json::json;
-use utoipa::ToSchema;
+use utoipa::{PartialSchema, ToSchema};
 use utoipa::openapi::schema::{AllOfBuilder, Components, ComponentsBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Header, Ref, RefOr, Response, ResponseBuilder, Schema};
 

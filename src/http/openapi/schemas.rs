@@ -11,8 +11,10 @@ use crate::domain::message::{Priority, Retain, Transport};
 use crate::domain::pattern::{NAME_BYTES_MAX, PATTERNS_MAX};
 use crate::domain::series::Aggregate;
 use crate::hub::Promise;
+use crate::http::alerts::NOTE_CHARS_MAX;
 use crate::http::history::{PAGE_DEFAULT, PAGE_MAX};
 use crate::http::idempotency::KEY_BYTES_MAX;
+use crate::http::operators::{PAGE_SESSIONS_DEFAULT, TOKEN_ID_BYTES_MAX};
 
 /// Segments with dots between them. That there are at most 16 no expression says legibly.
 const NAME: &str = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$";
@@ -81,7 +83,7 @@ pub fn time_or_null() -> Object {
 }
 
 pub fn uuid() -> Object {
-    let format = SchemaFormat::KnownFormat(KnownFormat::Uuid);
+    let format = SchemaFormat::Custom("uuid".to_owned());
     let object = ObjectBuilder::new().schema_type(Type::String);
     object.format(Some(format)).build()
 }
@@ -195,4 +197,82 @@ pub fn cursor() -> Object {
 pub fn moment() -> Object {
     let text = text("RFC 3339, where `+` is written `%2B`, or milliseconds since 1970.");
     text.examples([json!("2026-01-31T12:00:00Z"), json!("1769860800000")]).build()
+}
+
+pub fn priority_or_null() -> Object {
+    or_null(priority())
+}
+
+pub fn retain_or_null() -> Object {
+    or_null(retain())
+}
+
+pub fn transport_or_null() -> Object {
+    or_null(transport())
+}
+
+pub fn key_or_null() -> Object {
+    or_null(key())
+}
+
+pub fn uuid_or_null() -> Object {
+    or_null(uuid())
+}
+
+pub fn object_or_null() -> Object {
+    or_null(ObjectBuilder::new().schema_type(Type::Object).build())
+}
+
+pub fn message_ids() -> Array {
+    Array::new(RefOr::T(Schema::Object(message_id())))
+}
+
+pub fn order() -> Object {
+    let mut order = one_of("The newest or the oldest first.", ["desc", "asc"]);
+    order.default = Some(json!("desc"));
+    order
+}
+
+pub fn step() -> Object {
+    let text = text("A length with its unit (`ms`, `s`, `m`, `h`, `d`), or milliseconds.");
+    let text = text.pattern(Some("^[0-9]+(ms|s|m|h|d)?$"));
+    text.examples([json!("1m"), json!("500ms")]).build()
+}
+
+pub fn field() -> Object {
+    let text = text("A JSON Pointer (`/a/b`), or a name (`total` is `/total`).");
+    let text = text.min_length(Some(1)).max_length(Some(1024));
+    text.examples([json!("/total")]).build()
+}
+
+pub fn export_format() -> Object {
+    one_of("The form of the file.", ["csv", "json", "ndjson"])
+}
+
+pub fn offset() -> Object {
+    number("How many to leave out at the beginning.", 0, None)
+}
+
+pub fn session_limit() -> Object {
+    let mut limit = number("How many at most; more are taken for the largest.", 0, None);
+    limit.default = Some(json!(PAGE_SESSIONS_DEFAULT));
+    limit
+}
+
+pub fn note() -> Object {
+    let text = text("Not blank.").min_length(Some(1));
+    or_null(text.max_length(Some(NOTE_CHARS_MAX)).build())
+}
+
+pub fn token_id_or_null() -> Object {
+    let text = text("The `jti` of a token, in bytes.").min_length(Some(1));
+    or_null(text.max_length(Some(TOKEN_ID_BYTES_MAX)).build())
+}
+
+pub fn issued_before() -> Object {
+    let kinds = vec![Type::String, Type::Integer, Type::Null];
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Array(kinds))
+        .description(Some("RFC 3339, or seconds or milliseconds since 1970."))
+        .build()
 }
