@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { followed, groups, kindOf, limitsOf } from "../../src/http/console/docs/document.js";
 import { Metrics } from "../../src/http/console/model/metrics.js";
 import { Ring } from "../../src/http/console/model/ring.js";
 import { bytes, change, duration, format } from "../../src/http/console/ui/format.js";
@@ -136,4 +137,24 @@ test("who listens hears of each value, and whether the metric is new", () => {
   end();
   metrics.set("b", 1, 3);
   assert.deepEqual(heard, [["a", true], ["a", false]]);
+});
+
+test("the interface's operations are found by what they are for, and references are followed", () => {
+  const name = { type: "string", enum: ["a", "b"], minLength: 1, maxLength: 5 };
+  const document = {
+    tags: [{ name: "One", description: "" }, { name: "Two", description: "" }],
+    paths: {
+      "/x": { get: { operationId: "x", tags: ["Two"] }, post: { operationId: "y", tags: ["One"] }, summary: "no operation" },
+    },
+    components: { schemas: { "a/b": name, List: { type: "array", items: { $ref: "#/components/schemas/a~1b" } } } },
+  };
+  assert.deepEqual(groups(document).map(({ name, operations }) => [name, operations.map(({ method, id }) => `${method} ${id}`)]),
+    [["One", ["POST y"]], ["Two", ["GET x"]]]);
+  const reference = { $ref: "#/components/schemas/a~1b" };
+  assert.equal(followed(document, reference), name);
+  assert.deepEqual(followed(document, { $ref: "#/components/schemas/none" }), {});
+  assert.equal(kindOf(document, { $ref: "#/components/schemas/List" }), "list of a~1b");
+  assert.equal(kindOf(document, { type: ["string", "null"], format: "uuid" }), "string or null (uuid)");
+  assert.equal(kindOf(document, {}), "any JSON");
+  assert.deepEqual(limitsOf(name), ['one of "a", "b"', "length 1 to 5"]);
 });

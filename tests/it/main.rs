@@ -6,6 +6,7 @@ mod bench;
 mod buffering;
 mod command_line;
 mod demo;
+mod documents;
 mod endpoints;
 mod envelope;
 mod history;
