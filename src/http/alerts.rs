@@ -34,15 +34,12 @@ const ATTEMPT_PAUSE: Duration = Duration::from_millis(150);
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Page {
-    /// Only alerts in this state.
     #[param(schema_with = schemas::alert_state)]
     state: Option<String>,
-    /// Only alerts as bad as this.
     #[param(schema_with = schemas::severity)]
     severity: Option<String>,
     #[param(schema_with = schemas::page_limit)]
     limit: Option<String>,
-    /// Where the page before ended.
     #[param(schema_with = schemas::cursor)]
     cursor: Option<String>,
 }

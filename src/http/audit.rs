@@ -34,8 +34,7 @@ pub(super) struct Wanted {
     outcome: Option<String>,
     #[param(schema_with = schemas::page_limit)]
     limit: Option<String>,
-    /// Where the page before ended.
-    #[param(schema_with = schemas::cursor)]
+    #[param(schema_with = schemas::audit_cursor)]
     cursor: Option<String>,
 }
 

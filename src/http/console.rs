@@ -65,7 +65,9 @@ async fn asset(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
     match &*path {
-        (hash, name) if hash == HASH && !PAGES.contains(&&**name) => serve(&req, &state, name, FOR_EVER),
+        (hash, name) if hash == HASH && !PAGES.contains(&&**name) => {
+            serve(&req, &state, name, FOR_EVER)
+        }
         _ => Err(Problem::not_found()),
     }
 }

@@ -27,16 +27,12 @@ pub(super) const TOKEN_ID_BYTES_MAX: usize = 1024;
 
 #[derive(Deserialize, IntoParams)]
 pub(super) struct Page {
-    /// Only this user's.
     #[param(schema_with = schemas::user_id)]
     user: Option<String>,
-    /// Only those of this transport.
     #[param(schema_with = schemas::transport)]
     transport: Option<Transport>,
-    /// Only those in this state.
     #[param(schema_with = schemas::delivery)]
     state: Option<Delivery>,
-    /// How many to leave out at the beginning.
     #[serde(default)]
     #[param(schema_with = schemas::offset)]
     offset: usize,
@@ -102,15 +98,15 @@ fn invalid(field: &str, allowed: impl Display) -> Problem {
 /// Exactly one of these. Unknown fields are refused: a misspelt one must not be taken for none.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schema(min_properties = 1)]
+#[schema(min_properties = 1, max_properties = 1)]
 pub(super) struct Selector {
     /// All of this user's.
-    #[schema(schema_with = schemas::user_id_or_null)]
+    #[schema(schema_with = schemas::user_id)]
     user_id: Option<String>,
-    #[schema(schema_with = schemas::uuid_or_null)]
+    #[schema(schema_with = schemas::uuid)]
     connection_id: Option<String>,
     /// All that were opened with the token of this `jti`.
-    #[schema(schema_with = schemas::token_id_or_null)]
+    #[schema(schema_with = schemas::token_id)]
     token_id: Option<String>,
     /// All that were opened with a token issued before.
     #[schema(schema_with = schemas::issued_before)]

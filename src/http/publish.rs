@@ -59,7 +59,7 @@ pub(super) struct Written {
     pub priority: Option<Priority>,
     /// Only this user's connections get it, and only this user sees it later.
     #[serde(rename = "userId")]
-    #[schema(schema_with = schemas::user_id_or_null)]
+    #[schema(schema_with = schemas::receiver_or_null)]
     pub user: Option<String>,
     /// `all` unless said otherwise, here or in the configuration.
     #[schema(schema_with = schemas::retain_or_null)]
@@ -71,8 +71,9 @@ pub(super) struct Written {
 
 /// What was taken.
 #[derive(Serialize, ToSchema)]
-#[serde(untagged, rename_all_fields = "camelCase")]
+#[serde(untagged)]
 pub(super) enum Published {
+    #[serde(rename_all = "camelCase")]
     One {
         #[schema(schema_with = schemas::message_id)]
         message_id: String,
@@ -80,6 +81,7 @@ pub(super) enum Published {
         durability: Promise,
     },
     /// In the order of the batch.
+    #[serde(rename_all = "camelCase")]
     Batch {
         #[schema(schema_with = schemas::message_ids)]
         message_ids: Vec<String>,
@@ -230,8 +232,7 @@ fn compact(raw: &RawValue, place: &str, bytes_max: usize) -> Result<Json, Proble
 pub(super) struct Alert {
     #[schema(schema_with = schemas::severity)]
     severity: Severity,
-    /// For people; not blank.
-    #[schema(min_length = 1)]
+    #[schema(schema_with = schemas::words)]
     message: String,
 }
 

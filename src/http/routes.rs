@@ -5,8 +5,8 @@ use actix_web::{FromRequest, Handler, Responder, web};
 
 use super::endpoint::{Endpoint, not_found};
 use super::{
-    alerts, audit, client_library, console, health, history, openapi, operators, prometheus, publish,
-    status, streams, subscriptions, tickets,
+    alerts, audit, client_library, console, health, history, openapi, operators, prometheus,
+    publish, status, streams, subscriptions, tickets,
 };
 
 /// Under which everything is that is not about the process itself.

@@ -98,7 +98,6 @@ pub(super) struct AllLatest<'a>(BTreeMap<&'a str, Latest<'a>>);
 
 #[derive(Deserialize, IntoParams)]
 pub(super) struct Chosen {
-    /// Which metrics.
     #[param(schema_with = schemas::pattern_list)]
     metrics: Option<String>,
 }

@@ -18,7 +18,7 @@ use crate::telemetry::audit::{Action, Event};
 
 /// Whatever `metrics` is, so that one text can say what it should be.
 #[derive(Deserialize, Default, ToSchema)]
-#[schema(as = Metrics)]
+#[schema(as = Metrics, description = "Which metrics.")]
 pub(super) struct Named {
     #[serde(default)]
     #[schema(schema_with = schemas::patterns, required)]

@@ -71,7 +71,7 @@ pub(super) struct Refreshed {
 #[schema(as = SessionToken)]
 pub(super) struct Session {
     #[serde(default, rename = "reconnectToken")]
-    #[schema(schema_with = schemas::uuid, required)]
+    #[schema(schema_with = schemas::reconnect_token, required)]
     token: Value,
 }
 

@@ -91,7 +91,7 @@ pub(in crate::http) struct OfMetric {
 /// What is answered: buckets where the query names one metric, else a series for each.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Buckets)]
+#[schema(as = Buckets, description = "Buckets where the query names one metric, else a series for each.")]
 pub(in crate::http) enum Bucketed {
     Buckets(Vec<Drawn>),
     Series(Vec<OfMetric>),

@@ -32,16 +32,12 @@ const ROWS: usize = 500;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct Wanted {
-    /// Which metrics.
     #[param(schema_with = schemas::pattern_list)]
     metric: Option<String>,
-    /// From this moment on.
-    #[param(schema_with = schemas::moment)]
+    #[param(schema_with = schemas::from)]
     from: Option<String>,
-    /// To before this moment.
-    #[param(schema_with = schemas::moment)]
+    #[param(schema_with = schemas::to)]
     to: Option<String>,
-    /// `csv` unless said otherwise.
     #[param(schema_with = schemas::export_format)]
     format: Option<String>,
 }

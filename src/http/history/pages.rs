@@ -21,31 +21,22 @@ use crate::telemetry::audit::{Action, Event};
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct Wanted {
-    /// Which metrics.
     #[param(schema_with = schemas::pattern_list)]
     pub metric: Option<String>,
-    /// From this moment on.
-    #[param(schema_with = schemas::moment)]
+    #[param(schema_with = schemas::from)]
     pub from: Option<String>,
-    /// To before this moment.
-    #[param(schema_with = schemas::moment)]
+    #[param(schema_with = schemas::to)]
     pub to: Option<String>,
-    /// Of pages.
     #[param(schema_with = schemas::page_limit)]
     pub limit: Option<String>,
-    /// Of pages: where the page before ended.
     #[param(schema_with = schemas::cursor)]
     pub cursor: Option<String>,
-    /// Of pages: the newest first, unless said otherwise.
     #[param(schema_with = schemas::order)]
     pub order: Option<String>,
-    /// The length of a bucket; with it the answer has buckets, and `from` is wanted.
     #[param(schema_with = schemas::step)]
     pub step: Option<String>,
-    /// Of buckets: where in a value the number is. Without it the value is the number.
     #[param(schema_with = schemas::field)]
     pub field: Option<String>,
-    /// Of buckets: how numbers become one; `avg` unless said otherwise.
     #[param(schema_with = schemas::aggregate)]
     pub agg: Option<String>,
 }

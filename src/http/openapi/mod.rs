@@ -22,11 +22,11 @@ use std::sync::OnceLock;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{
-    Info, InfoBuilder, License, OpenApi, OpenApiBuilder, PathItem, Paths, Tag,
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, Http, HttpAuthScheme, HttpBuilder, SecurityScheme,
 };
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{Info, InfoBuilder, License, OpenApi, OpenApiBuilder, PathItem, Paths, Tag};
 
 use super::reply::Problem;
 use super::state::State;
@@ -89,7 +89,12 @@ fn document(websocket_path: &str) -> OpenApi {
     }
     let mut paths = Paths::new();
     for described in operations(websocket_path) {
-        let Described { path, method, operation, schemas } = described;
+        let Described {
+            path,
+            method,
+            operation,
+            schemas,
+        } = described;
         components.schemas.extend(schemas);
         let item = PathItem::new(method, operation);
         match paths.paths.get_mut(&path) {
@@ -134,20 +139,36 @@ fn info() -> Info {
 fn tags() -> Vec<Tag> {
     [
         (STREAMS, "What happens, as it happens."),
-        (PUBLISHING, "For back ends: roles `platform_admin` and `service`."),
+        (
+            PUBLISHING,
+            "For back ends: roles `platform_admin` and `service`.",
+        ),
         (USERS, "What a dashboard asks besides its stream."),
-        (PAST, "What there was. Only where the hub has a store (`store.durability`); else 503."),
-        (OPERATORS, "Seeing and ending what others have open, and who did what."),
+        (
+            PAST,
+            "What there was. Only where the hub has a store (`store.durability`); else 503.",
+        ),
+        (
+            OPERATORS,
+            "Seeing and ending what others have open, and who did what.",
+        ),
         (PROCESS, "Whether it lives, and how it is."),
         (FILES, "The console, and the client library for pages."),
     ]
-    .map(|(name, description)| TagBuilder::new().name(name).description(Some(description)).build())
+    .map(|(name, description)| {
+        TagBuilder::new()
+            .name(name)
+            .description(Some(description))
+            .build()
+    })
     .into()
 }
 
 fn credentials() -> Vec<(&'static str, SecurityScheme)> {
     let bearer = |description: &str, format: Option<&str>| {
-        let http = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description));
+        let http = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(description));
         let http: Http = match format {
             Some(format) => http.bearer_format(format).build(),
             None => http.build(),
@@ -155,9 +176,17 @@ fn credentials() -> Vec<(&'static str, SecurityScheme)> {
         SecurityScheme::Http(http)
     };
     let value = |name: &str, description: &str| ApiKeyValue::with_description(name, description);
-    let query = |name: &str, description: &str| SecurityScheme::ApiKey(ApiKey::Query(value(name, description)));
+    let query = |name: &str, description: &str| {
+        SecurityScheme::ApiKey(ApiKey::Query(value(name, description)))
+    };
     vec![
-        ("bearer", bearer("A JWT with a permitted role. `exp` and a user (`sub`, else `userId`) are wanted.", Some("JWT"))),
+        (
+            "bearer",
+            bearer(
+                "A JWT with a permitted role. `exp` and a user (`sub`, else `userId`) are wanted.",
+                Some("JWT"),
+            ),
+        ),
         (
             "cookie",
             SecurityScheme::ApiKey(ApiKey::Cookie(value(
@@ -165,9 +194,21 @@ fn credentials() -> Vec<(&'static str, SecurityScheme)> {
                 "The same JWT. A request that a browser says comes from a foreign page gets 403.",
             ))),
         ),
-        ("accessToken", query("access_token", "The same JWT, for an EventSource or a WebSocket of a browser.")),
+        (
+            "accessToken",
+            query(
+                "access_token",
+                "The same JWT, for an EventSource or a WebSocket of a browser.",
+            ),
+        ),
         ("token", query("token", "Another name of `access_token`.")),
-        ("ticket", query("ticket", "From `POST ticket`: opens one session within 30 s, and then admits its resumes.")),
+        (
+            "ticket",
+            query(
+                "ticket",
+                "From `POST ticket`: opens one session within 30 s, and then admits its resumes.",
+            ),
+        ),
         (
             "subprotocol",
             SecurityScheme::ApiKey(ApiKey::Header(value(
@@ -175,6 +216,12 @@ fn credentials() -> Vec<(&'static str, SecurityScheme)> {
                 "`statshub, bearer.<jwt>`, answered with `statshub`.",
             ))),
         ),
-        ("prometheus", bearer("What `prometheus.token` says. Where that is not set, this machine may ask without.", None)),
+        (
+            "prometheus",
+            bearer(
+                "What `prometheus.token` says. Where that is not set, this machine may ask without.",
+                None,
+            ),
+        ),
     ]
 }

@@ -1,7 +1,9 @@
 //! One operation of the document, put together: what all of a kind have in common is said here once.
 
 use serde_json::{Value, json};
-use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{
+    HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn,
+};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::ResponsesBuilder;
 use utoipa::openapi::schema::{Object, ObjectBuilder, OneOfBuilder};
@@ -99,7 +101,18 @@ impl Draft {
 
     /// The fields of `T` as parameters of the query.
     pub fn query<T: IntoParams>(mut self) -> Self {
-        let parameters = T::into_params(|| Some(ParameterIn::Query));
+        let parameters =
+            T::into_params(|| Some(ParameterIn::Query))
+                .into_iter()
+                .map(|mut parameter| {
+                    // A schema of ours says what it is of; then the derived parameter does not.
+                    if let (None, Some(RefOr::T(Schema::Object(of)))) =
+                        (&parameter.description, &mut parameter.schema)
+                    {
+                        parameter.description = of.description.take();
+                    }
+                    parameter
+                });
         self.operation = self.operation.parameters(Some(parameters));
         self.refuses(&[Code::InvalidRequest])
     }
@@ -120,7 +133,9 @@ impl Draft {
     }
 
     pub fn body_of(mut self, schema: RefOr<Schema>, required: Required, example: Value) -> Self {
-        let content = ContentBuilder::new().schema(Some(schema)).example(Some(example));
+        let content = ContentBuilder::new()
+            .schema(Some(schema))
+            .example(Some(example));
         let body = RequestBodyBuilder::new().content(JSON, content.build());
         let body = body.required(Some(required)).build();
         self.operation = self.operation.request_body(Some(body));
@@ -194,10 +209,15 @@ impl Draft {
 
     pub fn done(self, tag: &str) -> Described {
         let mut responses = self.responses;
-        let mut codes: Vec<Code> = Code::ALL.into_iter().filter(|code| self.codes.contains(code)).collect();
+        let mut codes: Vec<Code> = Code::ALL
+            .into_iter()
+            .filter(|code| self.codes.contains(code))
+            .collect();
         while let Some(first) = codes.first().copied() {
             let status = first.status();
-            let (of_status, others) = codes.into_iter().partition::<Vec<_>, _>(|code| code.status() == status);
+            let (of_status, others) = codes
+                .into_iter()
+                .partition::<Vec<_>, _>(|code| code.status() == status);
             responses = responses.response(status.as_str(), refusals::answer(&of_status));
             codes = others;
         }

@@ -17,20 +17,32 @@ pub(super) fn operations() -> Vec<Described> {
         "subscription": ["users.*"], "backlog": none, "sent": 120, "dropped": none,
         "lastWrite": "2026-01-31T12:05:00.000Z",
     });
-    let connections = Draft::get(format!("{BASE}/connections"), "listConnections", "Read every session")
-        .says("Those that are away among them, in the order in which they began.")
-        .by(Who::Admin)
-        .query::<Page>()
-        .gives::<Sessions>(
-            200,
-            "A page of sessions.",
-            json!({"connections": [session], "total": 1, "offset": 0, "limit": 100}),
-        );
-    let disconnect = Draft::post(format!("{BASE}/disconnect"), "disconnect", "End streams and forget their sessions")
-        .says("Exactly one of the four says which. A WebSocket is closed with 4403.")
-        .by(Who::Admin)
-        .body::<Selector>(json!({"userId": "ada"}))
-        .gives::<Disconnected>(200, "How many streams were live.", json!({"connections": 2}));
+    let connections = Draft::get(
+        format!("{BASE}/connections"),
+        "listConnections",
+        "Read every session",
+    )
+    .says("Those that are away among them, in the order in which they began.")
+    .by(Who::Admin)
+    .query::<Page>()
+    .gives::<Sessions>(
+        200,
+        "A page of sessions.",
+        json!({"connections": [session], "total": 1, "offset": 0, "limit": 100}),
+    );
+    let disconnect = Draft::post(
+        format!("{BASE}/disconnect"),
+        "disconnect",
+        "End streams and forget their sessions",
+    )
+    .says("Exactly one of the four says which. A WebSocket is closed with 4403.")
+    .by(Who::Admin)
+    .body::<Selector>(json!({"userId": "ada"}))
+    .gives::<Disconnected>(
+        200,
+        "How many streams were live.",
+        json!({"connections": 2}),
+    );
     let event = json!({
         "id": 4711, "time": "2026-01-31T12:00:00.000Z", "actor": "ada", "role": "platform_admin", "action": "connect",
         "target": null, "remote": "203.0.113.7", "outcome": "ok", "requestId": "6d7a3c0c",
@@ -41,5 +53,7 @@ pub(super) fn operations() -> Vec<Described> {
         .by(Who::Admin)
         .query::<audit::Wanted>()
         .gives::<AuditPage>(200, "A page of events.", json!({"events": [event], "nextCursor": "4711"}));
-    [connections, disconnect, audit].map(|draft| draft.done(OPERATORS)).into()
+    [connections, disconnect, audit]
+        .map(|draft| draft.done(OPERATORS))
+        .into()
 }

@@ -45,10 +45,26 @@ pub(super) fn operations() -> Vec<Described> {
         );
     let alerts = get("alerts", "listAlerts", "Read alerts, the newest first")
         .query::<alerts::Page>()
-        .gives::<Listed>(200, "A page of alerts.", json!({"alerts": [alert("open")], "nextCursor": null}));
-    let acknowledge = step("acknowledge", "acknowledgeAlert", "Say that somebody sees to an alert", "acknowledged");
-    let resolve = step("resolve", "resolveAlert", "Say that an alert is over", "resolved");
-    [history, export, alerts, acknowledge, resolve].map(|draft| draft.done(PAST)).into()
+        .gives::<Listed>(
+            200,
+            "A page of alerts.",
+            json!({"alerts": [alert("open")], "nextCursor": null}),
+        );
+    let acknowledge = step(
+        "acknowledge",
+        "acknowledgeAlert",
+        "Say that somebody sees to an alert",
+        "acknowledged",
+    );
+    let resolve = step(
+        "resolve",
+        "resolveAlert",
+        "Say that an alert is over",
+        "resolved",
+    );
+    [history, export, alerts, acknowledge, resolve]
+        .map(|draft| draft.done(PAST))
+        .into()
 }
 
 fn alert(state: &str) -> serde_json::Value {

@@ -39,27 +39,45 @@ pub(super) fn operations() -> Vec<Described> {
             .gives_plain(
                 200,
                 "OpenAPI 3.1.",
-                &[("application/json", ObjectBuilder::new().schema_type(Type::Object).build())],
+                &[(
+                    "application/json",
+                    ObjectBuilder::new().schema_type(Type::Object).build(),
+                )],
             )
             .refuses(&[RateLimited]),
     );
-    operations.into_iter().map(|draft| draft.done(PROCESS)).collect()
+    operations
+        .into_iter()
+        .map(|draft| draft.done(PROCESS))
+        .collect()
 }
 
 fn probe((path, id, is_ready): (&str, &str, bool)) -> [Draft; 2] {
     let (summary, says) = match is_ready {
-        true => ("Ask whether to send it clients", "503 while it starts or drains. With a good token also `checks`."),
-        false => ("Ask whether it lives", "200 for as long as it answers. With a good token also `checks`."),
+        true => (
+            "Ask whether to send it clients",
+            "503 while it starts or drains. With a good token also `checks`.",
+        ),
+        false => (
+            "Ask whether it lives",
+            "200 for as long as it answers. With a good token also `checks`.",
+        ),
     };
-    let healthy = json!({"status": "healthy", "version": env!("CARGO_PKG_VERSION"), "uptimeSeconds": 3600});
+    let healthy =
+        json!({"status": "healthy", "version": env!("CARGO_PKG_VERSION"), "uptimeSeconds": 3600});
     let get = Draft::get(path, id, summary)
         .says(says)
         .by(Who::AnyoneAndMore)
         .gives::<Report>(200, "It is at work.", healthy);
-    let head = Draft::new(HttpMethod::Head, path.to_owned(), &format!("{id}Head"), summary)
-        .says("As GET, without a body.")
-        .by(Who::AnyoneAndMore)
-        .answer(200, ResponseBuilder::new().description("It is at work."));
+    let head = Draft::new(
+        HttpMethod::Head,
+        path.to_owned(),
+        &format!("{id}Head"),
+        summary,
+    )
+    .says("As GET, without a body.")
+    .by(Who::AnyoneAndMore)
+    .answer(200, ResponseBuilder::new().description("It is at work."));
     match is_ready {
         true => [get, head].map(|draft| draft.refuses(&[Unavailable])),
         false => [get, head],

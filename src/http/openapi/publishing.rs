@@ -26,8 +26,16 @@ pub(super) fn operations() -> Vec<Described> {
         .body::<Alert>(json!({"severity": "high", "message": "Disk almost full", "host": "db1"}))
         .gives::<Published>(202, "Taken.", json!({"messageId": "1769860800000-4096", "durability": "memory"}));
     let publish = publish
-        .body_of(one_or_many(message), Required::True, json!({"metric": "orders.today", "data": {"count": 12}}))
-        .gives::<Published>(202, "Taken.", json!({"messageId": "1769860800000-4096", "durability": "memory"}));
+        .body_of(
+            one_or_many(message),
+            Required::True,
+            json!({"metric": "orders.today", "data": {"count": 12}}),
+        )
+        .gives::<Published>(
+            202,
+            "Taken.",
+            json!({"messageId": "1769860800000-4096", "durability": "memory"}),
+        );
     [publish, alert].map(|draft| draft.done(PUBLISHING)).into()
 }
 

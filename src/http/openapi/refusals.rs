@@ -1,9 +1,9 @@
 //! What can go wrong, as the document has it: one answer for each row of the table of codes.
 
 use serde_json::json;
-use utoipa::{PartialSchema, ToSchema};
 use utoipa::openapi::schema::{AllOfBuilder, Components, ComponentsBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Header, Ref, RefOr, Response, ResponseBuilder, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::operation::JSON;
 use super::schemas;
@@ -49,7 +49,8 @@ fn response(codes: &[Code]) -> Response {
     for name in carried(codes[0]) {
         response = with_header(response, name);
     }
-    let example = |code: &Code| json!({"success": false, "error": code.text(), "code": code.as_str()});
+    let example =
+        |code: &Code| json!({"success": false, "error": code.text(), "code": code.as_str()});
     let content = ContentBuilder::new().schema(Some(schema(codes)));
     let content = content.example(codes.first().map(example));
     response.content(JSON, content.build()).build()
@@ -70,9 +71,13 @@ fn carried(code: Code) -> Vec<&'static str> {
 
 fn schema(codes: &[Code]) -> Schema {
     let codes = codes.iter().map(|code| code.as_str());
-    let code = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes));
+    let code = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(codes));
     let narrowed = ObjectBuilder::new().property("code", code);
-    let all = AllOfBuilder::new().item(Ref::from_schema_name(Failure::name())).item(narrowed);
+    let all = AllOfBuilder::new()
+        .item(Ref::from_schema_name(Failure::name()))
+        .item(narrowed);
     all.build().into()
 }
 
@@ -86,7 +91,12 @@ fn headers() -> [(&'static str, Header); 4] {
     let mut retry = Header::new(schemas::number(seconds, 1, None));
     retry.description = Some(seconds.to_owned());
     [
-        ("X-Request-Id", text("The request's own, where that is a token of at most 128 characters, else a new one.")),
+        (
+            "X-Request-Id",
+            text(
+                "The request's own, where that is a token of at most 128 characters, else a new one.",
+            ),
+        ),
         ("Retry-After", retry),
         ("WWW-Authenticate", text("As RFC 6750 says.")),
         ("Allow", text("The methods that the path takes.")),

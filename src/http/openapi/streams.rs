@@ -58,7 +58,9 @@ pub(super) fn operations(websocket_path: &str) -> Vec<Described> {
         .answer(101, ResponseBuilder::new().description("The WebSocket."))
         .answer(426, version())
         .refuses(&[InvalidRequest, ReconnectTokenInvalid, ConnectionLimit]);
-    [stream, reconnect, websocket].map(|draft| draft.done(STREAMS)).into()
+    [stream, reconnect, websocket]
+        .map(|draft| draft.done(STREAMS))
+        .into()
 }
 
 fn metrics() -> Parameter {
@@ -87,7 +89,9 @@ fn last_event_id_in_query() -> Parameter {
 
 fn events() -> ResponseBuilder {
     let text = ObjectBuilder::new().schema_type(Type::String);
-    let content = ContentBuilder::new().schema(Some(text.build())).example(Some(json!(EXAMPLE)));
+    let content = ContentBuilder::new()
+        .schema(Some(text.build()))
+        .example(Some(json!(EXAMPLE)));
     let token = HeaderBuilder::new()
         .schema(Some(schemas::uuid()))
         .description(Some("The session's reconnect token."));

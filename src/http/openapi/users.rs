@@ -13,7 +13,11 @@ use crate::http::tickets::{Issued, Refreshed, Session};
 
 pub(super) fn operations() -> Vec<Described> {
     let drafts = [credentials(), subscriptions(), status()];
-    drafts.into_iter().flatten().map(|draft| draft.done(USERS)).collect()
+    drafts
+        .into_iter()
+        .flatten()
+        .map(|draft| draft.done(USERS))
+        .collect()
 }
 
 fn credentials() -> Vec<Draft> {
@@ -33,22 +37,35 @@ fn credentials() -> Vec<Draft> {
 }
 
 fn subscriptions() -> Vec<Draft> {
-    let changed = |message: &str| json!({"message": message, "metrics": ["users.*"], "connections": 2});
+    let changed =
+        |message: &str| json!({"message": message, "metrics": ["users.*"], "connections": 2});
     let subscribe = post("subscribe", "subscribe", "Subscribe all of the user's sessions")
         .says("On both transports, or the one session of `reconnectToken` alone. What takes everything is narrowed by its first subscription; later ones add.")
         .body::<Named>(json!({"metrics": ["users.*"]}))
         .gives::<Changed>(200, "Subscribed.", changed("Successfully subscribed to metrics"));
-    let unsubscribe = post("unsubscribe", "unsubscribe", "Unsubscribe all of the user's sessions")
-        .says("Likewise. Removing the last pattern leaves no metrics, and not all of them.")
-        .body::<Named>(json!({"metrics": ["users.*"]}))
-        .gives::<Changed>(200, "Unsubscribed.", changed("Successfully unsubscribed from metrics"));
-    let test = post("test-connection", "testConnection", "Send the user's own connections a test message")
-        .optional_body::<Kind>(json!({"connectionType": "sse"}))
-        .gives::<Tested>(
-            200,
-            "Sent, or there was nobody to send it to.",
-            json!({"type": "sse", "status": "test_message_sent", "userId": "ada", "connections": 1}),
-        );
+    let unsubscribe = post(
+        "unsubscribe",
+        "unsubscribe",
+        "Unsubscribe all of the user's sessions",
+    )
+    .says("Likewise. Removing the last pattern leaves no metrics, and not all of them.")
+    .body::<Named>(json!({"metrics": ["users.*"]}))
+    .gives::<Changed>(
+        200,
+        "Unsubscribed.",
+        changed("Successfully unsubscribed from metrics"),
+    );
+    let test = post(
+        "test-connection",
+        "testConnection",
+        "Send the user's own connections a test message",
+    )
+    .optional_body::<Kind>(json!({"connectionType": "sse"}))
+    .gives::<Tested>(
+        200,
+        "Sent, or there was nobody to send it to.",
+        json!({"type": "sse", "status": "test_message_sent", "userId": "ada", "connections": 1}),
+    );
     vec![subscribe, unsubscribe, test]
 }
 
@@ -56,11 +73,20 @@ fn status() -> Vec<Draft> {
     let latest = json!({"orders.today": {
         "value": {"count": 12}, "messageId": "1769860800000-4096", "timestamp": "2026-01-31T12:00:00.000Z",
     }});
-    let metrics = get("metrics", "latestMetrics", "Read the latest value of every metric")
-        .says("What a snapshot would show, for clients that poll.")
-        .query::<Chosen>()
-        .gives::<AllLatest<'_>>(200, "Values by the names of metrics.", latest);
-    let info = get("websocket-info", "websocketInfo", "Ask what the WebSocket offers").gives::<WebSocketInfo<'_>>(
+    let metrics = get(
+        "metrics",
+        "latestMetrics",
+        "Read the latest value of every metric",
+    )
+    .says("What a snapshot would show, for clients that poll.")
+    .query::<Chosen>()
+    .gives::<AllLatest<'_>>(200, "Values by the names of metrics.", latest);
+    let info = get(
+        "websocket-info",
+        "websocketInfo",
+        "Ask what the WebSocket offers",
+    )
+    .gives::<WebSocketInfo<'_>>(
         200,
         "Path and features.",
         json!({
@@ -71,8 +97,14 @@ fn status() -> Vec<Draft> {
             "features": ["Automatic reconnection", "Message buffering"],
         }),
     );
-    let transport = json!({"totalConnections": 1, "activeConnections": 1, "connectionsByUser": {"ada": 1}});
-    let websockets = get("websocket-stats", "websocketStats", "Count WebSocket connections").gives::<WebSocketStats>(
+    let transport =
+        json!({"totalConnections": 1, "activeConnections": 1, "connectionsByUser": {"ada": 1}});
+    let websockets = get(
+        "websocket-stats",
+        "websocketStats",
+        "Count WebSocket connections",
+    )
+    .gives::<WebSocketStats>(
         200,
         "Counts.",
         json!({
@@ -80,25 +112,29 @@ fn status() -> Vec<Draft> {
             "readyStates": {"connecting": 0, "open": 1, "closing": 0, "closed": 0},
         }),
     );
-    let all = get("connection-stats", "connectionStats", "Count connections and messages")
-        .says("Of both transports together; of several hubs it speaks for all of them.")
-        .gives::<ConnectionStats>(
-            200,
-            "Counts.",
-            json!({
-                "totalConnections": 2, "activeConnections": 2, "connectionsByUser": {"ada": 2},
-                "sse": transport, "websocket": transport,
-                "totalBufferedMessages": 0, "reconnectTokensCount": 2,
-                "bufferUtilization": {"mean": 0.0, "max": 0.0},
-                "deliveryLatencyMs": {"p50": 0.2, "p95": 0.6, "p99": 1.1},
-                "reconnections": {"attempted": 1, "succeeded": 1, "successRate": 1.0},
-                "messages": {
-                    "published": 120, "delivered": 240,
-                    "dropped": {"critical": 0, "high": 0, "normal": 0, "low": 0},
-                },
-                "uptimeSeconds": 3600,
-            }),
-        );
+    let all = get(
+        "connection-stats",
+        "connectionStats",
+        "Count connections and messages",
+    )
+    .says("Of both transports together; of several hubs it speaks for all of them.")
+    .gives::<ConnectionStats>(
+        200,
+        "Counts.",
+        json!({
+            "totalConnections": 2, "activeConnections": 2, "connectionsByUser": {"ada": 2},
+            "sse": transport, "websocket": transport,
+            "totalBufferedMessages": 0, "reconnectTokensCount": 2,
+            "bufferUtilization": {"mean": 0.0, "max": 0.0},
+            "deliveryLatencyMs": {"p50": 0.2, "p95": 0.6, "p99": 1.1},
+            "reconnections": {"attempted": 1, "succeeded": 1, "successRate": 1.0},
+            "messages": {
+                "published": 120, "delivered": 240,
+                "dropped": {"critical": 0, "high": 0, "normal": 0, "low": 0},
+            },
+            "uptimeSeconds": 3600,
+        }),
+    );
     vec![metrics, info, websockets, all]
 }
 

@@ -61,7 +61,10 @@ impl Held {
     fn check_headers(&self, described: &Value, headers: &reqwest::header::HeaderMap, what: &str) {
         for (name, _) in described["headers"].as_object().into_iter().flatten() {
             // Of two codes of one status, or of 403, not all have it.
-            assert!(headers.contains_key(name) || name == "Retry-After", "{what} has no {name}");
+            assert!(
+                headers.contains_key(name) || name == "Retry-After",
+                "{what} has no {name}"
+            );
         }
     }
 
@@ -78,14 +81,19 @@ impl Held {
 
 #[tokio::test]
 async fn every_operation_answers_as_described_to_good_requests_and_bad_ones() {
-    let hub = Hub::with().config("[store]\ndurability = \"process\"").start().await;
+    let hub = Hub::with()
+        .config("[store]\ndurability = \"process\"")
+        .start()
+        .await;
     let held = Held {
         document: document(&hub).await,
         good: RefCell::default(),
         bad: RefCell::default(),
     };
     let api = hub.api(&token::admin("ada"));
-    let (sse, notice) = hub.opened(Sse, "?metrics=users.*", &token::admin("ada")).await;
+    let (sse, notice) = hub
+        .opened(Sse, "?metrics=users.*", &token::admin("ada"))
+        .await;
     let (websocket, _) = hub.opened(WebSocket, "", &token::admin("ada")).await;
     let session = notice["data"]["reconnectToken"].clone();
     published(&held, &api).await;
@@ -102,13 +110,18 @@ async fn every_operation_answers_as_described_to_good_requests_and_bad_ones() {
         .map(|(_, _, operation)| operation["operationId"].as_str().expect("an id"))
         .collect();
     let good = held.good.borrow();
-    let missing: Vec<_> = all.iter().filter(|id| !good.contains(**id) && !streams.contains(id)).collect();
+    let missing: Vec<_> = all
+        .iter()
+        .filter(|id| !good.contains(**id) && !streams.contains(id))
+        .collect();
     assert!(missing.is_empty(), "not asked well: {missing:?}");
     // What anybody may ask without saying anything cannot be asked badly.
-    let secured = operations(&held.document).into_iter().filter(|(_, _, operation)| {
-        let ways = operation["security"].as_array().expect("ways");
-        !ways.contains(&json!({}))
-    });
+    let secured = operations(&held.document)
+        .into_iter()
+        .filter(|(_, _, operation)| {
+            let ways = operation["security"].as_array().expect("ways");
+            !ways.contains(&json!({}))
+        });
     let bad = held.bad.borrow();
     let missing: Vec<_> = secured
         .map(|(_, _, operation)| operation["operationId"].as_str().expect("an id"))
@@ -131,10 +144,27 @@ async fn published(held: &Held, api: &Api) {
         held.post(api, route, route, body).await;
     }
     let plain = api.request_at(Method::POST, route).body("{}");
-    held.answer(route, Method::POST, plain.header("content-type", "text/plain")).await;
+    held.answer(
+        route,
+        Method::POST,
+        plain.header("content-type", "text/plain"),
+    )
+    .await;
     let route = &format!("{A}/alerts");
-    held.post(api, route, route, json!({"severity": "high", "message": "full", "host": "db1"})).await;
-    held.post(api, route, route, json!({"severity": "bad", "message": "full"})).await;
+    held.post(
+        api,
+        route,
+        route,
+        json!({"severity": "high", "message": "full", "host": "db1"}),
+    )
+    .await;
+    held.post(
+        api,
+        route,
+        route,
+        json!({"severity": "bad", "message": "full"}),
+    )
+    .await;
 }
 
 async fn own(held: &Held, api: &Api, session: &Value) {
@@ -169,7 +199,11 @@ async fn own(held: &Held, api: &Api, session: &Value) {
 }
 
 async fn past(held: &Held, api: &Api) {
-    let (history, export, alerts) = (&format!("{A}/history"), &format!("{A}/export"), &format!("{A}/alerts"));
+    let (history, export, alerts) = (
+        &format!("{A}/history"),
+        &format!("{A}/export"),
+        &format!("{A}/alerts"),
+    );
     for query in [
         "",
         "?metric=users.active&limit=1&order=asc",
@@ -181,7 +215,13 @@ async fn past(held: &Held, api: &Api) {
     ] {
         held.get(api, history, query).await;
     }
-    for query in ["", "?format=csv", "?format=json", "?format=ndjson", "?format=xml"] {
+    for query in [
+        "",
+        "?format=csv",
+        "?format=json",
+        "?format=ndjson",
+        "?format=xml",
+    ] {
         held.get(api, export, query).await;
     }
     let listed = held.get(api, alerts, "?limit=1").await;
@@ -190,17 +230,24 @@ async fn past(held: &Held, api: &Api) {
     for verb in ["acknowledge", "resolve"] {
         let route = &format!("{A}/alerts/{{id}}/{verb}");
         let path = &format!("{A}/alerts/{id}/{verb}");
-        held.post(api, route, path, json!({"note": "I am on it"})).await;
+        held.post(api, route, path, json!({"note": "I am on it"}))
+            .await;
         held.post(api, route, path, json!({})).await;
         held.post(api, route, path, json!({"note": ""})).await;
-        held.post(api, route, &format!("{A}/alerts/1-0/{verb}"), json!({})).await;
+        held.post(api, route, &format!("{A}/alerts/1-0/{verb}"), json!({}))
+            .await;
     }
     held.get(api, alerts, "?state=resolved").await;
 }
 
 async fn managed(held: &Held, api: &Api, connection: &Value) {
     let connections = &format!("{A}/connections");
-    for query in ["", "?state=live&transport=sse&limit=1", "?user=ada&offset=1", "?state=lost"] {
+    for query in [
+        "",
+        "?state=live&transport=sse&limit=1",
+        "?user=ada&offset=1",
+        "?state=lost",
+    ] {
         held.get(api, connections, query).await;
     }
     let disconnect = &format!("{A}/disconnect");
@@ -215,7 +262,12 @@ async fn managed(held: &Held, api: &Api, connection: &Value) {
         held.post(api, disconnect, disconnect, body).await;
     }
     let audit = &format!("{A}/audit");
-    for query in ["", "?action=publish&outcome=refused", "?actor=ada&limit=2", "?cursor=x"] {
+    for query in [
+        "",
+        "?action=publish&outcome=refused",
+        "?actor=ada&limit=2",
+        "?cursor=x",
+    ] {
         held.get(api, audit, query).await;
     }
 }
@@ -227,25 +279,33 @@ async fn process(held: &Held, hub: &Hub, api: &Api) {
         let tag = &operation["tags"][0];
         if tag == "The process" || tag == "For browsers" && !route.contains('{') {
             for api in [nobody, api] {
-                held.answer(route, method.clone(), api.request_at(method.clone(), route)).await;
+                held.answer(route, method.clone(), api.request_at(method.clone(), route))
+                    .await;
             }
         } else if route.starts_with(A) && !route.ends_with("/websocket") {
             // Without a token, and with one that may only publish.
             let path = route.replace("{id}", "1-0");
             for api in [nobody, service] {
-                held.answer(route, method.clone(), api.request_at(method.clone(), &path)).await;
+                held.answer(route, method.clone(), api.request_at(method.clone(), &path))
+                    .await;
             }
         }
     }
-    let forwarded = nobody.request_at(Method::GET, "/metrics").header("via", "1.1 proxy");
+    let forwarded = nobody
+        .request_at(Method::GET, "/metrics")
+        .header("via", "1.1 proxy");
     held.answer("/metrics", Method::GET, forwarded).await;
     let page = nobody.request_at(Method::GET, "/");
     let page = respond(page).await.text().await.expect("a page");
     let route = "/console/{hash}/{name}";
-    let files = page.split("\"console/").skip(1).filter_map(|rest| rest.split('"').next());
+    let files = page
+        .split("\"console/")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next());
     for file in files.chain(["0/main.js"]) {
         let path = format!("/console/{file}");
-        held.answer(route, Method::GET, nobody.request_at(Method::GET, &path)).await;
+        held.answer(route, Method::GET, nobody.request_at(Method::GET, &path))
+            .await;
     }
 }
 
@@ -254,7 +314,8 @@ async fn refused_streams(held: &Held, hub: &Hub) {
     for query in ["?token=x", ""] {
         held.get(&api, &format!("{A}/reconnect"), query).await;
     }
-    held.get(&api, &format!("{A}/stream"), "?metrics=a..b").await;
+    held.get(&api, &format!("{A}/stream"), "?metrics=a..b")
+        .await;
     let route = &format!("{A}/websocket");
     for query in ["?userId=bob", "?reconnectToken=x", "?metrics=a..b"] {
         held.answer(route, Method::GET, api.upgrade(query)).await;

@@ -9,7 +9,11 @@ async fn get(hub: &Hub, path: &str) -> (u16, Option<String>, String) {
     let response = respond(hub.anonymous().request_at(Method::GET, path)).await;
     let policy = response.headers().get("content-security-policy");
     let policy = policy.map(|policy| policy.to_str().expect("a text").to_owned());
-    (response.status().as_u16(), policy, response.text().await.expect("a body"))
+    (
+        response.status().as_u16(),
+        policy,
+        response.text().await.expect("a body"),
+    )
 }
 
 #[tokio::test]
@@ -20,7 +24,11 @@ async fn it_is_there_with_all_its_files_and_a_policy_without_exceptions() {
     let console = get(&hub, "/").await.1;
     assert!(policy.is_some() && policy == console);
     assert!(!page.contains("<style") && !page.contains(" style=") && !page.contains("{hash}"));
-    let mut files: Vec<_> = page.split("\"../").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let mut files: Vec<_> = page
+        .split("\"../")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
     assert!(files.len() > 4, "{files:?}");
     let folder = files[0].rsplit_once('/').expect("a folder").0;
     let modules = ["document", "prose", "schema"].map(|name| format!("{folder}/docs/{name}.js"));

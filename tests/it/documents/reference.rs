@@ -11,7 +11,9 @@ const DOCUMENT: &str = include_str!("../../../docs/reference.md");
 
 /// The rows of the table under a heading, each as its cells.
 fn rows(heading: &str) -> Vec<Vec<&'static str>> {
-    let section = DOCUMENT.split("\n## ").find(|section| section.starts_with(heading));
+    let section = DOCUMENT
+        .split("\n## ")
+        .find(|section| section.starts_with(heading));
     let lines = section.expect(heading).lines();
     let cells = |line: &'static str| {
         let cells = line.strip_prefix("| ")?.strip_suffix(" |")?;
@@ -26,9 +28,16 @@ fn every_code_of_an_answer_is_there_with_cause_and_advice() {
         let (when, then) = code.advice();
         let retry = code.retry_after_seconds().map_or("no", |_| "yes");
         let status = code.status();
-        format!("{} | `{}` | {when} | {then} | {retry}", status.as_str(), code.as_str())
+        format!(
+            "{} | `{}` | {when} | {then} | {retry}",
+            status.as_str(),
+            code.as_str()
+        )
     });
-    let written: Vec<_> = rows("Codes of answers").iter().map(|row| row.join(" | ")).collect();
+    let written: Vec<_> = rows("Codes of answers")
+        .iter()
+        .map(|row| row.join(" | "))
+        .collect();
     assert_eq!(written, expected);
 }
 
@@ -42,7 +51,10 @@ fn every_close_code_is_there_with_its_reason() {
     let written: Vec<_> = rows("Close codes")
         .iter()
         .map(|row| {
-            assert!(row.len() == 4 && !row[2].is_empty() && !row[3].is_empty(), "{row:?}");
+            assert!(
+                row.len() == 4 && !row[2].is_empty() && !row[3].is_empty(),
+                "{row:?}"
+            );
             (row[0].to_owned(), row[1].to_owned())
         })
         .collect();
@@ -53,7 +65,10 @@ fn every_close_code_is_there_with_its_reason() {
 fn every_code_of_an_error_on_a_stream_is_there() {
     let written = rows("Codes of `error` messages");
     let codes = written.iter().map(|row| {
-        assert!(row.len() == 4 && row.iter().all(|cell| !cell.is_empty()), "{row:?}");
+        assert!(
+            row.len() == 4 && row.iter().all(|cell| !cell.is_empty()),
+            "{row:?}"
+        );
         row[0].trim_matches('`').to_owned()
     });
     assert_eq!(codes.collect::<BTreeSet<_>>(), error_codes());

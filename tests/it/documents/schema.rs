@@ -37,7 +37,10 @@ fn close(schema: &mut Value, is_part: bool) {
             for (name, value) in fields {
                 // An example is no schema.
                 if !matches!(&**name, "example" | "examples" | "enum" | "const") {
-                    close(value, name == "allOf" && value.as_array().is_some_and(|all| all.len() > 1));
+                    close(
+                        value,
+                        name == "allOf" && value.as_array().is_some_and(|all| all.len() > 1),
+                    );
                 }
             }
         }

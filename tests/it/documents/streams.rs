@@ -37,7 +37,11 @@ static MESSAGES: LazyLock<BTreeMap<&str, Validator>> = LazyLock::new(|| {
 pub fn check_message(message: &Value) {
     let kind = text(&message["type"]);
     let described = MESSAGES.get(kind);
-    hold(described.unwrap_or_else(|| panic!("{kind} is not described")), message, kind);
+    hold(
+        described.unwrap_or_else(|| panic!("{kind} is not described")),
+        message,
+        kind,
+    );
 }
 
 fn names(pointer: &str) -> BTreeSet<&'static str> {
@@ -68,11 +72,15 @@ fn check_references(value: &Value, missing: &mut Vec<String>) {
         Value::Array(list) => list.iter().for_each(|one| check_references(one, missing)),
         Value::Object(fields) => {
             if let Some(Value::String(reference)) = fields.get("$ref")
-                && DOCUMENT.pointer(reference.trim_start_matches('#')).is_none()
+                && DOCUMENT
+                    .pointer(reference.trim_start_matches('#'))
+                    .is_none()
             {
                 missing.push(reference.clone());
             }
-            fields.values().for_each(|one| check_references(one, missing));
+            fields
+                .values()
+                .for_each(|one| check_references(one, missing));
         }
         _ => {}
     }
@@ -83,8 +91,13 @@ fn it_has_every_close_code_and_every_code_of_an_error() {
     let closes: BTreeSet<_> = Closing::ALL.map(|closing| closing.code.to_string()).into();
     let named = names("/channels/websocket/x-close-codes");
     assert_eq!(named, closes.iter().map(String::as_str).collect());
-    let code = &DOCUMENT["components"]["messages"]["error"]["payload"]["properties"]["data"]["properties"]["code"];
-    let named = code["enum"].as_array().expect("codes").iter().map(|code| text(code).to_owned());
+    let code = &DOCUMENT["components"]["messages"]["error"]["payload"]["properties"]["data"]["properties"]
+        ["code"];
+    let named = code["enum"]
+        .as_array()
+        .expect("codes")
+        .iter()
+        .map(|code| text(code).to_owned());
     assert_eq!(named.collect::<BTreeSet<_>>(), error_codes());
 }
 
@@ -99,21 +112,40 @@ pub fn error_codes() -> BTreeSet<String> {
         check_message(&message);
         message["data"]["code"].as_str().map(str::to_owned)
     });
-    faults.into_iter().chain(last_words.into_iter().flatten()).collect()
+    faults
+        .into_iter()
+        .chain(last_words.into_iter().flatten())
+        .collect()
 }
 
 #[tokio::test]
 async fn what_a_client_may_say_is_what_the_hub_takes() {
     let hub = Hub::start().await;
-    let longer = token::token("ada", "platform_admin", std::time::Duration::from_secs(7200));
+    let longer = token::token(
+        "ada",
+        "platform_admin",
+        std::time::Duration::from_secs(7200),
+    );
     let mut client = hub.websocket("", &token::admin("ada")).await;
     client.opened().await;
     for (command, answer) in [
-        (json!({"type": "subscribe", "data": {"metrics": ["users.*", "a.**", "**"]}}), "subscribed"),
-        (json!({"type": "unsubscribe", "data": {"metrics": ["users.*"]}}), "unsubscribed"),
+        (
+            json!({"type": "subscribe", "data": {"metrics": ["users.*", "a.**", "**"]}}),
+            "subscribed",
+        ),
+        (
+            json!({"type": "unsubscribe", "data": {"metrics": ["users.*"]}}),
+            "unsubscribed",
+        ),
         (json!({"type": "ping"}), "pong"),
-        (json!({"type": "refresh", "data": {"token": longer}}), "refreshed"),
-        (json!({"type": "subscribe", "data": {"metrics": ["a..b"]}}), "error"),
+        (
+            json!({"type": "refresh", "data": {"token": longer}}),
+            "refreshed",
+        ),
+        (
+            json!({"type": "subscribe", "data": {"metrics": ["a..b"]}}),
+            "error",
+        ),
     ] {
         let is_good = answer != "error";
         let kind = text(&command["type"]);
