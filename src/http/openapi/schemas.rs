@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::json;
 use utoipa::openapi::schema::{
-    KnownFormat, Object, ObjectBuilder, OneOf, OneOfBuilder, SchemaFormat, SchemaType, Type,
+    KnownFormat, Object, ObjectBuilder, OneOfBuilder, SchemaFormat, SchemaType, Type,
 };
 use utoipa::openapi::{Array, RefOr, Schema};
 
@@ -224,7 +224,7 @@ pub fn key() -> Object {
 }
 
 pub fn page_limit() -> Object {
-    let mut limit = number("How many at most.", 1, Some(PAGE_MAX));
+    let mut limit = number("How many at most on a page.", 1, Some(PAGE_MAX));
     limit.default = Some(json!(PAGE_DEFAULT));
     limit
 }
@@ -355,12 +355,10 @@ pub fn words() -> Object {
         .build()
 }
 
-pub fn issued_before() -> OneOf {
-    let mut seconds = number("Seconds or milliseconds since 1970.", 0, None);
-    seconds.description = None;
-    OneOfBuilder::new()
-        .item(time())
-        .item(seconds)
-        .description(Some("All that were opened with a token issued before: RFC 3339, or seconds or milliseconds since 1970."))
-        .build()
+pub fn issued_before() -> RefOr<Schema> {
+    let mut number = number("", 0, None);
+    number.description = None;
+    let description = "All that were opened with a token issued before: RFC 3339, or seconds or milliseconds since 1970.";
+    let either = OneOfBuilder::new().item(time()).item(number);
+    either.description(Some(description)).into()
 }
