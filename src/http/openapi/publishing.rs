@@ -1,6 +1,7 @@
 //! What comes from outside.
 
 use serde_json::json;
+use utoipa::PartialSchema;
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder, OneOfBuilder};
 use utoipa::openapi::{RefOr, Required, Schema};
@@ -23,7 +24,11 @@ pub(super) fn operations() -> Vec<Described> {
         .says("To every connection, whatever it subscribes to. What else is in the body goes out as it came.")
         .by(Who::Publisher)
         .parameter(idempotency_key())
-        .body::<Alert>(json!({"severity": "high", "message": "Disk almost full", "host": "db1"}))
+        .body_of(
+            and_more(Alert::schema()),
+            Required::True,
+            json!({"severity": "high", "message": "Disk almost full", "host": "db1"}),
+        )
         .gives::<Published>(202, "Taken.", json!({"messageId": "1769860800000-4096", "durability": "memory"}));
     let publish = publish
         .body_of(
@@ -46,6 +51,14 @@ fn idempotency_key() -> Parameter {
          request with it gets 400. Not together with a `key` in messages.",
         schemas::key(),
     )
+}
+
+/// Fields that nobody has named are the publisher's own.
+fn and_more(mut schema: RefOr<Schema>) -> RefOr<Schema> {
+    if let RefOr::T(Schema::Object(object)) = &mut schema {
+        object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(true)));
+    }
+    schema
 }
 
 fn one_or_many(message: RefOr<Schema>) -> RefOr<Schema> {

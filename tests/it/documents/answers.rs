@@ -95,11 +95,11 @@ async fn every_operation_answers_as_described_to_good_requests_and_bad_ones() {
         .opened(Sse, "?metrics=users.*", &token::admin("ada"))
         .await;
     let (websocket, _) = hub.opened(WebSocket, "", &token::admin("ada")).await;
-    let session = notice["data"]["reconnectToken"].clone();
+    let session = notice["reconnectToken"].clone();
     published(&held, &api).await;
     own(&held, &api, &session).await;
     past(&held, &api).await;
-    managed(&held, &api, &notice["data"]["connectionId"]).await;
+    managed(&held, &api, &notice["connectionId"]).await;
     process(&held, &hub, &api).await;
     refused_streams(&held, &hub).await;
     drop((sse, websocket));
