@@ -95,18 +95,17 @@ fn invalid(field: &str, allowed: impl Display) -> Problem {
     Problem::invalid(format!("Invalid {field}: {allowed}"))
 }
 
-/// Exactly one of these. Unknown fields are refused: a misspelt one must not be taken for none.
+/// Exactly one of these; `null` is none. Unknown fields are refused: a misspelt one must not be taken for none.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schema(min_properties = 1, max_properties = 1)]
 pub(super) struct Selector {
     /// All of this user's.
-    #[schema(schema_with = schemas::user_id)]
+    #[schema(schema_with = schemas::user_id_or_null)]
     user_id: Option<String>,
-    #[schema(schema_with = schemas::uuid)]
+    #[schema(schema_with = schemas::uuid_or_null)]
     connection_id: Option<String>,
     /// All that were opened with the token of this `jti`.
-    #[schema(schema_with = schemas::token_id)]
+    #[schema(schema_with = schemas::token_id_or_null)]
     token_id: Option<String>,
     /// All that were opened with a token issued before.
     #[schema(schema_with = schemas::issued_before)]

@@ -98,7 +98,7 @@ pub(super) struct AllLatest<'a>(BTreeMap<&'a str, Latest<'a>>);
 
 #[derive(Deserialize, IntoParams)]
 pub(super) struct Chosen {
-    #[param(schema_with = schemas::pattern_list)]
+    #[param(schema_with = schemas::optional_pattern_list)]
     metrics: Option<String>,
 }
 

@@ -128,6 +128,20 @@ pub fn patterns() -> Array {
     patterns
 }
 
+/// As [`pattern_list`], in which empty names say nothing: a page may fill in a template.
+pub fn sparse_pattern_list() -> Object {
+    let mut list = pattern_list();
+    list.pattern = Some(format!("^({PATTERN})?(,({PATTERN})?)*$"));
+    list
+}
+
+/// As [`pattern_list`], or nothing.
+pub fn optional_pattern_list() -> Object {
+    let mut list = pattern_list();
+    list.pattern = Some(format!("^({PATTERN}(,{PATTERN}){{0,99}})?$"));
+    list
+}
+
 /// Patterns in one text.
 pub fn pattern_list() -> Object {
     let text = text(
@@ -277,6 +291,14 @@ pub fn key_or_null() -> Object {
     or_null(key())
 }
 
+pub fn uuid_or_null() -> Object {
+    or_null(uuid())
+}
+
+pub fn user_id_or_null() -> Object {
+    or_null(said(user_id(), "All of this user's."))
+}
+
 pub fn object_or_null() -> Object {
     or_null(ObjectBuilder::new().schema_type(Type::Object).build())
 }
@@ -338,9 +360,9 @@ pub fn note() -> Object {
     )
 }
 
-pub fn token_id() -> Object {
+pub fn token_id_or_null() -> Object {
     let text = text("All that were opened with the token of this `jti`.").min_length(Some(1));
-    text.max_length(Some(TOKEN_ID_BYTES_MAX)).build()
+    or_null(text.max_length(Some(TOKEN_ID_BYTES_MAX)).build())
 }
 
 pub fn reconnect_token() -> Object {
@@ -359,6 +381,7 @@ pub fn issued_before() -> RefOr<Schema> {
     let mut number = number("", 0, None);
     number.description = None;
     let description = "All that were opened with a token issued before: RFC 3339, or seconds or milliseconds since 1970.";
-    let either = OneOfBuilder::new().item(time()).item(number);
+    let null = ObjectBuilder::new().schema_type(Type::Null);
+    let either = OneOfBuilder::new().item(time()).item(number).item(null);
     either.description(Some(description)).into()
 }
