@@ -24,10 +24,12 @@ const SERVED: [(&str, &str, &str); 4] = [
 ];
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const TYPES: &str = "text/plain; charset=utf-8";
-/// What stands for the hash in the one file that is served under a fixed name,
+/// What stands for the hash in the pages, which are served under fixed names,
 const HASH: &str = "{hash}";
-/// and for links to all modules: a browser that had to read one to learn of the next would ask four times in a row.
+/// and for links to all modules of the console: a browser that had to read one to learn of the next would ask four times in a row.
 const MODULES: &str = "{modules}";
+/// Modules of another page.
+const OTHER_PAGE: &str = "docs/";
 /// Enough to tell any two builds apart.
 const HASH_BYTES: usize = 8;
 
@@ -114,7 +116,8 @@ fn files(folder: &Path) -> io::Result<Vec<Asset>> {
 }
 
 fn modules(files: &[Asset]) -> String {
-    let scripts = files.iter().filter(|file| file.name.ends_with(".js"));
+    let of_console = |name: &str| name.ends_with(".js") && !name.starts_with(OTHER_PAGE);
+    let scripts = files.iter().filter(|file| of_console(&file.name));
     let links = scripts.map(|file| {
         let name = &file.name;
         format!("<link rel=\"modulepreload\" href=\"console/{HASH}/{name}\">")

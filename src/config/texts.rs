@@ -10,7 +10,7 @@ use super::kinds::{Text, text};
 use crate::domain::pattern::{MetricName, Pattern};
 
 /// Paths that other endpoints have, so that `websocket.path` cannot be one of them.
-pub const FIXED_PATHS: [&str; 35] = [
+pub const FIXED_PATHS: [&str; 37] = [
     "/",
     "/console/{hash}/{name:.*}",
     "/favicon.ico",
@@ -22,6 +22,8 @@ pub const FIXED_PATHS: [&str; 35] = [
     "/health",
     "/health/live",
     "/health/ready",
+    "/api/docs",
+    "/api/openapi.json",
     "/api/health",
     "/api/health/live",
     "/api/health/ready",

@@ -75,6 +75,21 @@ pub enum Fault {
     Unavailable,
 }
 
+impl Fault {
+    pub const ALL: [Self; 10] = [
+        Self::InvalidMessage,
+        Self::UnknownType,
+        Self::MetricsNoArray,
+        Self::InvalidMetric,
+        Self::TooManyPatterns,
+        Self::RateLimited,
+        Self::TokenInvalid,
+        Self::TokenOfOtherUser,
+        Self::TokenExpiresEarlier,
+        Self::Unavailable,
+    ];
+}
+
 /// Why a stream ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goodbye {
@@ -90,4 +105,15 @@ pub enum Goodbye {
     TooManyMessages,
     /// The hub cannot go on with this connection.
     Trouble,
+}
+
+impl Goodbye {
+    /// All but [`Goodbye::Shutdown`], which says when to come back.
+    pub const FOR_ONE: [Self; 5] = [
+        Self::Replaced,
+        Self::TokenExpired,
+        Self::Disconnected,
+        Self::TooManyMessages,
+        Self::Trouble,
+    ];
 }

@@ -7,10 +7,12 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Admin, Caller, outcome};
 use super::body::{OptionalJsonBody, QueryOf, WhenOpen};
 use super::history::{Asked, Cursor, invalid, limit, reader};
+use super::openapi::{answers::AlertShown, schemas};
 use super::publish::invalid_at;
 use super::reply::{self, Problem};
 use super::state::State;
@@ -22,19 +24,23 @@ use crate::telemetry::audit::{Action, Event};
 use crate::wire::message::timestamp;
 
 /// Longest note, in characters.
-const NOTE_CHARS_MAX: usize = 1000;
+pub(super) const NOTE_CHARS_MAX: usize = 1000;
 /// How often a change is tried whose alert others change too. It goes on twice in its life.
 const ATTEMPTS: usize = 5;
 /// How long until the next try: a database that hubs share is written half a second after the log, at most.
 const ATTEMPT_PAUSE: Duration = Duration::from_millis(150);
 
 /// Unknown parameters are refused: a misspelt one would show too much.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Page {
+    #[param(schema_with = schemas::alert_state)]
     state: Option<String>,
+    #[param(schema_with = schemas::severity)]
     severity: Option<String>,
+    #[param(schema_with = schemas::page_limit)]
     limit: Option<String>,
+    #[param(schema_with = schemas::cursor)]
     cursor: Option<String>,
 }
 
@@ -102,11 +108,14 @@ fn named<T>(
     text.map(|text| parse(text).ok_or_else(wanted)).transpose()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Listed {
+#[schema(as = AlertPage)]
+pub(super) struct Listed {
+    #[schema(value_type = Vec<AlertShown>)]
     alerts: Vec<Shown>,
-    /// `None`: there are no more.
+    /// `null`: there are no more.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
@@ -137,9 +146,11 @@ fn shown(alert: &Alert) -> serde_json::Result<Shown> {
     Ok(fields)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Note)]
 pub(super) struct Noted {
+    #[schema(schema_with = schemas::note)]
     note: Option<String>,
 }
 
@@ -185,11 +196,14 @@ async fn go_on(
 }
 
 /// Where it went, as the answer shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct GoneOn {
+#[schema(as = AlertChanged)]
+pub(super) struct GoneOn {
+    #[schema(value_type = AlertShown)]
     alert: Shown,
-    /// The id of the message that tells everybody; `None` where nothing has changed.
+    /// The id of the message that tells everybody; `null` where nothing has changed.
+    #[schema(schema_with = schemas::message_id_or_null, required)]
     message_id: Option<String>,
 }
 

@@ -3,10 +3,12 @@
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use utoipa::IntoParams;
 
 use super::access::{Admin, outcome};
 use super::body::QueryOf;
 use super::history::{invalid, limit, reader};
+use super::openapi::schemas;
 use super::reply::{self, Problem};
 use super::state::State;
 use crate::store::Kept;
@@ -21,13 +23,18 @@ const LOOKED_THROUGH_MAX: usize = 20_000;
 const REFUSED: &str = "refused";
 
 /// Unknown parameters are refused: a misspelt one would show too much.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
+    /// Names of actions, separated by commas.
     action: Option<String>,
+    /// Only what this user did.
     actor: Option<String>,
+    /// `ok`, `refused`, or the code of a refusal.
     outcome: Option<String>,
+    #[param(schema_with = schemas::page_limit)]
     limit: Option<String>,
+    #[param(schema_with = schemas::audit_cursor)]
     cursor: Option<String>,
 }
 

@@ -79,6 +79,26 @@ impl Code {
         self.row().3
     }
 
+    /// When it is given, and what whoever gets it should do: sentences for the reference.
+    #[rustfmt::skip] // a table reads by its columns
+    pub const fn advice(self) -> (&'static str, &'static str) {
+        match self {
+            Self::InvalidRequest => ("The request is malformed: JSON that cannot be read, a wrong type, an unknown or missing parameter, a bad metric name or pattern.", "Mend the request; `error` names the place, and `details` has it for programs. The same again gets the same answer."),
+            Self::Unauthenticated => ("There is no token, or it is not valid: bad signature, expired, wrong algorithm, a ticket that is used up.", "Come back with a fresh token. `statshub check-token` says what ails one."),
+            Self::Forbidden => ("The token is good and its role is not permitted to do this, or `userId` is not the token's user, or a foreign page used the cookie.", "Use a token with a permitted role (`auth.permitted_roles`, `auth.publisher_roles`). The same again gets the same answer."),
+            Self::NotFound => ("There is no such path, or no such alert; or what lies there is switched off.", "Mend the path or the id."),
+            Self::MethodNotAllowed => ("The path is there and does not take this method.", "Use one of the methods in `Allow`."),
+            Self::RequestTimeout => ("The body took longer than `http.body_timeout_ms` to arrive.", "Send it again, over a better line or in smaller parts."),
+            Self::ReconnectTokenInvalid => ("The reconnect token is unknown, expired or another user's; one answer for all three.", "Begin a new stream with `GET stream`."),
+            Self::PayloadTooLarge => ("The body is over `http.body_bytes_max`, or the data of one message over `http.message_bytes_max`.", "Send less at once, or raise the limit. The same again gets the same answer."),
+            Self::UnsupportedMediaType => ("The body is not declared `application/json`, or it is compressed.", "Send plain JSON with `Content-Type: application/json`."),
+            Self::RateLimited => ("The address or the user asks too often, or there would be too many metrics.", "Come back after `Retry-After` seconds; with too many metrics (`details.setting`), publish under names that are in use."),
+            Self::ConnectionLimit => ("The user, or the hub, has all the connections allowed.", "Close a connection, or come back after `Retry-After` seconds; `details.setting` names the limit."),
+            Self::Internal => ("A fault of the hub's own.", "Come back with back-off; its cause is in the hub's log under the answer's `X-Request-Id`."),
+            Self::Unavailable => ("Switched off, starting, stopping or overloaded, or something it needs is down.", "Come back after `Retry-After` seconds; `error` says what it is."),
+        }
+    }
+
     /// The row that says most about `status`. Several share 429, the first of them is taken.
     pub fn of(status: StatusCode) -> Self {
         let nearest = match status.is_server_error() {

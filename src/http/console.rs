@@ -1,4 +1,4 @@
-//! The operators' console at `/`: pages, styles and scripts, which are in the program.
+//! The operators' console at `/`, and the interface's page at `/api/docs`: pages, styles and scripts, which are in the program.
 //!
 //! They hold no data. Every number that the console shows comes out of the public interface and needs
 //! the same role there as for anybody else, so these files are for everyone.
@@ -28,14 +28,18 @@ const ASK_FIRST: &str = "no-cache";
 const ICON_KEPT: &str = "public, max-age=86400";
 
 const INDEX: &str = "index.html";
+const DOCS: &str = "docs.html";
+/// Served under names of their own only.
+const PAGES: [&str; 2] = [INDEX, DOCS];
 const ICON: &str = "icon.svg";
 
 // `HASH` and `FILES`, as `build.rs` found them.
 include!(concat!(env!("OUT_DIR"), "/console.rs"));
 
-pub(super) fn endpoints() -> [Endpoint; 3] {
+pub(super) fn endpoints() -> [Endpoint; 4] {
     [
         Endpoint::at("/").get(index),
+        Endpoint::at("/api/docs").get(docs),
         Endpoint::at("/console/{hash}/{name:.*}").get(asset),
         // Browsers ask for it whatever the page says.
         Endpoint::at("/favicon.ico").get(icon),
@@ -44,6 +48,11 @@ pub(super) fn endpoints() -> [Endpoint; 3] {
 
 async fn index(req: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
     serve(&req, &state, INDEX, ASK_FIRST)
+}
+
+/// The interface, as `/api/openapi.json` describes it.
+async fn docs(req: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
+    serve(&req, &state, DOCS, ASK_FIRST)
 }
 
 async fn icon(req: HttpRequest, state: web::Data<State>) -> Result<HttpResponse, Problem> {
@@ -56,7 +65,9 @@ async fn asset(
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
     match &*path {
-        (hash, name) if hash == HASH && name != INDEX => serve(&req, &state, name, FOR_EVER),
+        (hash, name) if hash == HASH && !PAGES.contains(&&**name) => {
+            serve(&req, &state, name, FOR_EVER)
+        }
         _ => Err(Problem::not_found()),
     }
 }

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::access;
+use super::openapi::answers::HealthChecks;
 use super::reply::{self, Problem};
 use super::state::{self, State};
 use crate::auth::KeyState;
@@ -56,15 +59,27 @@ async fn report(req: &HttpRequest, state: &State) -> HttpResponse {
         true => Some(checks(state, &keys, &audit, &sources, &mut ails).await),
         false => None,
     };
-    let mut report = json!({
-        "status": if ails { "degraded" } else { "healthy" },
-        "version": env!("CARGO_PKG_VERSION"),
-        "uptimeSeconds": state.uptime().as_secs(),
-    });
-    if let Some(checks) = checks {
-        report["checks"] = checks;
-    }
-    reply::ok(report)
+    reply::ok(Report {
+        status: if ails { "degraded" } else { "healthy" },
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_seconds: state.uptime().as_secs(),
+        checks,
+    })
+}
+
+/// How the hub is.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Health)]
+pub(super) struct Report {
+    /// `healthy`, or `degraded` where something ails and the hub goes on.
+    status: &'static str,
+    version: &'static str,
+    uptime_seconds: u64,
+    /// With a good token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = HealthChecks)]
+    checks: Option<Value>,
 }
 
 fn are_good(keys: &KeyState) -> bool {

@@ -17,7 +17,7 @@ use crate::store::{Fingerprint, Key, Keyed};
 
 /// As in draft-ietf-httpapi-idempotency-key-header.
 const HEADER: &str = "idempotency-key";
-const KEY_BYTES_MAX: usize = 255;
+pub(super) const KEY_BYTES_MAX: usize = 255;
 const ALLOWED: &str = "a key has 1 to 255 visible ASCII characters";
 
 /// What the header says; `None` where there is none.

@@ -3,7 +3,7 @@
 //! `routes` is the one list of paths; handlers stand in a file by theme. Around them stand
 //! `middleware` and `limit`; before them `access` decides who may ask, and `body` and `decode` read
 //! what was asked; `reply` with its table in `code` is the only way to answer. `state` is what all
-//! of them share.
+//! of them share. `openapi` describes all of it to programs.
 //!
 //! May use every room further in. Decides nothing about messages or sessions: it asks the hub.
 //! Never writes a credential, a query string or a body to a log.
@@ -26,6 +26,7 @@ mod idempotency;
 mod kept;
 pub mod limit;
 pub mod middleware;
+mod openapi;
 mod operators;
 pub mod origin;
 mod prometheus;
@@ -35,6 +36,7 @@ pub mod reload;
 pub mod reply;
 pub mod routes;
 pub mod state;
+mod statistics;
 pub mod status;
 pub mod streams;
 mod subscriptions;

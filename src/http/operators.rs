@@ -4,12 +4,14 @@ use std::fmt::Display;
 
 use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::access::{Admin, outcome};
 use super::body::{JsonBody, QueryOf};
+use super::openapi::{answers::SessionShown, schemas};
 use super::reply::{self, Problem};
 use super::state::State;
 use crate::domain::hub::{Delivery, Ended, SessionFilter};
@@ -18,18 +20,23 @@ use crate::hub::Chosen;
 use crate::telemetry::audit::{Action, Event};
 use crate::wire::message::timestamp;
 
-const PAGE_SESSIONS_DEFAULT: usize = 100;
-const PAGE_SESSIONS_MAX: usize = 1000;
+pub(super) const PAGE_SESSIONS_DEFAULT: usize = 100;
+pub(super) const PAGE_SESSIONS_MAX: usize = 1000;
 /// Longest `jti` looked for, in bytes.
-const TOKEN_ID_BYTES_MAX: usize = 1024;
+pub(super) const TOKEN_ID_BYTES_MAX: usize = 1024;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 pub(super) struct Page {
+    #[param(schema_with = schemas::user_id)]
     user: Option<String>,
+    #[param(schema_with = schemas::transport)]
     transport: Option<Transport>,
+    #[param(schema_with = schemas::delivery)]
     state: Option<Delivery>,
     #[serde(default)]
+    #[param(schema_with = schemas::offset)]
     offset: usize,
+    #[param(schema_with = schemas::session_limit)]
     limit: Option<usize>,
 }
 
@@ -53,8 +60,30 @@ pub(super) async fn connections(
         details: Some(json!({"shown": sessions.len(), "total": total})),
         ..caller.event(Action::ReadConnections)
     });
-    let data = json!({"connections": sessions, "total": total, "offset": offset, "limit": limit});
-    Ok(reply::ok(data))
+    Ok(reply::ok(Sessions {
+        connections: sessions,
+        total,
+        offset,
+        limit,
+    }))
+}
+
+/// One page of the sessions.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionPage)]
+pub(super) struct Sessions {
+    #[schema(value_type = Vec<SessionShown>)]
+    connections: Vec<Value>,
+    /// How many there are in all.
+    total: usize,
+    offset: usize,
+    limit: usize,
+}
+
+/// How many streams were ended.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Disconnected {
+    connections: usize,
 }
 
 fn user(text: &str, field: &str) -> Result<UserId, Problem> {
@@ -66,13 +95,20 @@ fn invalid(field: &str, allowed: impl Display) -> Problem {
     Problem::invalid(format!("Invalid {field}: {allowed}"))
 }
 
-/// Exactly one of these. Unknown fields are refused: a misspelt one must not be taken for none.
-#[derive(Deserialize)]
+/// Exactly one of these; `null` is none. Unknown fields are refused: a misspelt one must not be taken for none.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Selector {
+    /// All of this user's.
+    #[schema(schema_with = schemas::user_id_or_null)]
     user_id: Option<String>,
+    #[schema(schema_with = schemas::uuid_or_null)]
     connection_id: Option<String>,
+    /// All that were opened with the token of this `jti`.
+    #[schema(schema_with = schemas::token_id_or_null)]
     token_id: Option<String>,
+    /// All that were opened with a token issued before.
+    #[schema(schema_with = schemas::issued_before)]
     issued_before: Option<Value>,
 }
 
@@ -89,7 +125,8 @@ pub(super) async fn disconnect(
         event.details = Some(json!({"connections": live(ended), "sessions": ended.len()}));
     }
     state.audit.record(event);
-    Ok(reply::ok(json!({"connections": live(&done?)})))
+    let connections = live(&done?);
+    Ok(reply::ok(Disconnected { connections }))
 }
 
 fn live(ended: &[Ended]) -> usize {

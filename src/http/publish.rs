@@ -3,25 +3,28 @@
 use std::collections::BTreeSet;
 
 use actix_web::{HttpResponse, web};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::access::{Caller, Publisher, outcome};
 use super::body::{JsonBody, WhenOpen};
 use super::decode;
 use super::idempotency::IdempotencyKey;
+use super::openapi::schemas;
 use super::reply::{self, Problem};
 use super::state::State;
 use crate::domain::alert::Severity;
 use crate::domain::message::{Draft, Json, MessageId, Priority, Retain, UserId};
 use crate::domain::pattern::MetricName;
+use crate::hub::Promise;
 use crate::store::AlertWrite;
 use crate::telemetry::audit::{Action, Event};
 use crate::wire::json;
 
 /// Messages in one batch.
-const BATCH_MESSAGES_MAX: usize = 1000;
+pub(super) const BATCH_MESSAGES_MAX: usize = 1000;
 /// Metrics named in one line of the audit trail.
 const AUDITED_METRICS_MAX: usize = 10;
 
@@ -41,17 +44,50 @@ pub(super) struct Wanted {
     key: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// A message to publish.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Message)]
 pub(super) struct Written {
+    #[schema(schema_with = schemas::metric_name)]
     pub metric: String,
+    /// Any JSON that every parser reads: no number beyond a double, no half of a surrogate pair.
+    #[schema(schema_with = schemas::any)]
     pub data: Box<RawValue>,
+    /// `normal` unless said otherwise.
+    #[schema(schema_with = schemas::priority_or_null)]
     pub priority: Option<Priority>,
+    /// Only this user's connections get it, and only this user sees it later.
     #[serde(rename = "userId")]
+    #[schema(schema_with = schemas::receiver_or_null)]
     pub user: Option<String>,
+    /// `all` unless said otherwise, here or in the configuration.
+    #[schema(schema_with = schemas::retain_or_null)]
     pub retain: Option<Retain>,
     /// The same key again is the same message, not another one.
+    #[schema(schema_with = schemas::key_or_null)]
     pub key: Option<String>,
+}
+
+/// What was taken.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Published {
+    #[serde(rename_all = "camelCase")]
+    One {
+        #[schema(schema_with = schemas::message_id)]
+        message_id: String,
+        #[schema(schema_with = schemas::durability)]
+        durability: Promise,
+    },
+    /// In the order of the batch.
+    #[serde(rename_all = "camelCase")]
+    Batch {
+        #[schema(schema_with = schemas::message_ids)]
+        message_ids: Vec<String>,
+        #[schema(schema_with = schemas::durability)]
+        durability: Promise,
+    },
 }
 
 /// `null` is data too, and nothing is not.
@@ -92,9 +128,15 @@ async fn published(
     let texts: Vec<_> = ids.iter().map(MessageId::to_string).collect();
     event.details = Some(json!({"count": ids.len(), "first": texts.first(), "last": texts.last()}));
     let durability = state.hub.durability();
-    Ok(reply::accepted(match is_batch {
-        true => json!({"messageIds": texts, "durability": durability}),
-        false => json!({"messageId": texts.first(), "durability": durability}),
+    Ok(reply::accepted(match <[String; 1]>::try_from(texts) {
+        Ok([message_id]) if !is_batch => Published::One {
+            message_id,
+            durability,
+        },
+        texts => Published::Batch {
+            message_ids: texts.map_or_else(|texts| texts, Vec::from),
+            durability,
+        },
     }))
 }
 
@@ -186,9 +228,11 @@ fn compact(raw: &RawValue, place: &str, bytes_max: usize) -> Result<Json, Proble
 }
 
 /// What an alert must have; the rest is the publisher's and goes out as it came.
-#[derive(Deserialize)]
-struct Alert {
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Alert {
+    #[schema(schema_with = schemas::severity)]
     severity: Severity,
+    #[schema(schema_with = schemas::words)]
     message: String,
 }
 
@@ -228,8 +272,8 @@ async fn alerted(
     let id = state.hub.alert(data, AlertWrite::New(alert.severity), keys);
     let id = id.await?.to_string();
     event.details = Some(json!({"messageId": id}));
-    let durability = state.hub.durability();
-    Ok(reply::accepted(
-        json!({"messageId": id, "durability": durability}),
-    ))
+    Ok(reply::accepted(Published::One {
+        message_id: id,
+        durability: state.hub.durability(),
+    }))
 }

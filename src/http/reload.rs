@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
+use utoipa::ToSchema;
 
 use super::access::{Admin, outcome};
 use super::body::OptionalJsonBody;
@@ -16,7 +17,7 @@ use crate::telemetry::audit::{Action, Event};
 const WAITING_MAX: usize = 4;
 
 /// What reading the settings again has changed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Reloaded {
     /// Keys whose new value holds from now on.
@@ -55,7 +56,7 @@ pub(super) async fn reload(
 }
 
 /// An empty object, or no body at all.
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
 

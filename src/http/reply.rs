@@ -14,8 +14,10 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 pub use super::code::Code;
+use super::openapi::schemas;
 
 /// Error text that dashboards of the original service look for.
 pub const METRICS_MUST_BE_AN_ARRAY: &str = "Metrics must be an array";
@@ -199,12 +201,18 @@ struct Success<T> {
     data: T,
 }
 
-#[derive(Serialize)]
-struct Failure<'a> {
+/// The body of every refusal.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Failure<'a> {
+    #[schema(schema_with = schemas::no)]
     success: bool,
+    /// For people; it may change.
     error: &'a str,
+    /// For programs.
     code: &'a str,
+    /// More, where there is more to say.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schemas::any)]
     details: Option<&'a Value>,
 }
 

@@ -5,8 +5,8 @@ use actix_web::{FromRequest, Handler, Responder, web};
 
 use super::endpoint::{Endpoint, not_found};
 use super::{
-    alerts, audit, client_library, console, health, history, operators, prometheus, publish,
-    reload, status, streams, subscriptions, tickets,
+    alerts, audit, client_library, console, health, history, openapi, operators, prometheus,
+    publish, reload, status, streams, subscriptions, tickets,
 };
 
 /// Under which everything is that is not about the process itself.
@@ -59,6 +59,7 @@ fn endpoints() -> Vec<Endpoint> {
         probe("/health/ready", health::ready),
         probe("/health/live", health::live),
         Endpoint::at("/metrics").get(prometheus::metrics),
+        Endpoint::at("/api/openapi.json").get(openapi::openapi),
     ];
     endpoints.extend(console::endpoints());
     endpoints.extend(client_library::endpoints());

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::failed_resumes::FailedResumes;
 use super::limit::Rates;
+use super::openapi::Document;
 use super::reload::Reloads;
 use super::reply::Problem;
 use super::turns::Handfuls;
@@ -48,6 +49,7 @@ pub struct State {
     pub stage: Stage,
     /// For who wants the settings read again.
     pub reloads: Reloads,
+    pub document: Document,
     started: Instant,
 }
 
@@ -81,6 +83,7 @@ impl State {
             sources,
             stage: Stage::default(),
             reloads,
+            document: Document::new(&settings.websocket.path),
             started: Instant::now(),
             settings: ArcSwap::new(settings),
         }

@@ -6,33 +6,47 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::Admin;
 use super::body::QueryOf;
 use super::history::patterns;
+use super::openapi::schemas;
 use super::reply::{self, Problem};
 use super::state::State;
-use crate::domain::hub::{Statistics, TransportStatistics};
+use super::statistics::{ConnectionStats, WebSocketStats};
 use crate::hub::Overview;
 use crate::telemetry::audit::Action;
 use crate::wire::message::timestamp;
-use crate::wire::view::by_priority;
+
+/// What the WebSocket offers.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WebSocketInfo<'a> {
+    enabled: bool,
+    /// Its path.
+    endpoint: &'a str,
+    protocols: &'static [&'static str],
+    /// What a client may say.
+    message_types: &'static [&'static str],
+    features: &'static [&'static str],
+}
 
 /// `GET websocket-info`: fixed but for the two settings.
 pub(super) async fn websocket_info(state: web::Data<State>, _: Admin) -> HttpResponse {
     let settings = state.settings.load();
-    reply::ok(json!({
-        "enabled": settings.websocket.enabled && settings.realtime.enabled,
-        "endpoint": settings.websocket.path,
-        "protocols": ["ws", "wss"],
-        "messageTypes": ["subscribe", "unsubscribe", "ping", "refresh"],
-        "features": [
+    reply::ok(WebSocketInfo {
+        enabled: settings.websocket.enabled && settings.realtime.enabled,
+        endpoint: &settings.websocket.path,
+        protocols: &["ws", "wss"],
+        message_types: &["subscribe", "unsubscribe", "ping", "refresh"],
+        features: &[
             "Automatic reconnection",
             "Message buffering",
             "Priority-based message handling",
             "Connection health monitoring",
         ],
-    }))
+    })
 }
 
 /// `GET connection-stats`.
@@ -41,10 +55,8 @@ pub(super) async fn connections(
     Admin(caller): Admin,
 ) -> Result<HttpResponse, Problem> {
     let (overview, nodes) = state.hub.overview_of_all().await?;
-    let mut stats = connection_stats(&overview);
-    if let Some(nodes) = nodes {
-        stats["nodes"] = json!(nodes);
-    }
+    let mut stats = ConnectionStats::of(&overview);
+    stats.nodes = nodes;
     state.audit.record(caller.event(Action::ReadStats));
     Ok(reply::ok(stats))
 }
@@ -56,87 +68,37 @@ pub(super) async fn websockets(
 ) -> Result<HttpResponse, Problem> {
     let (overview, _) = state.hub.overview_of_all().await?;
     state.audit.record(caller.event(Action::ReadStats));
-    let websocket = &overview.statistics.websocket;
-    let mut stats = of_transport(websocket);
-    // Only an accepted upgrade becomes a connection, and one that is gone is none: the hub has
-    // nothing to count in the first and the last state, which dashboards expect to see.
-    stats["readyStates"] = json!({
-        "connecting": 0,
-        "open": websocket.total,
-        "closing": websocket.closing,
-        "closed": 0,
-    });
+    let stats = WebSocketStats::of(&overview.statistics.websocket);
     Ok(reply::ok(stats))
 }
 
 /// The numbers of `GET connection-stats`, also what a source of kind `hub` reads.
 pub fn connection_stats(overview: &Overview) -> Value {
-    let Statistics {
-        sse,
-        websocket,
-        tally,
-        ..
-    } = &overview.statistics;
-    let statistics = &overview.statistics;
-    let (attempted, succeeded) = (tally.resumes_attempted, tally.resumes_succeeded);
-    json!({
-        "totalConnections": sse.total + websocket.total,
-        "activeConnections": sse.active + websocket.active,
-        "connectionsByUser": statistics.connections_by_user,
-        "sse": of_transport(sse),
-        "websocket": of_transport(websocket),
-        "totalBufferedMessages": statistics.buffered,
-        "reconnectTokensCount": statistics.sessions,
-        "bufferUtilization": {
-            "mean": statistics.utilization_mean,
-            "max": statistics.utilization_max,
-        },
-        "deliveryLatencyMs": {
-            "p50": overview.latency.p50_ms,
-            "p95": overview.latency.p95_ms,
-            "p99": overview.latency.p99_ms,
-        },
-        "reconnections": {
-            "attempted": attempted,
-            "succeeded": succeeded,
-            "successRate": success_rate(attempted, succeeded),
-        },
-        "messages": {
-            "published": tally.published.total(),
-            "delivered": overview.delivered.total(),
-            "dropped": by_priority(&tally.dropped),
-        },
-        "uptimeSeconds": overview.uptime.as_secs(),
-    })
+    json!(ConnectionStats::of(overview))
 }
 
-fn of_transport(of: &TransportStatistics) -> Value {
-    json!({
-        "totalConnections": of.total,
-        "activeConnections": of.active,
-        "connectionsByUser": of.by_user,
-    })
-}
-
-/// 1 where nothing was attempted: nothing has failed, and an alarm on a low rate stays quiet.
-fn success_rate(attempted: u64, succeeded: u64) -> f64 {
-    match attempted {
-        0 => 1.0,
-        _ => succeeded as f64 / attempted as f64,
-    }
-}
-
-#[derive(Serialize)]
+/// The latest value of a metric.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = LatestValue)]
 struct Latest<'a> {
     /// As it was published, byte for byte.
+    #[schema(schema_with = schemas::any)]
     value: &'a RawValue,
+    #[schema(schema_with = schemas::message_id)]
     message_id: String,
+    #[schema(schema_with = schemas::time)]
     timestamp: String,
 }
 
-#[derive(Deserialize)]
+/// By the name of the metric.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LatestValues)]
+pub(super) struct AllLatest<'a>(BTreeMap<&'a str, Latest<'a>>);
+
+#[derive(Deserialize, IntoParams)]
 pub(super) struct Chosen {
+    #[param(schema_with = schemas::optional_pattern_list)]
     metrics: Option<String>,
 }
 
@@ -163,5 +125,5 @@ pub(super) async fn metrics(
         Ok((name.as_str(), latest))
     });
     let latest: BTreeMap<_, _> = latest.collect::<Result<_, Problem>>()?;
-    Ok(reply::ok(latest))
+    Ok(reply::ok(AllLatest(latest)))
 }

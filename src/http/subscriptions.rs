@@ -1,27 +1,43 @@
 //! `POST subscribe`, `POST unsubscribe`, `POST test-connection`: for all of a user's sessions, or one.
 
 use actix_web::{HttpResponse, web};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::access::{Admin, Caller, outcome};
 use super::body::{OptionalJsonBody, WhenOpen};
+use super::openapi::schemas;
 use super::reply::{self, METRICS_MUST_BE_AN_ARRAY, Problem};
 use super::state::State;
 use super::streams::parse_reconnect_token;
 use crate::domain::hub::Change;
-use crate::domain::message::Transport;
+use crate::domain::message::{Transport, UserId};
 use crate::domain::pattern::{NameError, PATTERNS_MAX, Pattern};
 use crate::telemetry::audit::{Action, Event};
 
 /// Whatever `metrics` is, so that one text can say what it should be.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = Metrics, description = "Which metrics.")]
 pub(super) struct Named {
     #[serde(default)]
+    #[schema(schema_with = schemas::patterns, required)]
     metrics: Value,
     /// For that session alone.
     #[serde(default, rename = "reconnectToken")]
     session: Option<String>,
+}
+
+/// What has become of the subscriptions.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SubscriptionChanged)]
+pub(super) struct Changed {
+    message: &'static str,
+    /// As sent.
+    #[schema(schema_with = schemas::patterns)]
+    metrics: Vec<Pattern>,
+    /// How many sessions it is for.
+    connections: usize,
 }
 
 type NamedBody = WhenOpen<OptionalJsonBody<Named>>;
@@ -64,8 +80,11 @@ async fn change(
         ..caller.event(action)
     });
     let (metrics, connections) = done?;
-    let data = json!({"message": message, "metrics": metrics, "connections": connections});
-    Ok(reply::ok(data))
+    Ok(reply::ok(Changed {
+        message,
+        metrics,
+        connections,
+    }))
 }
 
 async fn changed(
@@ -106,10 +125,27 @@ fn pattern((index, value): (usize, &Value)) -> Result<Pattern, Problem> {
     })
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = ConnectionKind)]
 pub(super) struct Kind {
+    /// `sse` unless said otherwise.
     #[serde(rename = "connectionType")]
+    #[schema(schema_with = schemas::transport_or_null)]
     transport: Option<Transport>,
+}
+
+/// To how many connections a test message went.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Tested {
+    #[serde(rename = "type")]
+    #[schema(schema_with = schemas::transport)]
+    transport: Transport,
+    /// `test_message_sent`, or `no_active_connections` where there are none.
+    status: &'static str,
+    #[schema(schema_with = schemas::user_id)]
+    user_id: UserId,
+    connections: usize,
 }
 
 type KindBody = WhenOpen<OptionalJsonBody<Kind>>;
@@ -124,13 +160,13 @@ pub(super) async fn test_connection(
     state.audit.record(Event {
         target: Some(caller.user().to_string()),
         outcome: outcome(&done),
-        details: done.as_ref().ok().cloned(),
+        details: done.as_ref().ok().map(|tested| json!(tested)),
         ..caller.event(Action::TestConnection)
     });
     Ok(reply::ok(done?))
 }
 
-async fn tested(state: &State, caller: &Caller, body: KindBody) -> Result<Value, Problem> {
+async fn tested(state: &State, caller: &Caller, body: KindBody) -> Result<Tested, Problem> {
     let kind = body.0?.0.unwrap_or_default();
     let transport = kind.transport.unwrap_or(Transport::Sse);
     let connections = state.hub.test(caller.user().clone(), transport).await?;
@@ -138,6 +174,10 @@ async fn tested(state: &State, caller: &Caller, body: KindBody) -> Result<Value,
         0 => "no_active_connections",
         _ => "test_message_sent",
     };
-    let user = caller.user();
-    Ok(json!({"type": transport, "status": status, "userId": user, "connections": connections}))
+    Ok(Tested {
+        transport,
+        status,
+        user_id: caller.user().clone(),
+        connections,
+    })
 }

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::access::{Admin, Caller, outcome};
 use super::body::{OptionalJsonBody, WhenOpen};
+use super::openapi::schemas;
 use super::reply::{self, Code, Problem, RECONNECT_TOKEN_IS_REQUIRED};
 use super::state::State;
 use super::streams::parse_reconnect_token;
@@ -40,14 +42,36 @@ pub(super) async fn ticket(
         outcome: outcome(&issued),
         ..caller.event(Action::Ticket)
     });
-    Ok(reply::ok(
-        json!({"ticket": issued?, "expiresIn": expires_in}),
-    ))
+    Ok(reply::ok(Issued {
+        ticket: issued?,
+        expires_in,
+    }))
 }
 
-#[derive(Deserialize, Default)]
+/// A text that stands for a token in the URL of a stream.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Ticket)]
+pub(super) struct Issued {
+    ticket: String,
+    /// In seconds: until then it opens a session.
+    expires_in: u64,
+}
+
+/// Until when the stream may go on.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Refreshed {
+    #[schema(schema_with = schemas::time)]
+    expires_at: String,
+}
+
+/// Which session is meant.
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = SessionToken)]
 pub(super) struct Session {
     #[serde(default, rename = "reconnectToken")]
+    #[schema(schema_with = schemas::reconnect_token, required)]
     token: Value,
 }
 
@@ -74,7 +98,8 @@ pub(super) async fn refresh(
             .answer_late(caller.user(), caller.remote);
         late.await;
     }
-    Ok(reply::ok(json!({"expiresAt": timestamp(done?)})))
+    let expires_at = timestamp(done?);
+    Ok(reply::ok(Refreshed { expires_at }))
 }
 
 async fn refreshed(state: &State, caller: &Caller, body: SessionBody) -> Result<u64, Problem> {

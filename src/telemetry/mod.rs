@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod counters;
 pub mod delivered;
+mod exposition;
 pub mod latency;
 pub mod log;
 pub mod mask;

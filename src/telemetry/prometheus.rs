@@ -6,15 +6,14 @@ use std::fmt;
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeGaugeValue, MetricEncoder, NoLabelSet, text,
-};
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::audit::AuditState;
 use super::counters::{Counter, Totals};
 use super::delivered::Delivered;
+use super::exposition::Out;
 use super::latency::{BOUNDS, Summary};
 use crate::domain::message::PerPriority;
 use crate::domain::pattern::MetricName;
@@ -327,82 +326,6 @@ impl Snapshot {
             .filter_map(|(name, source)| Some((name, source.last_success_age?.as_secs_f64())));
         let help = "Time since a source last succeeded.";
         out.gauges("source_last_success_age", help, seconds, "source", ages)
-    }
-}
-
-/// Says each kind of metric in one call. The encoder adds `_total` and the unit to the name.
-struct Out<'a>(DescriptorEncoder<'a>);
-
-impl Out<'_> {
-    fn describe<'s>(
-        &'s mut self,
-        name: &'s str,
-        help: &str,
-        unit: Option<&'s Unit>,
-        kind: MetricType,
-    ) -> Result<MetricEncoder<'s>, fmt::Error> {
-        self.0.encode_descriptor(name, help, unit, kind)
-    }
-
-    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        self.describe(name, help, None, MetricType::Counter)?
-            .encode_counter::<NoLabelSet, _, f64>(&value, None)
-    }
-
-    fn counters<'v>(
-        &mut self,
-        name: &str,
-        help: &str,
-        label: &str,
-        values: impl IntoIterator<Item = (&'v str, u64)>,
-    ) -> fmt::Result {
-        let mut family = self.describe(name, help, None, MetricType::Counter)?;
-        for (is, value) in values {
-            family
-                .encode_family(&[(label, is)])?
-                .encode_counter::<NoLabelSet, _, f64>(&value, None)?;
-        }
-        Ok(())
-    }
-
-    fn deliveries(&mut self, name: &str, help: &str, delivered: &Delivered) -> fmt::Result {
-        let mut family = self.describe(name, help, None, MetricType::Counter)?;
-        for (transport, priority, count) in delivered.iter() {
-            let labels = [
-                ("transport", transport.as_str()),
-                ("priority", priority.as_str()),
-            ];
-            family
-                .encode_family(&labels)?
-                .encode_counter::<NoLabelSet, _, f64>(&count, None)?;
-        }
-        Ok(())
-    }
-
-    fn gauge(
-        &mut self,
-        name: &str,
-        help: &str,
-        unit: Option<&Unit>,
-        value: &impl EncodeGaugeValue,
-    ) -> fmt::Result {
-        self.describe(name, help, unit, MetricType::Gauge)?
-            .encode_gauge(value)
-    }
-
-    fn gauges<'v, V: EncodeGaugeValue>(
-        &mut self,
-        name: &str,
-        help: &str,
-        unit: Option<&Unit>,
-        label: &str,
-        values: impl IntoIterator<Item = (&'v str, V)>,
-    ) -> fmt::Result {
-        let mut family = self.describe(name, help, unit, MetricType::Gauge)?;
-        for (is, value) in values {
-            family.encode_family(&[(label, is)])?.encode_gauge(&value)?;
-        }
-        Ok(())
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Closing {
     pub reason: &'static str,
 }
 
-/// The table of close codes. What a client should do on each is said in the wire contract.
+/// The table of close codes. What a client should do on each is said in `docs/reference.md`.
 impl Closing {
     /// The client said goodbye.
     pub const GOODBYE: Self = Self::new(1000, "");
@@ -34,6 +34,23 @@ impl Closing {
     pub const REPLACED: Self = Self::new(4001, "the session was resumed elsewhere");
     pub const TOKEN_EXPIRED: Self = Self::new(4401, "the token has expired");
     pub const DISCONNECTED: Self = Self::new(4403, "disconnected by an operator");
+
+    /// In the order of their codes.
+    pub const ALL: [Self; 13] = [
+        Self::GOODBYE,
+        Self::HUB_STOPPING,
+        Self::PROTOCOL_ERROR,
+        Self::NOT_TEXT,
+        Self::NOT_UTF8,
+        Self::TOO_MANY_MESSAGES,
+        Self::TOO_BIG,
+        Self::TOO_MANY_FRAGMENTS,
+        Self::INTERNAL_ERROR,
+        Self::OVERLOADED,
+        Self::REPLACED,
+        Self::TOKEN_EXPIRED,
+        Self::DISCONNECTED,
+    ];
 
     pub const fn new(code: u16, reason: &'static str) -> Self {
         Self { code, reason }
@@ -149,21 +166,7 @@ mod tests {
 
     #[actix::test]
     async fn every_close_code_of_ours_is_one_a_client_accepts() {
-        for closing in [
-            Closing::GOODBYE,
-            Closing::HUB_STOPPING,
-            Closing::PROTOCOL_ERROR,
-            Closing::NOT_TEXT,
-            Closing::NOT_UTF8,
-            Closing::TOO_MANY_MESSAGES,
-            Closing::TOO_BIG,
-            Closing::TOO_MANY_FRAGMENTS,
-            Closing::INTERNAL_ERROR,
-            Closing::OVERLOADED,
-            Closing::REPLACED,
-            Closing::TOKEN_EXPIRED,
-            Closing::DISCONNECTED,
-        ] {
+        for closing in Closing::ALL {
             let Message::Close(Some(close)) = read(closing.frame()).await else {
                 panic!("{closing:?} makes no close frame");
             };

@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import { ApiError } from "../../src/http/console/errors.js";
 import { Alerts } from "../../src/http/console/model/alerts.js";
+import { followed, groups, kindOf, limitsOf } from "../../src/http/console/docs/document.js";
 import { Metrics } from "../../src/http/console/model/metrics.js";
 import { Ring } from "../../src/http/console/model/ring.js";
 import { bytes, change, duration, format } from "../../src/http/console/ui/format.js";
@@ -194,4 +195,24 @@ test("a hub that keeps no alerts leaves those that came, the newest of them", as
   await loaded;
   for (let i = 1; i <= 201; i += 1) shown.hear({}, { messageId: String(i), timestamp: new Date(1000 * i).toISOString() });
   assert.deepEqual([shown.isKept, states().length, states().at(-1)], [false, 200, "2 open"]);
+});
+
+test("the interface's operations are found by what they are for, and references are followed", () => {
+  const name = { type: "string", enum: ["a", "b"], minLength: 1, maxLength: 5 };
+  const document = {
+    tags: [{ name: "One", description: "" }, { name: "Two", description: "" }],
+    paths: {
+      "/x": { get: { operationId: "x", tags: ["Two"] }, post: { operationId: "y", tags: ["One"] }, summary: "no operation" },
+    },
+    components: { schemas: { "a/b": name, List: { type: "array", items: { $ref: "#/components/schemas/a~1b" } } } },
+  };
+  assert.deepEqual(groups(document).map(({ name, operations }) => [name, operations.map(({ method, id }) => `${method} ${id}`)]),
+    [["One", ["POST y"]], ["Two", ["GET x"]]]);
+  const reference = { $ref: "#/components/schemas/a~1b" };
+  assert.equal(followed(document, reference), name);
+  assert.deepEqual(followed(document, { $ref: "#/components/schemas/none" }), {});
+  assert.equal(kindOf(document, { $ref: "#/components/schemas/List" }), "list of a~1b");
+  assert.equal(kindOf(document, { type: ["string", "null"], format: "uuid" }), "string or null (uuid)");
+  assert.equal(kindOf(document, {}), "any JSON");
+  assert.deepEqual(limitsOf(name), ['one of "a", "b"', "length 1 to 5"]);
 });

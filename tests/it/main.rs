@@ -7,6 +7,7 @@ mod buffering;
 mod command_line;
 mod demo;
 mod doctor;
+mod documents;
 mod endpoints;
 mod envelope;
 mod history;

@@ -61,6 +61,7 @@ class Console extends HTMLElement {
       h("div", { class: "who" },
         h("span", { role: "status" }, h("span", { class: "unseen" }, "Stream: "), this.#state),
         this.#user,
+        h("a", { href: new URL("../../api/docs", import.meta.url) }, "API"),
         h("button", { type: "button", class: "small", click: () => session.logOut() }, "Log out"))));
   #shown = "";
   /** @type {typeof session.hub} */

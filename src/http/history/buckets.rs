@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use serde::Serialize;
-use serde_json::{Number, Value, json};
+use serde_json::{Number, Value};
+use utoipa::ToSchema;
 
 use super::pages;
 use super::parameters::{self, invalid};
 use crate::domain::pattern::{MetricName, Pattern};
 use crate::domain::series::{Aggregate, Bucket, Grid, GridError, Series};
 use crate::http::access::Caller;
+use crate::http::openapi::schemas;
 use crate::http::reply::{self, Problem};
 use crate::store::{Bounds, Order, Reader, Ring, Walk};
 use crate::wire::message::timestamp;
@@ -77,10 +79,36 @@ impl Wanted {
     }
 }
 
-#[derive(Serialize)]
-struct OfMetric {
+/// The buckets of one metric.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Series)]
+pub(in crate::http) struct OfMetric {
+    #[schema(schema_with = schemas::metric_name)]
     metric: MetricName,
-    buckets: Vec<Value>,
+    buckets: Vec<Drawn>,
+}
+
+/// What is answered: buckets where the query names one metric, else a series for each.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Buckets, description = "Buckets where the query names one metric, else a series for each.")]
+pub(in crate::http) enum Bucketed {
+    Buckets(Vec<Drawn>),
+    Series(Vec<OfMetric>),
+}
+
+/// A bucket of time.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Bucket)]
+pub(in crate::http) struct Drawn {
+    /// Where it begins.
+    #[schema(schema_with = schemas::time)]
+    from: String,
+    /// `null` where there is none.
+    #[schema(value_type = Option<f64>, required)]
+    value: Option<Number>,
+    /// How many numbers it has.
+    count: u64,
 }
 
 /// One list of buckets where the query names one metric, else one for each that was found.
@@ -94,7 +122,7 @@ pub(super) async fn read(
         .await?;
     if wanted.is_of_one() {
         let buckets = series(reader, rings, &wanted).await?;
-        return Ok(reply::ok(json!({"buckets": buckets})));
+        return Ok(reply::ok(Bucketed::Buckets(buckets)));
     }
     let mut metrics = BTreeMap::<_, Vec<_>>::new();
     for ring in rings {
@@ -116,14 +144,14 @@ pub(super) async fn read(
         let buckets = series(reader, rings, &wanted).await?;
         all.push(OfMetric { metric, buckets });
     }
-    Ok(reply::ok(json!({"series": all})))
+    Ok(reply::ok(Bucketed::Series(all)))
 }
 
 async fn series(
     reader: &Reader,
     rings: Vec<Arc<Ring>>,
     wanted: &Wanted,
-) -> Result<Vec<Value>, Problem> {
+) -> Result<Vec<Drawn>, Problem> {
     let mut series = Series::new(wanted.grid, wanted.aggregate);
     // In the order of time, so that one bucket is done before the next begins.
     let mut walk = Walk::new(rings, wanted.bounds, Order::OldestFirst);
@@ -157,7 +185,7 @@ fn is_number(json: &str) -> bool {
     json.starts_with(|first: char| first == '-' || first.is_ascii_digit())
 }
 
-fn shown(bucket: Bucket) -> Value {
+fn shown(bucket: Bucket) -> Drawn {
     let value = bucket.value.and_then(|value| {
         match value.fract() == 0.0 && value.abs() < WHOLE_MAX {
             true => Some(Number::from(value as i64)),
@@ -165,9 +193,9 @@ fn shown(bucket: Bucket) -> Value {
             false => Number::from_f64(value),
         }
     });
-    json!({
-        "from": timestamp(bucket.from_ms),
-        "value": value,
-        "count": bucket.count,
-    })
+    Drawn {
+        from: timestamp(bucket.from_ms),
+        value,
+        count: bucket.count,
+    }
 }

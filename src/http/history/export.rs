@@ -11,12 +11,14 @@ use futures::stream::unfold;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::IntoParams;
 
 use super::parameters::{self, invalid};
 use super::{Shown, csv, reader};
 use crate::domain::message::MessageId;
 use crate::http::access::{Admin, Caller, outcome};
 use crate::http::body::QueryOf;
+use crate::http::openapi::schemas;
 use crate::http::reply::Problem;
 use crate::http::state::State;
 use crate::store::{Order, Reader, Row, Walk};
@@ -27,12 +29,16 @@ use crate::wire::message::timestamp;
 const ROWS: usize = 500;
 
 /// As in `pages`: unknown parameters are refused.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct Wanted {
+    #[param(schema_with = schemas::pattern_list)]
     metric: Option<String>,
+    #[param(schema_with = schemas::from)]
     from: Option<String>,
+    #[param(schema_with = schemas::to)]
     to: Option<String>,
+    #[param(schema_with = schemas::export_format)]
     format: Option<String>,
 }
 

@@ -9,16 +9,19 @@ mod export;
 mod pages;
 mod parameters;
 
-pub(super) use export::export;
-pub(super) use pages::history;
-pub(super) use parameters::{Asked, Cursor, invalid, limit, patterns};
+pub(super) use buckets::Bucketed;
+pub(super) use export::{Wanted as ExportWanted, export};
+pub(super) use pages::{Page, Wanted, history};
+pub(super) use parameters::{Asked, Cursor, PAGE_DEFAULT, PAGE_MAX, invalid, limit, patterns};
 
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
+use super::openapi::schemas;
 use super::reply::Problem;
 use super::state::State;
 use crate::domain::message::{MessageId, Priority, UserId};
@@ -43,17 +46,25 @@ pub(super) fn reader(state: &State) -> Result<&Reader, Problem> {
 }
 
 /// A message as it is shown.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Shown<'a> {
+#[schema(as = PastMessage)]
+pub(super) struct Shown<'a> {
     #[serde(serialize_with = "text")]
+    #[schema(schema_with = schemas::message_id)]
     message_id: MessageId,
+    #[schema(schema_with = schemas::time)]
     timestamp: String,
+    #[schema(schema_with = schemas::metric_name)]
     metric: &'a MetricName,
+    #[schema(schema_with = schemas::priority)]
     priority: Priority,
     /// As it was published, byte for byte.
+    #[schema(schema_with = schemas::any)]
     value: &'a RawValue,
+    /// Whose it is, where it was not for everybody.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schemas::user_id)]
     user_id: Option<&'a UserId>,
 }
 

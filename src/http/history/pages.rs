@@ -3,12 +3,14 @@
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
 
 use super::parameters::{self, Asked, Cursor, invalid};
 use super::{Shown, buckets, reader};
 use crate::domain::message::MessageId;
 use crate::http::access::{Admin, Caller, outcome};
 use crate::http::body::QueryOf;
+use crate::http::openapi::schemas;
 use crate::http::reply::{self, Problem};
 use crate::http::state::State;
 use crate::store::{Bounds, Order, Walk};
@@ -16,25 +18,36 @@ use crate::telemetry::audit::{Action, Event};
 
 /// Texts, so that each refusal can name its parameter. Unknown ones are refused: a misspelt one would
 /// answer something else than was asked.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct Wanted {
+    #[param(schema_with = schemas::pattern_list)]
     pub metric: Option<String>,
+    #[param(schema_with = schemas::from)]
     pub from: Option<String>,
+    #[param(schema_with = schemas::to)]
     pub to: Option<String>,
+    #[param(schema_with = schemas::page_limit)]
     pub limit: Option<String>,
+    #[param(schema_with = schemas::cursor)]
     pub cursor: Option<String>,
+    #[param(schema_with = schemas::order)]
     pub order: Option<String>,
+    #[param(schema_with = schemas::step)]
     pub step: Option<String>,
+    #[param(schema_with = schemas::field)]
     pub field: Option<String>,
+    #[param(schema_with = schemas::aggregate)]
     pub agg: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Page<'a> {
+#[schema(as = MessagePage)]
+pub(in crate::http) struct Page<'a> {
     messages: Vec<Shown<'a>>,
-    /// `None`: there are no more.
+    /// `null`: there are no more.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 

@@ -15,8 +15,8 @@ const TIME_ALLOWED: &str =
 const STEP_ALLOWED: &str = "a length such as 500ms, 10s, 1m, 1h or 1d, or a number of milliseconds";
 const FIELD_ALLOWED: &str = "a JSON Pointer such as /a/b, or the name of a field";
 const CURSOR_ALLOWED: &str = "the nextCursor of the page before, with the same other parameters";
-const PAGE_MAX: usize = 1000;
-const PAGE_DEFAULT: usize = 100;
+pub const PAGE_MAX: usize = 1000;
+pub const PAGE_DEFAULT: usize = 100;
 /// Longest JSON Pointer, in bytes.
 const FIELD_BYTES_MAX: usize = 1024;
 

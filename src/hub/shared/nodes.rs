@@ -1,6 +1,7 @@
 //! What the hubs say about themselves.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::super::handle::{Error, HubHandle};
 use super::super::messages::Overview;
@@ -29,7 +30,7 @@ pub(in crate::hub) struct Numbers {
 }
 
 /// A hub as operators see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Node {
     pub id: String,

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::documents::check_message;
 use crate::support::either::{Client, Transport};
 use crate::support::hub::Hub;
 use crate::support::id::Id;
@@ -71,6 +72,7 @@ async fn it_is_told_just_before_its_backlog_what_was_dropped() {
             .expect("a notice of what was dropped");
         let (before, rest) = messages.split_at(at);
         let (notice, backlog) = (&rest[0], &rest[1..]);
+        check_message(notice);
         check_notice(notice);
         assert_eq!(backlog.len(), KEPT, "just before the backlog");
         let kept: Vec<&Value> = backlog.iter().map(|it| &it["data"]).collect();

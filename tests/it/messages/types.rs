@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::documents::check_message;
 use crate::support::either::{Came, Client, Transport};
 use crate::support::hub::Hub;
 use crate::support::id::Id;
@@ -73,6 +74,7 @@ async fn expect(client: &mut Client, kind: &str, random: &mut Random) -> Value {
     let row = ROWS.iter().find(|row| row.kind == kind).expect("a row");
     let came = client.came(kind).await;
     let message = &came.message;
+    check_message(message);
     assert_eq!(
         fields(message),
         ["data", "messageId", "priority", "timestamp", "type"]

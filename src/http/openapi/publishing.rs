@@ -1,0 +1,74 @@
+//! What comes from outside.
+
+use serde_json::json;
+use utoipa::PartialSchema;
+use utoipa::openapi::path::Parameter;
+use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder, OneOfBuilder};
+use utoipa::openapi::{RefOr, Required, Schema};
+
+use super::operation::{Described, Draft, Who, in_header};
+use super::{PUBLISHING, schemas};
+use crate::http::publish::{Alert, BATCH_MESSAGES_MAX, Published, Written};
+use crate::http::routes::BASE;
+
+pub(super) fn operations() -> Vec<Described> {
+    let mut publish = Draft::post(format!("{BASE}/publish"), "publish", "Publish values of metrics")
+        .says(
+            "One message, or a batch that is taken whole or refused whole. The answer comes when what `durability` says \
+             holds, and nobody is sent a message before. 429 also where there would be too many metrics.",
+        )
+        .by(Who::Publisher)
+        .parameter(idempotency_key());
+    let message = publish.reference::<Written>();
+    let alert = Draft::post(format!("{BASE}/alerts"), "raiseAlert", "Raise an alert")
+        .says("To every connection, whatever it subscribes to. What else is in the body goes out as it came.")
+        .by(Who::Publisher)
+        .parameter(idempotency_key())
+        .body_of(
+            and_more(Alert::schema()),
+            Required::True,
+            json!({"severity": "high", "message": "Disk almost full", "host": "db1"}),
+        )
+        .gives::<Published>(202, "Taken.", json!({"messageId": "1769860800000-4096", "durability": "memory"}));
+    let publish = publish
+        .body_of(
+            one_or_many(message),
+            Required::True,
+            json!({"metric": "orders.today", "data": {"count": 12}}),
+        )
+        .gives::<Published>(
+            202,
+            "Taken.",
+            json!({"messageId": "1769860800000-4096", "durability": "memory"}),
+        );
+    [publish, alert].map(|draft| draft.done(PUBLISHING)).into()
+}
+
+fn idempotency_key() -> Parameter {
+    in_header(
+        "Idempotency-Key",
+        "With the same key the same request is taken once, however often it is sent, and gets the first answer; another \
+         request with it gets 400. Not together with a `key` in messages.",
+        schemas::key(),
+    )
+}
+
+/// Fields that nobody has named are the publisher's own.
+fn and_more(mut schema: RefOr<Schema>) -> RefOr<Schema> {
+    if let RefOr::T(Schema::Object(object)) = &mut schema {
+        object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(true)));
+    }
+    schema
+}
+
+fn one_or_many(message: RefOr<Schema>) -> RefOr<Schema> {
+    let messages = ArrayBuilder::new()
+        .items(message.clone())
+        .min_items(Some(1))
+        .max_items(Some(BATCH_MESSAGES_MAX));
+    let batch = ObjectBuilder::new()
+        .property("messages", messages)
+        .required("messages")
+        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+    OneOfBuilder::new().item(message).item(batch).into()
+}
