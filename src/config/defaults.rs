@@ -33,6 +33,7 @@ impl Settings {
                 enabled: true,
                 file: None,
                 retention: seconds(365 * 24 * 3600),
+                denied_per_minute: 100,
             },
             prometheus: Prometheus {
                 enabled: true,

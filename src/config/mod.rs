@@ -225,12 +225,14 @@ pub enum AuthKeys {
         path: PathBuf,
         algorithms: Vec<jsonwebtoken::Algorithm>,
     },
-    /// A JWKS URL, cached; refreshed on an unknown `kid`, at most once per `cool_down`.
+    /// A JWKS URL, cached; refreshed on an unknown `kid`, at most once per `cool_down`, and kept for
+    /// `keep` while it cannot be.
     JwksUrl {
         url: String,
         algorithms: Vec<jsonwebtoken::Algorithm>,
         refresh: Duration,
         cool_down: Duration,
+        keep: Duration,
     },
 }
 
@@ -265,6 +267,8 @@ pub struct Audit {
     pub file: Option<PathBuf>,
     /// How long the store keeps an event.
     pub retention: Duration,
+    /// Requests turned away (401, 403) that are events of their own in one minute.
+    pub denied_per_minute: u32,
 }
 
 /// `[prometheus]`.

@@ -128,6 +128,7 @@ fn there_is_one_place_for_the_keys() {
             algorithms: vec![jsonwebtoken::Algorithm::EdDSA],
             refresh: Duration::from_secs(600),
             cool_down: Duration::from_millis(50),
+            keep: Duration::from_secs(86_400),
         })
     );
     check(
