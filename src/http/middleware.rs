@@ -212,6 +212,7 @@ mod tests {
     use super::*;
     use actix_web::test::TestRequest;
 
+    /// Attack: log injection.
     #[test]
     fn a_line_of_the_access_log_has_no_query_and_cannot_be_broken() {
         let uri = format!("/{}?token=CANARY", "b".repeat(300));

@@ -154,6 +154,7 @@ mod tests {
         );
     }
 
+    /// Attack: log injection.
     #[test]
     fn no_message_makes_a_second_line_or_drives_the_terminal() {
         for message in [
@@ -192,6 +193,7 @@ mod tests {
         check("src/hub/actor.rs", false);
     }
 
+    /// Attack: reading credentials out of logs, errors or the trail (the canary).
     #[test]
     fn a_canary_never_comes_out() {
         for message in [

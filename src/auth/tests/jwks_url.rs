@@ -136,6 +136,7 @@ async fn the_first_tokens_wait_for_the_first_fetch_and_share_it() {
     assert_eq!(state.source, "JWKS URL at 127.0.0.1");
 }
 
+/// Attack: a flood of unknown `kid`s, to make the hub flood the issuer.
 #[actix_rt::test]
 async fn a_flood_of_unknown_kids_fetches_once_a_cool_down() {
     let server = Server::start(Answer::Keys(document(&[rsa("rsa_a", "a")])));
@@ -168,6 +169,7 @@ async fn a_flood_of_unknown_kids_fetches_once_a_cool_down() {
     assert!((1..=windows).contains(&fetches), "{fetches} in {windows}");
 }
 
+/// Attack: a flood of unknown `kid`s, to make the hub flood the issuer.
 #[actix_rt::test]
 async fn a_foreign_algorithm_or_garbage_never_fetches() {
     let server = Server::start(Answer::Keys(document(&[rsa("rsa_a", "a")])));
@@ -222,6 +224,7 @@ async fn keys_are_refreshed_without_being_asked() {
     assert_eq!(server.requests(), after, "nobody wants keys any more");
 }
 
+/// Failure: the issuer is down, slow, or answers nonsense.
 #[actix_rt::test]
 async fn the_last_good_keys_stay_while_the_url_is_out_of_order() {
     let good = Answer::Keys(document(&[rsa("rsa_a", "a")]));
@@ -272,6 +275,7 @@ async fn the_last_good_keys_stay_while_the_url_is_out_of_order() {
     assert_eq!(authenticator.key_state().last_error, None);
 }
 
+/// Failure: the issuer is down, slow, or answers nonsense.
 #[actix_rt::test]
 async fn without_any_keys_the_answer_is_unavailable_until_the_url_works() {
     let server = Server::start(Answer::Status(503));
@@ -288,6 +292,7 @@ async fn without_any_keys_the_answer_is_unavailable_until_the_url_works() {
     verify(&authenticator, &token).await.unwrap();
 }
 
+/// Failure: the issuer is down, slow, or answers nonsense.
 #[actix_rt::test]
 async fn a_slow_url_holds_up_only_tokens_that_need_it_and_not_for_ever() {
     let server = Server::start(Answer::Keys(document(&[rsa("rsa_a", "a")])));

@@ -68,6 +68,7 @@ fn development_never_listens_beyond_loopback() {
     );
 }
 
+/// Attack: guessing a weak secret.
 #[test]
 fn weak_secrets_are_refused_and_not_repeated() {
     let repeated = "changeme".repeat(4);

@@ -203,6 +203,7 @@ mod tests {
         }
     }
 
+    /// Attack: log injection.
     #[test]
     fn no_text_makes_a_second_line() {
         for text in [

@@ -83,6 +83,7 @@ mod tests {
         }
     }
 
+    /// Attack: a flood of bad tokens, against the log and the trail.
     #[test]
     fn the_first_of_a_minute_stand_for_themselves_and_the_rest_is_a_count() {
         let (mut refusals, begun) = (Refusals::new(2), Instant::now());
@@ -99,6 +100,7 @@ mod tests {
         assert_eq!((refusals.rest(), refusals.rest()), (1, 0));
     }
 
+    /// Attack: a flood of bad tokens, against the log and the trail.
     #[test]
     fn who_may_come_in_is_always_recorded_and_strangers_hide_nobody() {
         let (mut refusals, now) = (Refusals::new(1), Instant::now());

@@ -81,6 +81,7 @@ fn what_a_full_queue_lost_is_told_just_behind_it() {
     assert_eq!(audit.state().lost, 2);
 }
 
+/// Attack: somebody changes or stops the audit trail.
 #[test]
 fn a_deleted_file_is_made_again() {
     let (_dir, path) = temporary();

@@ -130,6 +130,7 @@ fn check_audit(text: &str) -> Vec<Value> {
     text.split_terminator('\n').map(line).collect()
 }
 
+/// Attack: log injection.
 #[tokio::test]
 async fn every_line_is_an_event_of_the_hubs_own_whatever_a_client_writes() {
     let hub = hub("trace").await;
@@ -175,6 +176,7 @@ async fn a_request_is_one_line_that_can_be_found_by_its_id() {
     check_log(&ended);
 }
 
+/// Attack: a flood of bad tokens, against the log and the trail.
 #[tokio::test]
 async fn a_flood_of_bad_tokens_is_counted_to_the_last_and_told_in_a_few_lines() {
     const FLOOD: usize = 300;
@@ -285,6 +287,7 @@ async fn secrets(hub: &Hub) -> Vec<String> {
     vec![ticket, reconnect_token, ada]
 }
 
+/// Attack: reading credentials out of logs, errors or the trail (the canary).
 #[tokio::test]
 async fn no_credential_is_written_wherever_it_was_shown() {
     let hub = hub("trace").await;

@@ -52,6 +52,7 @@ fn check_late(answered: &str) {
 
 const GOOD: &[u8] = b"GET /api/health HTTP/1.1\r\nHost: hub\r\n\r\n";
 
+/// Attack: slowloris: heads and bodies that never come to an end.
 #[tokio::test]
 async fn a_head_that_does_not_come_to_its_end_is_not_waited_for() {
     let hub = hub().await;
@@ -70,6 +71,7 @@ async fn a_head_that_does_not_come_to_its_end_is_not_waited_for() {
     check_healthy(&hub).await;
 }
 
+/// Attack: slowloris: heads and bodies that never come to an end.
 #[tokio::test]
 async fn neither_is_the_next_head_on_a_connection_that_has_been_used() {
     let hub = hub().await;
@@ -124,6 +126,7 @@ fn head(path: &str, headers: &str) -> Vec<u8> {
     format!("POST {A}{path} HTTP/1.1\r\n{host}\r\n{kind}\r\n{headers}\r\n").into_bytes()
 }
 
+/// Attack: slowloris: heads and bodies that never come to an end.
 #[tokio::test]
 async fn a_body_that_does_not_come_to_its_end_is_answered_408_and_hung_up_on() {
     let hub = hub().await;
@@ -200,6 +203,7 @@ async fn a_client_that_asks_before_it_sends_is_told_to_go_on_and_waited_for_no_l
     assert!(answered.contains("HTTP/1.1 408 "), "{answered}");
 }
 
+/// Attack: slowloris: heads and bodies that never come to an end.
 #[tokio::test]
 async fn a_hundred_slow_ones_hold_up_nobody() {
     let hub = hub().await;

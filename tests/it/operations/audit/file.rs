@@ -43,6 +43,7 @@ async fn without_a_file_the_trail_is_on_standard_error_and_switched_off_it_is_no
     }
 }
 
+/// Attack: somebody changes or stops the audit trail.
 #[tokio::test]
 async fn a_trail_that_is_rotated_loses_nothing_and_tears_no_line() {
     let hub = audited("").await;
@@ -68,6 +69,7 @@ async fn a_trail_that_is_rotated_loses_nothing_and_tears_no_line() {
     assert_eq!(actions(&new), ["reload", "read_metrics", "stop"]);
 }
 
+/// Attack: somebody changes or stops the audit trail.
 #[tokio::test]
 async fn a_trail_that_cannot_be_written_is_told_and_holds_up_nothing() {
     let config = "[audit]\nfile = \"/dev/full\"";
