@@ -9,7 +9,7 @@ use super::{authorization, check_healthy, post};
 use crate::support::hub::Hub;
 use crate::support::raw::RawClient;
 use crate::support::witness::Witness;
-use crate::support::{A, in_time};
+use crate::support::{A, eventually, in_time};
 
 /// Everybody on one thread, with little patience.
 const IMPATIENT: &str = "[http]\nworkers = 1\nheader_timeout_ms = 400\nbody_timeout_ms = 300\n\
@@ -201,6 +201,38 @@ async fn a_client_that_asks_before_it_sends_is_told_to_go_on_and_waited_for_no_l
     assert_eq!(client.answer().await.expect("an answer").status(), 202);
     let answered = drip(&hub, head, b"").await;
     assert!(answered.contains("HTTP/1.1 408 "), "{answered}");
+}
+
+/// Attack: connections that ask once and then keep all the sockets there are for doing nothing.
+#[tokio::test]
+async fn who_is_idle_makes_room_for_who_asks() {
+    let config = "[http]\nworkers = 1\nsockets_max = 20\n";
+    let hub = Hub::with().config(config).start().await;
+    let mut witness = Witness::of(&hub).await;
+    let before = hub.descriptors();
+    let mut idle = Vec::new();
+    while idle.len() < 17 {
+        let mut client = RawClient::connect(hub.address).await;
+        client.send(GOOD).await;
+        assert_eq!(client.answer().await.expect("an answer").status(), 200);
+        idle.push(client);
+    }
+    for _ in 0..10 {
+        eventually("room", async || {
+            let mut client = RawClient::connect(hub.address).await;
+            client.send(GOOD).await;
+            let answer = client.answer().await?;
+            idle.push(client);
+            (answer.status() == 200).then_some(())
+        })
+        .await;
+    }
+    drop(idle);
+    eventually("the crowd to be gone", async || {
+        (hub.descriptors() <= before).then_some(())
+    })
+    .await;
+    witness.is_undisturbed().await;
 }
 
 /// Attack: slowloris: heads and bodies that never come to an end.
