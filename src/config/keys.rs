@@ -375,6 +375,7 @@ fn limits<V: Visitor>(limits: &mut super::Limits, v: &mut V) -> Result<(), V::Er
 fn operations<V: Visitor>(settings: &mut Settings, v: &mut V) -> Result<(), V::Error> {
     v.visit("audit.enabled", Flag, &mut settings.audit.enabled)?;
     v.visit("audit.file", Maybe(file()), &mut settings.audit.file)?;
+    v.visit("audit.required", Flag, &mut settings.audit.required)?;
     v.visit(
         "audit.retention_ms",
         Millis(SECOND..=36_500 * DAY),

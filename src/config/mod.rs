@@ -265,6 +265,8 @@ pub struct Audit {
     pub enabled: bool,
     /// File to append to; `None`: standard error.
     pub file: Option<PathBuf>,
+    /// Whether operators may do nothing while it cannot be written.
+    pub required: bool,
     /// How long the store keeps an event.
     pub retention: Duration,
     /// Requests turned away (401, 403) that are events of their own in one minute.

@@ -11,6 +11,7 @@ fn started(path: &Path) -> Audit {
     Audit::start(&config::Audit {
         enabled: true,
         file: Some(path.to_owned()),
+        required: false,
         retention: SOON,
         denied_per_minute: 100,
     })
@@ -120,6 +121,7 @@ fn a_file_that_cannot_be_opened_stops_the_start() {
     let settings = config::Audit {
         enabled: true,
         file: Some("/no/such/directory/audit.log".into()),
+        required: false,
         retention: SOON,
         denied_per_minute: 100,
     };
@@ -179,6 +181,7 @@ fn switched_off_it_does_nothing_and_all_is_well() {
     let audit = Audit::start(&config::Audit {
         enabled: false,
         file: Some("/no/such/file".into()),
+        required: false,
         retention: SOON,
         denied_per_minute: 100,
     })

@@ -90,6 +90,33 @@ async fn a_trail_that_cannot_be_written_is_told_and_holds_up_nothing() {
     assert_eq!(told.count(), 1, "once, however often: {}", ended.stderr);
 }
 
+/// Attack: an operator fills the disk first, and then does what nobody shall know of.
+#[tokio::test]
+async fn where_the_trail_is_required_operators_do_nothing_without_it() {
+    let config = "[audit]\nfile = \"/dev/full\"\nrequired = ";
+    for (required, status) in [(true, 503), (false, 200)] {
+        let hub = Hub::with().config(&format!("{config}{required}"));
+        let hub = hub.start().await;
+        let ada = hub.api(&token::admin("ada"));
+        let mut stream = hub.sse("/stream", &token::admin("eve")).await;
+        stream.opened().await;
+        eventually("a failure to write", async || {
+            let health = ada.get("/api/health").await;
+            (health.data()["status"] == "degraded").then_some(())
+        })
+        .await;
+        let body = json!({"userId": "eve"});
+        assert_eq!(ada.post("/disconnect", &body).await.status, status);
+        let acknowledged = ada.post("/alerts/1-0/acknowledge", &json!({})).await;
+        assert_eq!(acknowledged.status == 503, required, "{acknowledged:?}");
+        // Who is there is told what happens all the same.
+        ada.publish("m", json!(1)).await;
+        if required {
+            stream.next_message("metrics_update").await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_trail_that_cannot_be_begun_stops_the_start() {
     let said = Hub::with()
