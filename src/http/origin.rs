@@ -73,7 +73,7 @@ pub fn check(req: &HttpRequest, allowed_origins: &[String]) -> Result<(), Proble
 }
 
 /// HTTP/2 has the host in the request's target.
-fn host(req: &HttpRequest) -> &str {
+pub(super) fn host(req: &HttpRequest) -> &str {
     let target = req.uri().authority().map(|authority| authority.as_str());
     only(req.headers(), &HOST).or(target).unwrap_or("")
 }
