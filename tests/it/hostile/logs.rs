@@ -228,7 +228,7 @@ async fn a_flood_of_bad_tokens_does_not_fill_the_audit_trail() {
     assert_eq!(hub.ended().await.code, Some(0));
     let kept = std::fs::read_to_string(hub.path("audit.jsonl")).expect("an audit trail");
     let events = check_audit(&kept);
-    let of = |action: &str| events.iter().filter(move |it| it["action"] == action);
+    let of = |action: &'static str| events.iter().filter(move |it| it["action"] == action);
     let by = |actor: &str| events.iter().any(|it| it["actor"] == actor);
     assert!(by("gus") && by("ada"), "strangers hide nobody: {kept}");
     let told = of("denied").filter(|it| it["actor"].is_null()).count();

@@ -218,14 +218,13 @@ async fn who_is_idle_makes_room_for_who_asks() {
         idle.push(client);
     }
     for _ in 0..10 {
-        eventually("room", async || {
+        let newcomer = eventually("room", async || {
             let mut client = RawClient::connect(hub.address).await;
             client.send(GOOD).await;
             let answer = client.answer().await?;
-            idle.push(client);
-            (answer.status() == 200).then_some(())
-        })
-        .await;
+            (answer.status() == 200).then_some(client)
+        });
+        idle.push(newcomer.await);
     }
     drop(idle);
     eventually("the crowd to be gone", async || {
