@@ -43,6 +43,8 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={CONSOLE}");
     let mut console = files(Path::new(CONSOLE))?;
+    // The console has its own copy under its hash: that of all is kept for minutes, and may be of another version.
+    console.push(library_file(SERVED[0])?);
     let hash = hash(&console);
     let modules = modules(&console);
     for file in &mut console {
@@ -50,13 +52,17 @@ fn main() -> io::Result<()> {
     }
     put("console", &hash, &console)?;
     let mut library = Vec::new();
-    for (file, name, kind) in SERVED {
-        let path = Path::new(LIBRARY).join(file);
-        println!("cargo::rerun-if-changed={}", path.display());
-        let (name, text) = (name.to_owned(), fs::read_to_string(path)?);
-        library.push(Asset { name, kind, text });
+    for file in SERVED {
+        library.push(library_file(file)?);
     }
     put("library", &self::hash(&library), &library)
+}
+
+fn library_file((file, name, kind): (&str, &str, &'static str)) -> io::Result<Asset> {
+    let path = Path::new(LIBRARY).join(file);
+    println!("cargo::rerun-if-changed={}", path.display());
+    let (name, text) = (name.to_owned(), fs::read_to_string(path)?);
+    Ok(Asset { name, kind, text })
 }
 
 /// Leaves the files for the program, and `NAME.rs` with `HASH` and `FILES`.

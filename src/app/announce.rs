@@ -22,7 +22,8 @@ pub fn announce(
     demo: bool,
     now_ms: u64,
 ) -> anyhow::Result<()> {
-    let mut text = format!("listening on http://{address}\n");
+    let scheme = settings.tls.scheme();
+    let mut text = format!("listening on {scheme}://{address}\n");
     if settings.dev {
         let what = if demo {
             "a small simulated school platform, live"
@@ -31,7 +32,7 @@ pub fn announce(
         };
         if let Some(token) = token(settings, now_ms)? {
             text += &format!(
-                "\nOpen this link to see {what}:\n  http://{address}/#token={token}\n\n\
+                "\nOpen this link to see {what}:\n  {scheme}://{address}/#token={token}\n\n\
                  The token in it, for your own requests (good for 12 hours):\n  {token}\n"
             );
         }

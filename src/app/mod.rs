@@ -17,14 +17,18 @@ use actix_web::web::Data;
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::auth::Authenticator;
 use crate::config::{ConfigError, Settings};
 use crate::demo::{self, Demo};
+use crate::http;
+use crate::http::reload::Wish;
 use crate::http::state::State;
 use crate::hub::{Clock, abort_on_panic};
 use crate::telemetry::audit::{Action, Audit, Event};
 use crate::telemetry::log as logging;
+use crate::transport::tls::Certificate;
 
 /// The demo's platform lives the same life at every start.
 const DEMO_SEED: u64 = 1;
@@ -53,7 +57,7 @@ pub async fn serve(mut settings: Settings, demo: bool, reread: Reread) -> anyhow
     } else {
         None
     };
-    let app = App::start(Arc::new(settings)).await?;
+    let mut app = App::start(Arc::new(settings)).await?;
     app.announce(demo.is_some());
     app.run(&mut signals, reread).await;
     app.stop(&mut signals).await?;
@@ -68,6 +72,10 @@ struct App {
     state: Data<State>,
     server: actix_web::dev::ServerHandle,
     address: SocketAddr,
+    /// `None`: clients come over plain HTTP.
+    certificate: Option<Arc<Certificate>>,
+    /// Those of operators that the settings be read again.
+    wishes: mpsc::Receiver<Wish>,
     /// The Hub's own, and the shared log's.
     _threads: Vec<Arbiter>,
 }
@@ -76,19 +84,22 @@ impl App {
     async fn start(settings: Arc<Settings>) -> anyhow::Result<Self> {
         let audit = Audit::start(&settings.audit).context("the audit trail cannot be written")?;
         let authenticator = Authenticator::start(&settings.auth)?;
+        let certificate = Certificate::read(&settings.tls)?;
         let clock = Clock::system();
         let hub::Started { hub, threads } = hub::start(&settings, clock, &audit).await?;
         let sources = sources::start(&settings, &hub)?;
+        let (reloads, wishes) = http::reload::reloads();
         let state = Data::new(State::new(
             settings.clone(),
             hub,
             authenticator,
             sources,
             audit,
+            reloads,
         ));
         let address = listen_address(&settings)?;
-        let (server, address) = server::start(address, &settings, state.clone())
-            .with_context(|| cannot_listen(address))?;
+        let (server, address) =
+            server::start(address, &settings, state.clone(), certificate.as_ref())?;
         state.stage.run();
         state.audit.record(Event {
             target: Some(address.to_string()),
@@ -98,6 +109,8 @@ impl App {
             state,
             server,
             address,
+            certificate,
+            wishes,
             _threads: threads,
         })
     }
@@ -113,9 +126,21 @@ impl App {
     }
 
     /// Until it is told to stop.
-    async fn run(&self, signals: &mut Signals, reread: Reread) {
-        while let Told::Reload = signals.next().await {
-            reload::reload(&self.state, &reread);
+    async fn run(&mut self, signals: &mut Signals, reread: Reread) {
+        loop {
+            let wish = tokio::select! {
+                told = signals.next() => match told {
+                    Told::Reload => None,
+                    Told::Stop => return,
+                },
+                Some(wish) = self.wishes.recv() => Some(wish),
+            };
+            let done = reload::reload(&self.state, self.certificate.as_deref(), &reread);
+            match wish {
+                // Who has gone does not want to know any more.
+                Some(wish) => drop(wish.send(done)),
+                None => reload::record(&self.state, done),
+            }
         }
     }
 
@@ -149,12 +174,6 @@ fn listen_address(settings: &Settings) -> anyhow::Result<SocketAddr> {
     };
     let mut addresses = (host, port).to_socket_addrs().map_err(|_| unknown())?;
     addresses.next().ok_or_else(unknown)
-}
-
-fn cannot_listen(address: SocketAddr) -> String {
-    format!(
-        "cannot listen on {address}; is another program using the port? Choose one with PORT or --port"
-    )
 }
 
 /// What the process is told from outside.

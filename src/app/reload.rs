@@ -1,47 +1,76 @@
-//! SIGHUP: what can change while running does, the rest is named.
+//! SIGHUP, or an operator's request: what can change while running does, the rest is named.
 
 use std::sync::Arc;
 
-use actix_web::web::Data;
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::Reread;
 use crate::config::{Sessions, Settings};
+use crate::http::reload::Reloaded;
 use crate::http::state::State;
 use crate::telemetry::audit::{Action, Event, Outcome};
 use crate::telemetry::log as logging;
+use crate::transport::tls::Certificate;
 
-/// Reads the settings again and takes over what it can. With anything wrong in them, all stays as
-/// it was.
-pub fn reload(state: &Data<State>, reread: &Reread) {
+/// Reads the settings again and takes over what it can.
+///
+/// # Errors
+/// Anything wrong in them, as one line; then all stays as it was.
+pub fn reload(
+    state: &State,
+    certificate: Option<&Certificate>,
+    reread: &Reread,
+) -> Result<Reloaded, String> {
     state.audit.reopen();
     let old = state.settings.load_full();
-    let outcome = match reread(&old) {
-        Ok(new) => take_over(state, &old, new).map_err(|error| format!("{error:#}")),
+    let done = match reread(&old) {
+        Ok(new) => take_over(state, certificate, &old, new).map_err(|error| format!("{error:#}")),
         Err(error) => Err(error.to_string()),
     };
-    let event = Event::new(Action::Reload, Timestamp::now());
-    state.audit.record(match outcome {
-        Ok(details) => Event {
-            details: Some(details),
-            ..event
-        },
-        Err(error) => {
-            log::error!("the settings stay as they were: {error}");
-            Event {
-                outcome: Outcome::Refused("invalid_settings"),
-                ..event
+    match &done {
+        Ok(Reloaded {
+            applied,
+            needs_restart,
+        }) => {
+            log::info!("settings read again; changed: {}", list(applied));
+            if !needs_restart.is_empty() {
+                log::warn!("these take a restart: {}", list(needs_restart));
             }
         }
+        Err(error) => log::error!("the settings stay as they were: {error}"),
+    }
+    done
+}
+
+fn list(keys: &[String]) -> String {
+    match keys {
+        [] => "nothing".to_owned(),
+        keys => keys.join(", "),
+    }
+}
+
+/// What came of it, where the operating system asked.
+pub fn record(state: &State, done: Result<Reloaded, String>) {
+    let event = Event::new(Action::Reload, Timestamp::now());
+    state.audit.record(match done {
+        Ok(done) => Event {
+            details: Some(json!(done)),
+            ..event
+        },
+        Err(_) => Event {
+            outcome: Outcome::Refused("invalid_settings"),
+            ..event
+        },
     });
 }
 
 fn take_over(
-    state: &Data<State>,
+    state: &State,
+    certificate: Option<&Certificate>,
     old: &Settings,
     written: Settings,
-) -> anyhow::Result<serde_json::Value> {
+) -> anyhow::Result<Reloaded> {
     let changes = old.changes(&written);
     let new = Arc::new(merged(old, written));
     let interval = new.realtime.update_interval;
@@ -51,24 +80,24 @@ fn take_over(
     // done. The filter has been parsed with the other settings.
     let sources = sources_change.then(|| state.sources.build(&new.sources));
     let sources = sources.transpose()?;
+    // The files in force: whoever renews a certificate writes the same ones anew.
+    let renewed = Certificate::read(&old.tls)?;
     if new.auth != old.auth {
         state.authenticator.reload(&new.auth)?;
     }
     logging::init(&new.log)?;
+    if let (Some(certificate), Some(renewed)) = (certificate, renewed) {
+        certificate.exchange(&renewed);
+    }
     if let Some(sources) = sources {
         state.sources.exchange(sources, interval);
     }
     state.hub.reload(new.clone());
     state.reload(new);
-    let list = |keys: &[String]| match keys {
-        [] => "nothing".to_owned(),
-        keys => keys.join(", "),
-    };
-    log::info!("settings read again; changed: {}", list(&changes.applied));
-    if !changes.needs_restart.is_empty() {
-        log::warn!("these take a restart: {}", list(&changes.needs_restart));
-    }
-    Ok(json!({ "applied": changes.applied, "needsRestart": changes.needs_restart }))
+    Ok(Reloaded {
+        applied: changes.applied,
+        needs_restart: changes.needs_restart,
+    })
 }
 
 /// `old`, with what can change while running taken from `new`. `config` knows the same list, and a

@@ -1,15 +1,16 @@
 //! The HTTP server: every setting of actix that differs from its default, and why.
 
 use std::any::Any;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::{Extensions, ServerHandle};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer, middleware::from_fn};
+use anyhow::Context;
 
 use crate::config::Settings;
 use crate::domain::outbox::Limits;
@@ -17,6 +18,7 @@ use crate::http::state::State;
 use crate::http::{limit, middleware, routes};
 use crate::hub::Worker;
 use crate::transport::sockets::Sockets;
+use crate::transport::tls::{self, Certificate, IsCertified};
 
 /// Connections that may wait to be accepted: after a restart everybody comes at once.
 const BACKLOG: u32 = 4096;
@@ -32,15 +34,16 @@ const LOOKS_EVERY_MAX: Duration = Duration::from_secs(5);
 /// Answers gather so far before they are written: less than any socket takes that is free.
 const WRITE_BUFFER_BYTES: usize = 4096;
 
-/// Listens and serves; returns where.
+/// Listens and serves, over TLS where there is a `certificate`; returns where.
 ///
 /// # Errors
-/// The address cannot be listened on.
+/// The address cannot be listened on; the publishers' authorities cannot be read.
 pub fn start(
     address: SocketAddr,
     settings: &Arc<Settings>,
     state: Data<State>,
-) -> io::Result<(ServerHandle, SocketAddr)> {
+    certificate: Option<&Arc<Certificate>>,
+) -> anyhow::Result<(ServerHandle, SocketAddr)> {
     let outbox = Limits {
         messages_max: settings.outgoing.queue_messages_max,
         bytes_max: settings.outgoing.queue_bytes_max,
@@ -78,8 +81,15 @@ pub fn start(
     .disable_signals()
     // How long requests under way may take; whoever stops the server waits no longer than there is time.
     .shutdown_timeout(settings.http.drain_timeout.as_secs().max(1))
+    // As a head: who connects and says nothing holds a place too.
+    .tls_handshake_timeout(settings.http.header_timeout)
     .on_connect(move |connection: &dyn Any, extensions: &mut Extensions| {
-        let Some(stream) = connection.downcast_ref::<TcpStream>() else {
+        let over_tls = connection.downcast_ref::<TlsStream<TcpStream>>();
+        if let Some(stream) = over_tls {
+            extensions.insert(IsCertified::of(stream));
+        }
+        let plain = over_tls.map(|stream| stream.get_ref().0);
+        let Some(stream) = plain.or_else(|| connection.downcast_ref::<TcpStream>()) else {
             return;
         };
         match adopted.adopt(stream, &outgoing) {
@@ -93,8 +103,15 @@ pub fn start(
             // The request is served; a stream would be refused.
             Err(error) => log::debug!("a connection has no handle: {error}"),
         }
-    })
-    .bind(address)?;
+    });
+    let server = match certificate {
+        None => server.bind(address),
+        Some(certificate) => {
+            let config = tls::server_config(&settings.tls, certificate.clone())?;
+            server.bind_rustls_0_23(address, config)
+        }
+    };
+    let server = server.with_context(|| cannot_listen(address))?;
     let address = server.addrs().first().copied().unwrap_or(address);
     let server = server.run();
     let handle = server.handle();
@@ -112,6 +129,12 @@ async fn look_after(sockets: Sockets, settings: Arc<Settings>) {
         actix_rt::time::sleep(head.clamp(LOOKS_EVERY_MIN, LOOKS_EVERY_MAX)).await;
         sockets.hang_up_on_idle(Instant::now(), idle_max);
     }
+}
+
+fn cannot_listen(address: SocketAddr) -> String {
+    format!(
+        "cannot listen on {address}; is another program using the port? Choose one with PORT or --port"
+    )
 }
 
 fn workers(settings: &Settings) -> usize {

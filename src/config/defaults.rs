@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Acknowledge, Audit, Auth, AuthKeys, Console, Driver, Durability, History, Http, Limits, Log,
-    Outgoing, Prometheus, RealTime, Redis, Retention, Sessions, Settings, Store, WebSocket,
+    Outgoing, Prometheus, RealTime, Redis, Retention, Sessions, Settings, Store, Tls, WebSocket,
 };
 
 const KIB: usize = 1024;
@@ -20,6 +20,7 @@ impl Settings {
     pub fn with_keys(keys: AuthKeys) -> Self {
         Self {
             http: http(),
+            tls: Tls::default(),
             realtime: realtime(),
             websocket: websocket(),
             sessions: sessions(),

@@ -24,6 +24,7 @@ const RATE_MAX: u32 = 1_000_000;
 /// Takes `visitor` to every setting, section by section.
 pub fn visit<V: Visitor>(settings: &mut Settings, visitor: &mut V) -> Result<(), V::Error> {
     http(&mut settings.http, visitor)?;
+    super::tls::visit(&mut settings.tls, visitor)?;
     realtime(&mut settings.realtime, visitor)?;
     websocket(&mut settings.websocket, visitor)?;
     sessions(&mut settings.sessions, visitor)?;

@@ -102,6 +102,7 @@ impl Settings {
                 allowed,
             ));
         }
+        self.tls.check()?;
         if self.store.url.is_some() && self.store.durability == Durability::Memory {
             let allowed = "process or power where there is a store.url";
             let memory = Value::from("memory");

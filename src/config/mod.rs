@@ -24,6 +24,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod tls;
 mod written;
 
 pub use environment::VARIABLES;
@@ -33,6 +34,7 @@ pub use redis::{Acknowledge, Redis, RedisUrl, Topology};
 pub use report::{Changes, Key, known_keys};
 pub use store::{Durability, Retention, Store};
 pub use texts::FIXED_PATHS;
+pub use tls::Tls;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -46,6 +48,7 @@ use crate::domain::pattern::{MetricName, Pattern};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     pub http: Http,
+    pub tls: Tls,
     pub realtime: RealTime,
     pub websocket: WebSocket,
     pub sessions: Sessions,

@@ -24,6 +24,7 @@ use crate::domain::message::UserId;
 use crate::domain::session::Identity;
 use crate::telemetry::audit::{Action, Event, Outcome};
 use crate::telemetry::counters::Counter;
+use crate::transport::tls::IsCertified;
 
 /// When to ask again where there are no keys yet to judge tokens by.
 const KEYS_RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -94,8 +95,23 @@ impl FromRequest for Publisher {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let req = req.clone();
-        Box::pin(async move { plain_access(&req, Right::Publish).await.map(Self) })
+        Box::pin(async move {
+            let caller = plain_access(&req, Right::Publish).await?;
+            check_certificate(&req, &caller)?;
+            Ok(Self(caller))
+        })
     }
+}
+
+/// Where publishers have certificates, a token alone is not enough.
+fn check_certificate(req: &HttpRequest, caller: &Caller) -> Result<(), Problem> {
+    let state = State::of(req)?;
+    let is_wanted = state.settings.load().tls.publisher_ca_file.is_some();
+    if !is_wanted || req.conn_data() == Some(&IsCertified(true)) {
+        return Ok(());
+    }
+    let text = "Publishing takes a client certificate here, besides the token";
+    Err(forbidden(req, state, caller, text))
 }
 
 /// By what right somebody asks for a stream.

@@ -31,6 +31,7 @@ pub mod origin;
 mod prometheus;
 mod publish;
 mod refusal;
+pub mod reload;
 pub mod reply;
 pub mod routes;
 pub mod state;

@@ -6,7 +6,7 @@ use actix_web::{FromRequest, Handler, Responder, web};
 use super::endpoint::{Endpoint, not_found};
 use super::{
     alerts, audit, client_library, console, health, history, operators, prometheus, publish,
-    status, streams, subscriptions, tickets,
+    reload, status, streams, subscriptions, tickets,
 };
 
 /// Under which everything is that is not about the process itself.
@@ -50,6 +50,7 @@ fn endpoints() -> Vec<Endpoint> {
         at("/connections").get(operators::connections),
         at("/disconnect").post(operators::disconnect),
         at("/audit").get(audit::trail),
+        at("/reload").post(reload::reload),
         // The process
         probe("/api/health", health::ready),
         probe("/api/health/ready", health::ready),

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::failed_resumes::FailedResumes;
 use super::limit::Rates;
+use super::reload::Reloads;
 use super::reply::Problem;
 use super::turns::Handfuls;
 use crate::auth::{Authenticator, Tickets};
@@ -45,6 +46,8 @@ pub struct State {
     /// What WebSocket connections need.
     pub services: Arc<Services>,
     pub stage: Stage,
+    /// For who wants the settings read again.
+    pub reloads: Reloads,
     started: Instant,
 }
 
@@ -55,6 +58,7 @@ impl State {
         authenticator: Authenticator,
         sources: Sources,
         audit: Audit,
+        reloads: Reloads,
     ) -> Self {
         let counters = Arc::<Counters>::default();
         let services = Services {
@@ -76,6 +80,7 @@ impl State {
             throttle: Throttle::new(LOGGED_REFUSALS_PER_MINUTE),
             sources,
             stage: Stage::default(),
+            reloads,
             started: Instant::now(),
             settings: ArcSwap::new(settings),
         }

@@ -101,9 +101,10 @@ pub async fn websocket(
     ))
 }
 
-/// Whether sockets are taken over from actix. All are plain TCP at present.
+/// Whether sockets are taken over from actix. What goes through TLS is written by actix.
 fn detaches(state: &State) -> bool {
-    state.settings.load().outgoing.driver == Driver::Auto
+    let settings = state.settings.load();
+    settings.outgoing.driver == Driver::Auto && !settings.tls.is_on()
 }
 
 /// The query of a stream, in which a name may come more than once.

@@ -23,4 +23,5 @@ mod reactor;
 pub mod socket;
 pub mod sockets;
 pub mod sse;
+pub mod tls;
 pub mod ws;

@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { ApiError } from "../../src/http/console/errors.js";
+import { Alerts } from "../../src/http/console/model/alerts.js";
 import { Metrics } from "../../src/http/console/model/metrics.js";
 import { Ring } from "../../src/http/console/model/ring.js";
 import { bytes, change, duration, format } from "../../src/http/console/ui/format.js";
@@ -136,4 +138,60 @@ test("who listens hears of each value, and whether the metric is new", () => {
   end();
   metrics.set("b", 1, 3);
   assert.deepEqual(heard, [["a", true], ["a", false]]);
+});
+
+test("a snapshot's value is as old as the hub says, unless it is another by now", () => {
+  const metrics = new Metrics();
+  metrics.set("a", { x: 1 }, 5000);
+  metrics.set("b", 2, 5000);
+  metrics.setTime("a", { x: 1 }, 1000);
+  metrics.setTime("b", 1, 1000);
+  assert.deepEqual(["a", "b"].map((name) => metrics.all.get(name).time), [1000, 5000]);
+});
+
+/** Alerts of a hub that answers when it is told to. */
+function alerts() {
+  const asked = [];
+  const api = (_, { query }) => new Promise((resolve, reject) => asked.push({ query, resolve, reject }));
+  const shown = new Alerts({ api });
+  const alert = (alertId, state = "open") =>
+    ({ alertId, state, severity: "high", message: alertId, raisedAt: new Date(1000 * Number(alertId)).toISOString() });
+  const answer = (list, nextCursor = null) => asked.shift().resolve({ alerts: list, nextCursor });
+  const states = () => shown.list.map(({ alertId, state }) => `${alertId} ${state}`);
+  return { shown, asked, alert, answer, states };
+}
+
+test("alerts are what the hub answers, and what has come since it was asked", async () => {
+  const { shown, alert, answer, states } = alerts();
+  let loaded = shown.load();
+  answer([alert("2"), alert("1")]);
+  await loaded;
+  assert.deepEqual(states(), ["2 open", "1 open"]);
+  // The change of 1 is missed; 3 is raised, and 2 seen to, while the hub is asked.
+  loaded = shown.load();
+  shown.hear({ severity: "high", message: "3" }, { messageId: "3", timestamp: alert("3").raisedAt });
+  shown.hear(alert("2", "acknowledged"), { messageId: "4", timestamp: alert("4").raisedAt });
+  answer([alert("2")]);
+  await loaded;
+  assert.deepEqual(states(), ["3 open", "2 acknowledged"]);
+});
+
+test("of two questions for alerts the later one counts", async () => {
+  const { shown, asked, alert, answer, states } = alerts();
+  const first = shown.show({ state: "resolved", severity: "" });
+  const second = shown.show({ state: "open", severity: "" });
+  const [slow] = asked.splice(0, 1);
+  answer([alert("2")], "more");
+  slow.resolve({ alerts: [alert("1", "resolved")], nextCursor: null });
+  await Promise.all([first, second]);
+  assert.deepEqual([states(), shown.hasMore], [["2 open"], true]);
+});
+
+test("a hub that keeps no alerts leaves those that came, the newest of them", async () => {
+  const { shown, asked, states } = alerts();
+  const loaded = shown.load();
+  asked.shift().reject(new ApiError(503, "unavailable", "There is no store"));
+  await loaded;
+  for (let i = 1; i <= 201; i += 1) shown.hear({}, { messageId: String(i), timestamp: new Date(1000 * i).toISOString() });
+  assert.deepEqual([shown.isKept, states().length, states().at(-1)], [false, 200, "2 open"]);
 });

@@ -20,4 +20,5 @@ mod streams;
 mod subscriptions;
 mod support;
 mod takeover;
+mod tls;
 mod websocket;

@@ -60,7 +60,7 @@ impl Remote {
             None => own_credentials(configured(&wanted.config, environment))?,
         };
         Ok(Self {
-            client: client(&base)?,
+            client: client(&base, wanted.url.is_none())?,
             base,
             credentials,
         })
@@ -94,12 +94,14 @@ impl Remote {
 }
 
 /// A client for `base`. A hub on this machine is never looked for behind the environment's proxy,
-/// and no redirect is followed: the interface has none, and a token must not wander.
-pub fn client(base: &Url) -> anyhow::Result<Client> {
+/// and no redirect is followed: the interface has none, and a token must not wander. The certificate of a hub
+/// that was found in its own settings is not looked at: it has the name that others call it by.
+pub fn client(base: &Url, is_own: bool) -> anyhow::Result<Client> {
     let builder = Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(SILENCE_MAX)
-        .redirect(reqwest::redirect::Policy::none());
+        .redirect(reqwest::redirect::Policy::none())
+        .tls_danger_accept_invalid_certs(is_own);
     let local = base
         .host_str()
         .is_some_and(|host| is_loopback(host.trim_matches(['[', ']'])));
@@ -123,7 +125,8 @@ pub fn address(named: Option<&Url>, settings: Option<&Settings>) -> anyhow::Resu
         host if host.contains(':') => format!("[{host}]"),
         host => host.to_owned(),
     };
-    let url = format!("http://{host}:{port}/");
+    let scheme = settings.map_or("http", |settings| settings.tls.scheme());
+    let url = format!("{scheme}://{host}:{port}/");
     Url::parse(&url).with_context(|| format!("the configured address {url} is no URL"))
 }
 

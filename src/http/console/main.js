@@ -61,8 +61,7 @@ class Console extends HTMLElement {
       h("div", { class: "who" },
         h("span", { role: "status" }, h("span", { class: "unseen" }, "Stream: "), this.#state),
         this.#user,
-        h("button", { type: "button", class: "small", click: () => session.logOut() }, "Log out"))),
-    this.#notice);
+        h("button", { type: "button", class: "small", click: () => session.logOut() }, "Log out"))));
   #shown = "";
   /** @type {typeof session.hub} */
   #hub = null;
@@ -86,7 +85,7 @@ class Console extends HTMLElement {
   #show() {
     if (session.wanted !== null) return this.#askForToken(session.wanted);
     if (!session.hub) return;
-    if (!this.#bar.isConnected) this.replaceChildren(this.#skip(), this.#bar, this.#main);
+    if (!this.#bar.isConnected) this.replaceChildren(this.#skip(), this.#bar, this.#main, this.#notice);
     const [path = "", query = ""] = location.hash.replace(/^#\/?/, "").split("?");
     const view = VIEWS.find(({ id }) => id === path) ?? /** @type {typeof VIEWS[0]} */ (VIEWS[0]);
     this.#links.forEach((link, i) => {
@@ -117,6 +116,7 @@ class Console extends HTMLElement {
   #askForToken(why) {
     this.#shown = "";
     this.#main.replaceChildren();
+    for (const dialog of document.querySelectorAll("dialog")) dialog.close();
     document.title = "statshub";
     this.replaceChildren(login(why));
     this.querySelector("input")?.focus();

@@ -4,13 +4,13 @@
 // tab's storage and nowhere else: not in another tab, not after the tab is closed, not in a URL. A page that
 // is behind a login of its own may rely on the cookie `access_token` instead.
 
-import { connect } from "../../statshub.js";
+import { connect } from "./statshub.js";
 import { ApiError } from "./errors.js";
 import { Alerts } from "./model/alerts.js";
 import { Metrics } from "./model/metrics.js";
 import { Samples } from "./model/samples.js";
 
-/** @typedef {import("../../statshub.js").Hub} Hub */
+/** @typedef {import("./statshub.js").Hub} Hub */
 /**
  * @typedef {object} Request
  * @property {"GET" | "POST"} [method]
@@ -97,7 +97,7 @@ export class Session extends EventTarget {
     hub.on("system_alert", (data, message) => this.alerts.hear(data, message));
     hub.on("dropped", ({ droppedMessagesCount }) => {
       this.dropped += droppedMessagesCount;
-      this.alerts.load().catch(() => {});
+      this.#loadAlerts();
       this.#tell();
     });
     hub.on("state", ({ state, reason, message }) => {
@@ -105,15 +105,23 @@ export class Session extends EventTarget {
       if (state === "refused" && LOG_IN_AGAIN.includes(reason)) {
         return this.#refused(reason === "forbidden" ? message ?? reason : BAD_TOKEN);
       }
-      if (state === "live") this.#datesOfValues();
+      if (state === "live") {
+        this.#datesOfValues();
+        this.#loadAlerts();
+      }
       this.#tell();
     });
+  }
+
+  /** What was raised or changed while there was no stream; who cannot have it sees what the stream brings. */
+  #loadAlerts() {
+    this.alerts.load().catch(() => {});
   }
 
   /** A snapshot does not say how old its values are. */
   async #datesOfValues() {
     const all = await this.api("metrics").catch(() => ({}));
-    for (const [name, { timestamp }] of Object.entries(all)) this.metrics.setTime(name, Date.parse(timestamp));
+    for (const [name, { value, timestamp }] of Object.entries(all)) this.metrics.setTime(name, value, Date.parse(timestamp));
   }
 
   /** @param {string} why */
@@ -184,6 +192,7 @@ export class Session extends EventTarget {
    * @throws {ApiError}
    */
   async ask(url, { method = "GET", body, signal }) {
+    const { token } = this;
     const headers = new Headers(this.headers);
     if (method === "POST") headers.set("Content-Type", "application/json");
     const text = method === "POST" ? JSON.stringify(body ?? {}) : undefined;
@@ -198,7 +207,9 @@ export class Session extends EventTarget {
     if (answer.ok) return answer;
     const refusal = await answer.json().catch(() => ({}));
     const message = answer.status === 401 ? BAD_TOKEN : refusal.error ?? `The hub answers ${answer.status}`;
-    if (answer.status === 401 || answer.status === 403 && refusal.code === "forbidden") this.#refused(message);
+    const isOfLogin = answer.status === 401 || answer.status === 403 && refusal.code === "forbidden";
+    // Meanwhile somebody else may have logged in.
+    if (isOfLogin && token === this.token) this.#refused(message);
     throw new ApiError(answer.status, refusal.code ?? "", message);
   }
 }

@@ -66,7 +66,14 @@ pub fn state_with(settings: Settings, audit: Audit) -> web::Data<State> {
     let (sink, _) = tokio::sync::mpsc::channel(1);
     let sources =
         Sources::start(&[], settings.realtime.update_interval, sink, stats, None).unwrap();
-    let state = State::new(settings, hub, authenticator, sources, audit);
+    let state = State::new(
+        settings,
+        hub,
+        authenticator,
+        sources,
+        audit,
+        super::reload::reloads().0,
+    );
     state.stage.run();
     web::Data::new(state)
 }

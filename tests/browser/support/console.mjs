@@ -42,7 +42,7 @@ export class Console {
   /** By the link that a hub prints. */
   static async loggedIn(person, site, token = site.hub.token()) {
     const console = await Console.open(person, site, `#token=${token}`);
-    await console.says("live");
+    await console.says("live", ".badge");
     return console;
   }
 

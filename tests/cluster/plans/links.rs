@@ -45,7 +45,6 @@ pub fn a_link_loses_answers(rng: &mut Rng) -> Scenario {
     one_link(rng, Weather::LOSE_ANSWERS, 1500)
 }
 
-/// Failure: Redis is ill.
 pub fn a_link_is_a_black_hole(rng: &mut Rng) -> Scenario {
     one_link(rng, Weather::BLACK_HOLE, 2500)
 }
@@ -87,7 +86,6 @@ pub fn all_links_are_cut(rng: &mut Rng) -> Scenario {
 }
 
 /// It comes back to a log that no longer begins where it was.
-/// Failure: Redis is ill.
 pub fn the_log_is_trimmed_under_a_stalled_hub(rng: &mut Rng) -> Scenario {
     let mut scenario = one_link(rng, Weather::Stall(Ways::Back), 4000);
     // Redis trims by the hundred.

@@ -12,27 +12,22 @@ fn ill(rng: &mut Rng, step: Step, time: Millis, mended: Step) -> Scenario {
     Scenario::new(Single).at(at, step).at(at + time, mended)
 }
 
-/// Failure: Redis is ill.
 pub fn redis_is_killed_and_has_its_data(rng: &mut Rng) -> Scenario {
     ill(rng, Step::KillRedis, 1500, Step::StartRedis)
 }
 
-/// Failure: Redis is ill.
 pub fn redis_is_killed_and_has_nothing(rng: &mut Rng) -> Scenario {
     ill(rng, Step::KillRedis, 1000, Step::StartRedisEmpty)
 }
 
-/// Failure: Redis is ill.
 pub fn everything_is_flushed(rng: &mut Rng) -> Scenario {
     ill(rng, Step::Ill("FLUSHALL"), 200, Step::Well("PING"))
 }
 
-/// Failure: Redis is ill.
 pub fn redis_stands_still_for_five_seconds(rng: &mut Rng) -> Scenario {
     ill(rng, Step::FreezeRedis, 5000, Step::ThawRedis).nobody_begins_anew()
 }
 
-/// Failure: Redis is ill.
 pub fn redis_is_full(rng: &mut Rng) -> Scenario {
     let full = Step::Ill("CONFIG SET maxmemory 1");
     ill(rng, full, 2000, Step::Well("CONFIG SET maxmemory 0")).nobody_begins_anew()
@@ -44,13 +39,11 @@ pub fn redis_lacks_replicas(rng: &mut Rng) -> Scenario {
     ill(rng, lacking, 2000, mended).nobody_begins_anew()
 }
 
-/// Failure: Redis is ill.
 pub fn redis_may_only_be_read(rng: &mut Rng) -> Scenario {
     let replica = Step::Ill("REPLICAOF 127.0.0.1 1");
     ill(rng, replica, 2000, Step::Well("REPLICAOF NO ONE"))
 }
 
-/// Failure: Redis is ill.
 pub fn a_failover_loses_the_tail(rng: &mut Rng) -> Scenario {
     let at = about(rng, SETTLED + 300, 500);
     let scenario = Scenario::new(Sentinel).at(at, Step::Inner(Weather::STALL));

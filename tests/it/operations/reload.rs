@@ -16,6 +16,8 @@ use crate::support::{A, token};
 
 /// Line of the log after which the settings are those of the file.
 const READ: &str = "settings read again";
+/// What an operator is told in its place.
+const UNCHANGED_HERE: &str = "The settings stay as they were: ";
 const UNCHANGED: &str = "the settings stay as they were";
 
 fn connections(max: usize) -> String {
@@ -133,6 +135,49 @@ async fn sources_come_and_go_with_the_file() {
             {}
         }
     }
+}
+
+#[tokio::test]
+async fn an_administrator_may_ask_for_it_and_is_told_what_came_of_it() {
+    let hub = Hub::with().config(&connections(1)).start().await;
+    let ada = hub.api(&token::admin("ada"));
+    let service = hub.api(&token::service("app"));
+    let written = |text: &str| fs::write(hub.path("config.toml"), text).expect("a file");
+    written(&(connections(2) + "[http]\nworkers = 3\n"));
+    assert_eq!(service.post("/reload", &json!({})).await.status, 403);
+    let answer = ada.post("/reload", &json!({})).await;
+    assert_eq!(
+        (answer.status, answer.data()),
+        (
+            200,
+            &json!({
+                "applied": ["sessions.connections_per_user_max"],
+                "needsRestart": ["http.workers"],
+            })
+        )
+    );
+    written("[sessions]\nconnections_per_user_max = 0\n");
+    let refused = ada.post("/reload", &json!({})).await;
+    let (status, error) = (refused.status, refused.error());
+    assert_eq!(status, 400, "{error}");
+    assert!(
+        error.starts_with(UNCHANGED_HERE) && error.contains("connections_per_user_max"),
+        "{error}"
+    );
+    let trail = hub.stderr();
+    let mut records = trail
+        .lines()
+        .filter(|line| line.contains(r#""action":"reload""#));
+    let done = records.next().expect("a record");
+    assert!(
+        done.contains(r#""actor":"ada""#) && done.contains(r#""outcome":"ok""#),
+        "{done}"
+    );
+    let refused = records.next().expect("another");
+    assert!(
+        refused.contains(r#""outcome":"invalid_request""#),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use super::{A, START_PATIENCE, database, eventually, found, token, within};
 
 /// What `serve` prints on standard output once it takes requests.
-const ANNOUNCEMENT: &str = "listening on http://";
+const ANNOUNCEMENT: &str = "listening on http";
 
 /// Longest that a stop may take by the contract.
 const STOP_MAX: Duration = Duration::from_secs(10);
@@ -345,6 +345,7 @@ fn with_driver(config: &str) -> Option<String> {
 
 fn announced(stdout: &str) -> Option<SocketAddr> {
     let (_, rest) = stdout.split_once(ANNOUNCEMENT)?;
+    let (_, rest) = rest.split_once("://")?;
     // A line that is not complete may lack a digit of the port.
     let (address, _) = rest.split_once(['\n', ' ', '/'])?;
     address.trim().parse().ok()
@@ -366,7 +367,7 @@ fn the_announced_address_is_read_once_it_is_complete() {
             Some("127.0.0.1:3001"),
         ),
         (
-            "hello\nlistening on http://[::1]:5/ as x\n",
+            "hello\nlistening on https://[::1]:5/ as x\n",
             Some("[::1]:5"),
         ),
     ] {

@@ -6,6 +6,7 @@
 
 #![allow(dead_code)] // Each chapter uses a part.
 
+pub mod certificates;
 pub mod command;
 pub mod database;
 pub mod either;
@@ -27,6 +28,7 @@ pub mod redis;
 pub mod rng;
 pub mod sse;
 pub mod token;
+pub mod tunnel;
 pub mod websocket;
 pub mod witness;
 

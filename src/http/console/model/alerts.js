@@ -18,7 +18,8 @@ export class Alerts extends EventTarget {
   /** Whether the hub keeps alerts, so that they can be acknowledged. */
   isKept = true;
   hasMore = false;
-  #asked = 0;
+  /** What comes in while the hub is asked: it is not older than the answer. @type {Alert[] | null} */
+  #meanwhile = null;
   #session;
 
   /** @param {Session} session */
@@ -42,19 +43,24 @@ export class Alerts extends EventTarget {
     await this.load();
   }
 
-  /** Asks the hub for what the filter wants. What came in meanwhile is not older than the answer and stays. */
+  /** Asks the hub for what the filter wants. The answer takes the place of what was there: that may have missed changes. */
   async load() {
-    const mine = ++this.#asked;
+    /** @type {Alert[]} */
+    const meanwhile = (this.#meanwhile = []);
     const { state, severity } = this.filter;
     try {
       const { alerts, nextCursor } = await this.#session.api("alerts", { query: { state, severity, limit: PAGE } });
-      if (mine !== this.#asked) return;
+      if (meanwhile !== this.#meanwhile) return;
       this.isKept = true;
       this.hasMore = nextCursor !== null;
-      for (const alert of /** @type {Alert[]} */ (alerts)) this.#put(alert);
+      this.#all.clear();
+      // The oldest first, as they come in.
+      for (const alert of [...alerts.reverse(), ...meanwhile]) this.#put(alert);
     } catch (error) {
       if (!isUnavailable(error)) throw error;
       this.isKept = false;
+    } finally {
+      if (meanwhile === this.#meanwhile) this.#meanwhile = null;
     }
     this.#changed();
   }
@@ -67,7 +73,7 @@ export class Alerts extends EventTarget {
   hear(data, message) {
     const fresh = { alertId: message.messageId, raisedAt: message.timestamp, state: "open" };
     const isChange = typeof data.alertId === "string" && typeof data.state === "string";
-    this.#put(/** @type {Alert} */ (isChange ? data : { ...data, ...fresh }));
+    this.#learn(/** @type {Alert} */ (isChange ? data : { ...data, ...fresh }));
     if (this.#all.size > LIVE_MAX) {
       const oldest = this.#all.keys().next().value;
       if (oldest !== undefined) this.#all.delete(oldest);
@@ -84,8 +90,14 @@ export class Alerts extends EventTarget {
     const body = note ? { note } : {};
     const path = `alerts/${encodeURIComponent(alert.alertId)}/${step}`;
     const done = await this.#session.api(path, { method: "POST", body });
-    this.#put(done.alert);
+    this.#learn(done.alert);
     this.#changed();
+  }
+
+  /** @param {Alert} alert */
+  #learn(alert) {
+    this.#meanwhile?.push(alert);
+    this.#put(alert);
   }
 
   /** @param {Alert} alert */

@@ -143,13 +143,14 @@ export class Metrics {
   }
 
   /**
-   * When a value really came to be, of one that a snapshot brought.
+   * When a value really came to be, of one that a snapshot brought; by now there may be another.
    * @param {string} name
+   * @param {unknown} value
    * @param {number} time
    */
-  setTime(name, time) {
+  setTime(name, value, time) {
     const metric = this.all.get(name);
-    if (metric && time < metric.time) metric.time = time;
+    if (metric && time < metric.time && JSON.stringify(value) === JSON.stringify(metric.value)) metric.time = time;
   }
 
   /**

@@ -1,6 +1,5 @@
 // Everything that is in one metric, in a dialog that goes on living.
 
-import { session } from "../session.js";
 import { h, say } from "../ui/dom.js";
 import { open } from "../ui/dialog.js";
 import { ago } from "../ui/format.js";
@@ -37,5 +36,4 @@ export function details(metric) {
       when, body,
       h("p", {}, h("a", { href: `#/history?${query}`, click: () => dialog.close() }, "History of this metric"))),
     () => clearInterval(timer));
-  session.addEventListener("change", () => session.hub || dialog.close(), { once: true });
 }

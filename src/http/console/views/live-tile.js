@@ -61,6 +61,7 @@ export class Tile {
     const age = duration(now - metric.time);
     say(this.#age, isStale ? `stale · ${age}` : age);
     const shown = metric.traces[metric.headline];
+    this.#value.classList.toggle("text", !shown);
     if (!shown) return this.#paintText();
     const { leaf, points } = shown;
     const meant = leaf.name || metric.name;
@@ -78,7 +79,6 @@ export class Tile {
 
   #paintText() {
     const { value, text } = this.metric;
-    this.#value.classList.add("text");
     say(this.#value, text ? String(at(value, text.path)) : value === null || typeof value !== "object" ? String(value) : "{…}");
     say(this.#label, text?.name ?? "");
   }
@@ -103,7 +103,10 @@ export class Tile {
     const label = h("span", { title: name }, shortened(name));
     const number = h("b");
     const click = () => {
+      const before = this.#cells[this.metric.headline];
       this.#choose(index);
+      // The one that was pressed is no button any more.
+      before?.button.focus();
       this.paint(Date.now(), !this.element.classList.contains("stale"));
     };
     return { button: h("button", { type: "button", class: "plain", click }, label, number), label, number };

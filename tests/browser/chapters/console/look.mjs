@@ -32,6 +32,13 @@ export function look(world) {
           assert.ok(overflow <= 0, `${view} is ${overflow} px wider than a ${name}`);
         }
       }
+      // That of README, when its lines have become long.
+      await console.goes("live");
+      await console.tab.until("lines", VIEWS.live);
+      if (world.kind === "chromium") {
+        await console.tab.looks(LOOKS[0]);
+        await console.screenshot("console");
+      }
       assert.deepEqual(await console.complaints(), []);
     });
 

@@ -77,6 +77,23 @@ export function use(world) {
       assert.deepEqual(await console.complaints(), []);
     });
 
+    test("an alert that is raised before the stream is there is seen", async (t) => {
+      const site = await Site.start(t);
+      const console = await Console.open(await world.browser.person(t), site);
+      const { page } = console.tab;
+      const held = [];
+      await page.setRequestInterception(true);
+      page.on("request", (request) => (request.url().includes("/stream") ? held.push(request) : request.continue()));
+      await console.fills("Token (JWT) of an administrator", site.hub.token());
+      await console.presses("Log in");
+      await until("the stream to be asked for", () => held.length > 0);
+      await console.says("None.", ".alerts");
+      await site.hub.ask("/alerts", { severity: "high", message: "Payments are slow" });
+      await page.setRequestInterception(false);
+      await Promise.all(held.map((request) => request.continue()));
+      await console.says("Payments are slow", ".alerts-list");
+    });
+
     test("a session is disconnected", async (t) => {
       const { site, person, console } = await at(t, "connections");
       const query = { access_token: site.hub.token({ user: "grace" }) };

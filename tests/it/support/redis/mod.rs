@@ -2,7 +2,6 @@
 //!
 //! `STATSHUB_TEST_REDIS` names another `redis-server` (another version, or Valkey) to run it all with.
 
-mod certificates;
 pub mod resp;
 
 use std::fs::{self, File};
@@ -16,9 +15,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
+use super::certificates::Certificates;
 use super::in_time;
 use super::ports::{free, loopback};
-pub use certificates::Certificates;
 use resp::{Reply, Resp};
 
 /// What a server is started with.
@@ -136,10 +135,12 @@ impl Redis {
             text += "save \"\"\nrepl-diskless-sync yes\nrepl-diskless-sync-delay 0\nrepl-ping-replica-period 1\n";
         }
         if let Some(certificates) = &self.certificates {
+            certificates.issue("redis");
             text += &format!(
-                "tls-port {}\n{}",
+                "tls-port {}\ntls-ca-cert-file {}\ntls-auth-clients no\n\
+                 tls-cert-file {folder}/redis.pem\ntls-key-file {folder}/redis.key\n",
                 self.tls_port,
-                certificates.configuration()
+                certificates.authority().display()
             );
         }
         let text = text + &self.start.lines.join("\n") + "\n";

@@ -1,0 +1,71 @@
+//! `POST reload`: the settings are read again, as on SIGHUP. Who can do that is not in this room, so the
+//! wish is passed on.
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+
+use super::access::{Admin, outcome};
+use super::body::OptionalJsonBody;
+use super::reply::{self, Problem};
+use super::state::{COME_BACK_AFTER, State};
+use crate::telemetry::audit::{Action, Event};
+
+/// More than one waits its turn; of a crowd most would read the same file again.
+const WAITING_MAX: usize = 4;
+
+/// What reading the settings again has changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reloaded {
+    /// Keys whose new value holds from now on.
+    pub applied: Vec<String>,
+    /// Keys whose new value is not taken over before a restart.
+    pub needs_restart: Vec<String>,
+}
+
+/// Somebody's wish that the settings be read again. Without an answer the hub is stopping.
+pub type Wish = oneshot::Sender<Result<Reloaded, String>>;
+
+/// The way to whoever reads the settings.
+pub type Reloads = mpsc::Sender<Wish>;
+
+/// That way, and its end.
+pub fn reloads() -> (Reloads, mpsc::Receiver<Wish>) {
+    mpsc::channel(WAITING_MAX)
+}
+
+/// `POST reload`. With anything wrong in the settings all stays as it was, and the answer is 400.
+pub(super) async fn reload(
+    state: web::Data<State>,
+    Admin(caller): Admin,
+    body: Result<OptionalJsonBody<Nothing>, Problem>,
+) -> Result<HttpResponse, Problem> {
+    let done = match body {
+        Ok(_) => reloaded(&state.reloads).await,
+        Err(problem) => Err(problem),
+    };
+    state.audit.record(Event {
+        outcome: outcome(&done),
+        details: done.as_ref().ok().map(|done| json!(done)),
+        ..caller.event(Action::Reload)
+    });
+    Ok(reply::ok(json!(done?)))
+}
+
+/// An empty object, or no body at all.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+async fn reloaded(reloads: &Reloads) -> Result<Reloaded, Problem> {
+    let stopping = || Problem::unavailable("The hub is stopping", COME_BACK_AFTER);
+    let (wish, answer) = oneshot::channel();
+    reloads.send(wish).await.map_err(|_| stopping())?;
+    match answer.await {
+        Ok(done) => done
+            .map_err(|error| Problem::invalid(format!("The settings stay as they were: {error}"))),
+        Err(_) => Err(stopping()),
+    }
+}
