@@ -107,6 +107,7 @@ async fn where_the_trail_is_required_operators_do_nothing_without_it() {
         .await;
         let body = json!({"userId": "eve"});
         assert_eq!(ada.post("/disconnect", &body).await.status, status);
+        assert_eq!(ada.post("/reload", &json!({})).await.status, status);
         let acknowledged = ada.post("/alerts/1-0/acknowledge", &json!({})).await;
         assert_eq!(acknowledged.status == 503, required, "{acknowledged:?}");
         // Who is there is told what happens all the same.
