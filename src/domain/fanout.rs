@@ -214,7 +214,7 @@ mod tests {
 
         fn encode(&self, message: &Message) -> Outgoing {
             Outgoing {
-                is_message: true,
+                priority: Some(message.priority),
                 ..Outgoing::at(message.id, Bytes::from_static(b"a message"))
             }
         }

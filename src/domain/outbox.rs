@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::message::MessageId;
+use super::message::{MessageId, Priority};
 
 /// Capacity a queue gives back once it has run empty.
 const SPARE_CAPACITY: usize = 16;
@@ -38,8 +38,8 @@ pub struct Outgoing {
     /// beginning of a stream the one it came with. Of a resume's last piece the position may be
     /// further on.
     pub id: Option<MessageId>,
-    /// A published message, as opposed to a snapshot, a cursor or a notice.
-    pub is_message: bool,
+    /// That of a published message; `None` for a snapshot, a cursor or a notice.
+    pub priority: Option<Priority>,
     /// When it was published, for messages sent live: what delivery latency is measured from.
     pub published_at: Option<Duration>,
 }
@@ -52,7 +52,7 @@ impl Outgoing {
             chunk: OnceCell::new(),
             position: None,
             id: None,
-            is_message: false,
+            priority: None,
             published_at: None,
         }
     }
@@ -95,7 +95,7 @@ impl Progress {
 
     /// Only the connection itself counts, so it need not be one step.
     fn count(&self, piece: &Outgoing) {
-        let sent = self.sent() + u64::from(piece.is_message);
+        let sent = self.sent() + u64::from(piece.priority.is_some());
         self.sent.store(sent, Ordering::Relaxed);
     }
 

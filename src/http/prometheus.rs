@@ -109,7 +109,7 @@ async fn snapshot(state: &State) -> Result<Snapshot, Problem> {
         connections_sse: statistics.sse.total as u64,
         connections_websocket: statistics.websocket.total as u64,
         sessions_away: statistics.away as u64,
-        published: statistics.tally.published.total(),
+        published: statistics.tally.published,
         delivered: overview.delivered,
         dropped: statistics.tally.dropped,
         backlog_messages: statistics.buffered,

@@ -103,7 +103,7 @@ pub fn connection_stats(overview: &Overview) -> Value {
         },
         "messages": {
             "published": tally.published.total(),
-            "delivered": overview.delivered,
+            "delivered": overview.delivered.total(),
             "dropped": by_priority(&tally.dropped),
         },
         "uptimeSeconds": overview.uptime.as_secs(),

@@ -119,7 +119,7 @@ impl Hub {
         let meters = || self.workers.values().map(|worker| &worker.meter);
         Overview {
             statistics: self.state.statistics(),
-            delivered: meters().map(|meter| meter.delivered_total()).sum(),
+            delivered: meters().map(|meter| meter.delivered()).sum(),
             latency: Summary::of(meters().map(|meter| &meter.latency)),
             waiting: 0,
             uptime: self.clock.uptime(),

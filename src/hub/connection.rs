@@ -102,7 +102,7 @@ impl Connection {
                 let mut pass = self.worker.pass();
                 self.wrote(&self.outbox.borrow(), pass.now);
                 self.waits(pass.now);
-                pass.handed_over(&piece);
+                pass.handed_over(&piece, self.transport);
                 Poll::Ready(Some(piece.bytes.clone()))
             }
             None if self.is_finished() => Poll::Ready(None),
@@ -188,7 +188,7 @@ impl Connection {
                 Err(error) => return Err(error),
             }
             for piece in std::iter::from_fn(|| outbox.take()).take(complete) {
-                pass.handed_over(&piece);
+                pass.handed_over(&piece, self.transport);
             }
         }
         drop(outbox);

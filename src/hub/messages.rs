@@ -18,6 +18,7 @@ use crate::domain::message::{self, Draft, Json, MessageId, Transport, UserId};
 use crate::domain::pattern::{MetricName, NameError, Pattern};
 use crate::domain::session::{Identity, Session};
 use crate::store::{AlertWrite, Answer, Keyed};
+use crate::telemetry::delivered::Delivered;
 use crate::telemetry::latency::Summary;
 
 /// Somebody wants a stream.
@@ -165,7 +166,7 @@ pub struct GetStatistics;
 pub struct Overview {
     pub statistics: Statistics,
     /// Messages handed to sockets.
-    pub delivered: u64,
+    pub delivered: Delivered,
     pub latency: Summary,
     /// Requests that wait for the Hub actor.
     pub waiting: usize,
@@ -176,7 +177,7 @@ impl Overview {
     /// The numbers of another hub. How long the longest one has been up says how long there was one.
     pub fn add(&mut self, other: &Self) {
         self.statistics.add(&other.statistics);
-        self.delivered += other.delivered;
+        self.delivered.add(&other.delivered);
         self.latency.add(&other.latency);
         self.waiting += other.waiting;
         self.uptime = self.uptime.max(other.uptime);

@@ -1,10 +1,12 @@
 //! What one worker counts, readable from any thread.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::domain::message::Transport;
 use crate::domain::outbox::Outgoing;
 use crate::domain::time::Now;
+use crate::telemetry::delivered::{Delivered, Growing};
 use crate::telemetry::latency::Latency;
 
 /// One worker's counts since the start, and what it has at hand.
@@ -13,7 +15,7 @@ pub struct Meter {
     /// Bytes of messages that the Hub has handed over and the worker has not fanned out yet.
     undelivered_bytes: AtomicUsize,
     streams: AtomicUsize,
-    delivered: AtomicU64,
+    delivered: Growing,
     pub latency: Latency,
 }
 
@@ -44,8 +46,8 @@ impl Meter {
     }
 
     /// Messages handed to sockets.
-    pub fn delivered_total(&self) -> u64 {
-        self.delivered.load(Ordering::Relaxed)
+    pub fn delivered(&self) -> Delivered {
+        self.delivered.now()
     }
 }
 
@@ -54,7 +56,7 @@ impl Meter {
 pub struct Pass<'a> {
     pub now: Now,
     meter: &'a Meter,
-    delivered: u64,
+    delivered: Delivered,
     /// Messages that took as long as the one before, which those of one publish do.
     alike: u64,
     latency: Duration,
@@ -65,14 +67,16 @@ impl<'a> Pass<'a> {
         Self {
             now,
             meter,
-            delivered: 0,
+            delivered: Delivered::default(),
             alike: 0,
             latency: Duration::ZERO,
         }
     }
 
-    pub fn handed_over(&mut self, piece: &Outgoing) {
-        self.delivered += u64::from(piece.is_message);
+    pub fn handed_over(&mut self, piece: &Outgoing, transport: Transport) {
+        if let Some(priority) = piece.priority {
+            self.delivered.count(transport, priority);
+        }
         let Some(published_at) = piece.published_at else {
             return;
         };
@@ -95,8 +99,6 @@ impl<'a> Pass<'a> {
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
         self.tell_latency();
-        self.meter
-            .delivered
-            .fetch_add(self.delivered, Ordering::Relaxed);
+        self.meter.delivered.add(&self.delivered);
     }
 }

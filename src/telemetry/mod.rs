@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod counters;
+pub mod delivered;
 pub mod latency;
 pub mod log;
 pub mod mask;

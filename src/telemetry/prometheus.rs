@@ -14,6 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::audit::AuditState;
 use super::counters::{Counter, Totals};
+use super::delivered::Delivered;
 use super::latency::{BOUNDS, Summary};
 use crate::domain::message::PerPriority;
 use crate::domain::pattern::MetricName;
@@ -29,9 +30,9 @@ pub struct Snapshot {
     pub connections_websocket: u64,
     pub sessions_away: u64,
     /// Messages given an id.
-    pub published: u64,
+    pub published: PerPriority<u64>,
     /// Messages sent, each connection counted.
-    pub delivered: u64,
+    pub delivered: Delivered,
     /// Messages dropped from backlogs.
     pub dropped: PerPriority<u64>,
     /// Messages waiting for their clients, over all sessions.
@@ -168,9 +169,15 @@ impl Snapshot {
     }
 
     fn encode_messages(&self, out: &mut Out<'_>) -> fmt::Result {
-        out.counter("messages_published", "Messages published.", self.published)?;
+        let published = self.published.iter();
+        out.counters(
+            "messages_published",
+            "Messages published.",
+            "priority",
+            published.map(|(priority, n)| (priority.as_str(), *n)),
+        )?;
         let help = "Messages delivered, each connection counted.";
-        out.counter("messages_delivered", help, self.delivered)?;
+        out.deliveries("messages_delivered", help, &self.delivered)?;
         let dropped = self.dropped.iter();
         out.counters(
             "messages_dropped",
@@ -354,6 +361,20 @@ impl Out<'_> {
             family
                 .encode_family(&[(label, is)])?
                 .encode_counter::<NoLabelSet, _, f64>(&value, None)?;
+        }
+        Ok(())
+    }
+
+    fn deliveries(&mut self, name: &str, help: &str, delivered: &Delivered) -> fmt::Result {
+        let mut family = self.describe(name, help, None, MetricType::Counter)?;
+        for (transport, priority, count) in delivered.iter() {
+            let labels = [
+                ("transport", transport.as_str()),
+                ("priority", priority.as_str()),
+            ];
+            family
+                .encode_family(&labels)?
+                .encode_counter::<NoLabelSet, _, f64>(&count, None)?;
         }
         Ok(())
     }

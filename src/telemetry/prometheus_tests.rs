@@ -136,7 +136,11 @@ fn the_text_parses_and_says_what_the_snapshot_holds() {
         ("statshub_connections{transport=\"sse\"}", 3.0),
         ("statshub_connections{transport=\"websocket\"}", 4.0),
         ("statshub_sessions_away", 0.0),
-        ("statshub_messages_published_total", 0.0),
+        ("statshub_messages_published_total{priority=\"high\"}", 0.0),
+        (
+            "statshub_messages_delivered_total{transport=\"sse\",priority=\"low\"}",
+            0.0,
+        ),
         ("statshub_messages_dropped_total{priority=\"low\"}", 7.0),
         (
             "statshub_messages_dropped_total{priority=\"critical\"}",

@@ -329,7 +329,7 @@ fn published(message: &Message, transport: Transport) -> Outgoing {
         Transport::Websocket => message.websocket.get_or_init(frame),
     };
     Outgoing {
-        is_message: true,
+        priority: Some(message.priority),
         ..Outgoing::at(message.id, bytes.clone())
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use statshub::domain::fanout::{ConnectionKey, Entry, Fanout, Outlet};
-use statshub::domain::message::{Message, MessageId, Transport};
+use statshub::domain::message::{Message, MessageId, Priority, Transport};
 use statshub::domain::notice::{Notice, Piece};
 use statshub::domain::outbox::{Limits, Outbox, Outgoing, Progress};
 
@@ -36,22 +36,26 @@ impl Outlet for SimOutlet {
     }
 
     fn encode(&self, message: &Message) -> Outgoing {
-        numbered(Seen::Live(message.id), message.id, true)
+        numbered(Seen::Live(message.id), message.id, Some(message.priority))
     }
 }
 
-fn numbered(seen: Seen, position: MessageId, is_message: bool) -> Outgoing {
+fn numbered(seen: Seen, position: MessageId, priority: Option<Priority>) -> Outgoing {
     Outgoing {
-        is_message,
+        priority,
         ..Outgoing::at(position, seen.to_bytes())
     }
 }
 
 fn outgoing(piece: &Piece) -> Outgoing {
     match piece {
-        Piece::Message(message) => numbered(Seen::Replayed(message.id), message.id, true),
+        Piece::Message(message) => numbered(
+            Seen::Replayed(message.id),
+            message.id,
+            Some(message.priority),
+        ),
         Piece::Notice(Notice::InitialMetrics { position, .. }) => {
-            numbered(Seen::Snapshot(*position), *position, false)
+            numbered(Seen::Snapshot(*position), *position, None)
         }
         Piece::Notice(Notice::Established(_)) => Outgoing::notice(Seen::Established.to_bytes()),
         Piece::Notice(_) => Outgoing::notice(Seen::Notice.to_bytes()),
@@ -277,7 +281,7 @@ impl Worker {
     pub fn move_cursors(&mut self) {
         let through = self.fanout.through();
         for entry in self.fanout.entries() {
-            let cursor = || numbered(Seen::Cursor(through), through, false);
+            let cursor = || numbered(Seen::Cursor(through), through, None);
             entry.outlet.with(|outbox| {
                 if outbox.is_empty() {
                     outbox.move_cursor(through, cursor);

@@ -8,7 +8,7 @@ fn id(n: u64) -> MessageId {
 
 fn piece(n: u64) -> Outgoing {
     Outgoing {
-        is_message: true,
+        priority: Some(Priority::Normal),
         ..Outgoing::at(id(n), Bytes::from_static(b"0123456789"))
     }
 }

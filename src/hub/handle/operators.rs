@@ -117,7 +117,7 @@ impl HubHandle {
         let meters = self.meters();
         Ok(Overview {
             statistics,
-            delivered: meters.iter().map(|meter| meter.delivered_total()).sum(),
+            delivered: meters.iter().map(|meter| meter.delivered()).sum(),
             latency: Summary::of(meters.iter().map(|meter| &meter.latency)),
             waiting: self.waiting.load(Ordering::Relaxed),
             uptime: self.clock.uptime(),

@@ -121,7 +121,10 @@ fn every_notice_is_as_the_wire_contract_says() {
             assert_eq!((&read.id, read.retry), (&None, None), "no id: line");
             let random = Uuid::parse_str(message.message_id).unwrap();
             assert_eq!(random.get_version_num(), 4);
-            assert_eq!((outgoing.position, outgoing.is_message), (None, false));
+            assert_eq!(
+                (outgoing.position, outgoing.priority.is_some()),
+                (None, false)
+            );
             assert_eq!(outgoing.published_at, None);
         }
     };
@@ -249,7 +252,7 @@ fn a_snapshot_holds_the_values_as_they_were_published() {
             let id_line = (transport == Transport::Sse).then(|| "9-0".to_owned());
             assert_eq!(read.id, id_line);
             assert_eq!(
-                (outgoing.position, outgoing.is_message),
+                (outgoing.position, outgoing.priority.is_some()),
                 (Some(position), false)
             );
         }
@@ -272,7 +275,7 @@ fn a_message_is_the_same_bytes_for_every_connection() {
             let read = read(outgoing, transport);
             assert_eq!(read.json.as_bytes(), message.json());
             assert_eq!(outgoing.position, Some(id(4)));
-            assert!(outgoing.is_message);
+            assert!(outgoing.priority.is_some());
         }
         assert_eq!(lived.bytes.as_ptr(), replayed.bytes.as_ptr());
         assert_eq!(lived.published_at, Some(message.published_at));
@@ -352,7 +355,10 @@ fn a_quiet_stream_gets_a_heartbeat_a_cursor_and_comments() {
     }
     let moved = cursor(id(9));
     assert_eq!(&moved.bytes[..], b"event: cursor\nid: 9-0\ndata:\n\n");
-    assert_eq!((moved.position, moved.is_message), (Some(id(9)), false));
+    assert_eq!(
+        (moved.position, moved.priority.is_some()),
+        (Some(id(9)), false)
+    );
     assert_eq!(&comment().bytes[..], b":\n\n");
     assert_eq!(comment().position, None);
 }

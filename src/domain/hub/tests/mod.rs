@@ -247,7 +247,7 @@ impl Scene {
         };
         let mut outbox = Outbox::new(limits, self.progress[&number].clone());
         outbox.push(Outgoing {
-            is_message: true,
+            priority: Some(Priority::Normal),
             ..Outgoing::at(id(position), Bytes::new())
         });
         outbox.take();

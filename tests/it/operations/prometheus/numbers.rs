@@ -48,18 +48,35 @@ async fn messages_are_counted_from_publishing_to_delivery() {
             client.next_message("metrics_update").await;
         }
     }
-    let all = |it: &Exposition| it.value("statshub_messages_delivered_total", &[]) == 6.0;
+    api.post("/alerts", &json!({"severity": "high", "message": "x"}))
+        .await;
+    let delivered = |it: &Exposition, transport: &str, priority: &str| {
+        let labels = [("transport", transport), ("priority", priority)];
+        it.value("statshub_messages_delivered_total", &labels)
+    };
+    let all = |it: &Exposition| {
+        let both = ["sse", "websocket"].map(|transport| {
+            ["low", "normal", "critical"].map(|priority| delivered(it, transport, priority))
+        });
+        both == [[0.0, 3.0, 1.0]; 2]
+    };
     let now = scraped_when(&hub, "deliveries", all).await;
-    assert_eq!(now.value("statshub_messages_published_total", &[]), 3.0);
+    assert_eq!(
+        now.value(
+            "statshub_messages_published_total",
+            &[("priority", "normal")]
+        ),
+        3.0
+    );
     assert_eq!(
         now.value("statshub_delivery_latency_seconds_count", &[]),
-        6.0
+        8.0
     );
     assert!(now.value("statshub_delivery_latency_seconds_sum", &[]) > 0.0);
     let largest = [("le", "+Inf")];
     assert_eq!(
         now.value("statshub_delivery_latency_seconds_bucket", &largest),
-        6.0
+        8.0
     );
     assert!(now.value("statshub_history_bytes", &[]) > 0.0);
     assert_eq!(now.value("statshub_backlog_messages", &[]), 0.0);
