@@ -161,7 +161,7 @@ fn says_what_it_is_against(text: &str, name: &str) -> bool {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let (function, title) = (format!("fn {name}("), format!("test(\"{name}\""));
     let is_it = |line: &&str| line.contains(&function) || line.contains(&title) || *line == name;
-    let Some(at) = lines.iter().position(|line| is_it(line)) else {
+    let Some(at) = lines.iter().position(is_it) else {
         return false;
     };
     let is_comment = |line: &&&str| line.starts_with("//");
