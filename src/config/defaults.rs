@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{
     Acknowledge, Audit, Auth, AuthKeys, Console, Driver, Durability, History, Http, Limits, Log,
-    Outgoing, Prometheus, RealTime, Redis, Retention, Sessions, Settings, Store, Tls, WebSocket,
+    LogFormat, Outgoing, Prometheus, RealTime, Redis, Retention, Sessions, Settings, Store, Tls,
+    WebSocket,
 };
 
 const KIB: usize = 1024;
@@ -44,6 +45,7 @@ impl Settings {
             console: Console { enabled: true },
             log: Log {
                 filter: "info".to_owned(),
+                format: LogFormat::Text,
             },
             metrics: Vec::new(),
             sources: Vec::new(),

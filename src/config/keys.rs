@@ -3,7 +3,7 @@
 
 use super::kinds::{Choice, Flag, List, Maybe, Millis, Number, Visitor};
 use super::secrets;
-use super::texts::{file, host, key_prefix, log_filter, network, origin, websocket_path, word};
+use super::texts::{file, host, key_prefix, network, origin, websocket_path, word};
 use super::{
     Acknowledge, Auth, Driver, Durability, Http, Outgoing, RealTime, Redis, Sessions, Settings,
 };
@@ -19,7 +19,7 @@ const GIB: usize = 1024 * MIB;
 /// More of anything than one machine holds; above it a digit was typed twice.
 const MANY: usize = 10_000_000;
 /// The same, of what comes in one second or minute.
-const RATE_MAX: u32 = 1_000_000;
+pub const RATE_MAX: u32 = 1_000_000;
 
 /// Takes `visitor` to every setting, section by section.
 pub fn visit<V: Visitor>(settings: &mut Settings, visitor: &mut V) -> Result<(), V::Error> {
@@ -34,7 +34,7 @@ pub fn visit<V: Visitor>(settings: &mut Settings, visitor: &mut V) -> Result<(),
     outgoing(&mut settings.outgoing, visitor)?;
     auth(&mut settings.auth, visitor)?;
     limits(&mut settings.limits, visitor)?;
-    operations(settings, visitor)
+    super::operations::visit(settings, visitor)
 }
 
 fn http<V: Visitor>(http: &mut Http, v: &mut V) -> Result<(), V::Error> {
@@ -371,28 +371,4 @@ fn limits<V: Visitor>(limits: &mut super::Limits, v: &mut V) -> Result<(), V::Er
         v.visit(key, Number(1..=RATE_MAX), rate)?;
     }
     Ok(())
-}
-
-fn operations<V: Visitor>(settings: &mut Settings, v: &mut V) -> Result<(), V::Error> {
-    v.visit("audit.enabled", Flag, &mut settings.audit.enabled)?;
-    v.visit("audit.file", Maybe(file()), &mut settings.audit.file)?;
-    v.visit("audit.required", Flag, &mut settings.audit.required)?;
-    v.visit(
-        "audit.retention_ms",
-        Millis(SECOND..=36_500 * DAY),
-        &mut settings.audit.retention,
-    )?;
-    v.visit(
-        "audit.denied_per_minute",
-        Number(1..=RATE_MAX),
-        &mut settings.audit.denied_per_minute,
-    )?;
-    v.visit("prometheus.enabled", Flag, &mut settings.prometheus.enabled)?;
-    v.visit(
-        "prometheus.token",
-        Maybe(secrets::bearer_token()),
-        &mut settings.prometheus.token,
-    )?;
-    v.visit("console.enabled", Flag, &mut settings.console.enabled)?;
-    v.visit("log.filter", log_filter(), &mut settings.log.filter)
 }

@@ -17,6 +17,7 @@ mod error;
 mod keys;
 mod kinds;
 mod load;
+mod operations;
 mod redis;
 mod report;
 mod secrets;
@@ -306,6 +307,16 @@ pub struct Console {
 pub struct Log {
     /// `RUST_LOG`, an env_logger filter.
     pub filter: String,
+    pub format: LogFormat,
+}
+
+/// How an event of the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Time, level, target, message, then `key=value`.
+    Text,
+    /// One object, with the fields of the event beside its message.
+    Json,
 }
 
 /// `[[metric]]`: declared properties of the metrics a pattern names.

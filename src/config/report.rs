@@ -31,7 +31,7 @@ pub(super) const WHILE_RUNNING: [&str; 20] = [
     "audit.retention_ms",
     "prometheus.token",
     "console",
-    "log.filter",
+    "log",
     "metric",
     "source",
 ];

@@ -3,18 +3,25 @@
 //! ```text
 //! 2026-01-31T12:00:00.000Z INFO  statshub::app listening on 127.0.0.1:3001
 //! ```
+//!
+//! What an event has besides its message it has as key-values of `log`: as text they stand behind it, in
+//! JSON they are fields.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fmt::Write as _;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use env_filter::Filter;
 use jiff::Timestamp;
+use log::kv::{self, VisitSource};
 use log::{LevelFilter, Log, Metadata, Record};
+use serde_json::{Map, Value, json};
 
-use super::mask::{cut, mask, one_line};
-use crate::config;
+use super::mask::{cut, mask, mask_json, one_json_line, one_line};
+use crate::config::{self, LogFormat};
 
 /// Longest message in bytes, escapes included; the rest is cut off. Room for a panic's backtrace.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024;
@@ -22,6 +29,9 @@ const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 /// What clients can make actix-http report as errors, at will: broken requests, and every stream
 /// whose socket was taken over from it. Not the operator's business, and a way to flood the log.
 const NOISE: &str = "actix_http::h1::dispatcher";
+
+/// Read by the one writer there is, which env_logger lets nobody reach any more.
+static IN_JSON: AtomicBool = AtomicBool::new(false);
 
 /// The filter is not in env_logger's language. The text says what is wrong with it.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +41,7 @@ pub struct BadFilter {
     why: String,
 }
 
-/// Starts logging. Called again, as on a reload, it changes the filter and nothing else.
+/// Starts logging. Called again, as on a reload, it changes filter and format.
 ///
 /// # Errors
 /// The filter cannot be read; the one in force stays.
@@ -41,6 +51,7 @@ pub fn init(settings: &config::Log) -> Result<(), BadFilter> {
     let level = filter.filter();
     let logger = LOGGER.get_or_init(Logger::new);
     logger.filter.store(Arc::new(filter));
+    IN_JSON.store(settings.format == LogFormat::Json, Ordering::Relaxed);
     // Refused when it is set already: by the first call, or by a test harness, whose it is then.
     let _ = log::set_logger(logger);
     log::set_max_level(level);
@@ -82,7 +93,13 @@ impl Logger {
     fn new() -> Self {
         let writer = env_logger::Builder::new()
             .filter_level(LevelFilter::Trace)
-            .format(|out, record| writeln!(out, "{}", line(Timestamp::now(), record)))
+            .format(|out, record| {
+                let line = match IN_JSON.load(Ordering::Relaxed) {
+                    true => object,
+                    false => line,
+                };
+                writeln!(out, "{}", line(Timestamp::now(), record))
+            })
             .write_style(env_logger::WriteStyle::Never)
             .build();
         Self {
@@ -124,7 +141,9 @@ fn parse(text: &str) -> Result<Filter, BadFilter> {
 
 /// One event without its line break.
 fn line(time: Timestamp, record: &Record<'_>) -> String {
-    let message = record.args().to_string();
+    let mut message = record.args().to_string();
+    // Strings are quoted, so that none can pass itself off as another field.
+    let _ = record.key_values().visit(&mut Behind(&mut message));
     let message = mask(&message);
     format!(
         "{time:.3} {:5} {} {}",
@@ -132,6 +151,52 @@ fn line(time: Timestamp, record: &Record<'_>) -> String {
         one_line(record.target()),
         cut(&one_line(&message), MESSAGE_BYTES_MAX)
     )
+}
+
+/// As [`line`], in JSON. Escaped for terminals too.
+fn object(time: Timestamp, record: &Record<'_>) -> String {
+    let mut event = json!({
+        "time": format!("{time:.3}"),
+        "level": record.level().as_str().to_lowercase(),
+        "target": record.target(),
+        "message": record.args().to_string(),
+    });
+    if let Value::Object(fields) = &mut event {
+        let _ = record.key_values().visit(&mut Beside(fields));
+    }
+    mask_json(&mut event, MESSAGE_BYTES_MAX);
+    one_json_line(&event.to_string()).into_owned()
+}
+
+struct Behind<'a>(&'a mut String);
+
+impl<'kvs> VisitSource<'kvs> for Behind<'_> {
+    fn visit_pair(&mut self, key: kv::Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
+        match plain(&value) {
+            Value::String(text) => write!(self.0, " {key}={text:?}"),
+            number => write!(self.0, " {key}={number}"),
+        }
+        .map_err(kv::Error::from)
+    }
+}
+
+struct Beside<'a>(&'a mut Map<String, Value>);
+
+impl<'kvs> VisitSource<'kvs> for Beside<'_> {
+    fn visit_pair(&mut self, key: kv::Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
+        self.0.insert(key.to_string(), plain(&value));
+        Ok(())
+    }
+}
+
+/// A number where it is one, else a text.
+fn plain(value: &kv::Value<'_>) -> Value {
+    if value.to_borrowed_str().is_some() {
+        return value.to_string().into();
+    }
+    let whole = value.to_u64().map(Value::from);
+    let number = whole.or_else(|| value.to_f64().map(Value::from));
+    number.unwrap_or_else(|| value.to_string().into())
 }
 
 #[cfg(test)]
@@ -155,6 +220,37 @@ mod tests {
     }
 
     /// Attack: log injection.
+    #[test]
+    fn fields_stand_behind_the_message_or_beside_it() {
+        let time = Timestamp::from_millisecond(1_700_000_000_007).unwrap();
+        let fields = [
+            ("status", kv::Value::from(404)),
+            ("ms", kv::Value::from(1.5)),
+            ("path", kv::Value::from("/a\" status=200\n\u{202e}")),
+            ("by", kv::Value::from("Bearer CANARY")),
+        ];
+        let mut record = Record::builder();
+        record.level(Level::Warn).target("t").key_values(&fields);
+        let record = record.args(format_args!("answered")).build();
+        assert_eq!(
+            line(time, &record),
+            r#"2023-11-14T22:13:20.007Z WARN  t answered status=404 ms=1.5 path="/a\" status=200\n\u{202e}" by="Bearer ***""#
+        );
+        let text = object(time, &record);
+        assert!(
+            !text.contains(['\n', '\u{202e}']) && !text.contains("CANARY"),
+            "{text}"
+        );
+        let event: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            event,
+            json!({
+                "time": "2023-11-14T22:13:20.007Z", "level": "warn", "target": "t", "message": "answered",
+                "status": 404, "ms": 1.5, "path": "/a\" status=200\n\u{202e}", "by": "Bearer ***",
+            })
+        );
+    }
+
     #[test]
     fn no_message_makes_a_second_line_or_drives_the_terminal() {
         for message in [
@@ -235,6 +331,7 @@ mod tests {
         let start = |filter: &str| {
             init(&config::Log {
                 filter: filter.to_owned(),
+                format: LogFormat::Text,
             })
         };
         start("warn").unwrap();

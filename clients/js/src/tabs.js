@@ -40,6 +40,7 @@ export class Tabs {
     this.#queue({ steal: true });
   }
 
+  // Other tabs may have another build of this: what it names, no build renames.
   post(message) {
     this.#channel?.postMessage({ ...message, from: this.id });
   }

@@ -155,6 +155,28 @@ async fn a_hub_that_is_to_be_one_of_several_does_not_take_messages_alone() {
 }
 
 #[tokio::test]
+async fn the_log_is_in_json_where_that_is_wanted_and_changes_while_running() {
+    let json = "[audit]\nenabled = false\n[log]\nformat = \"json\"\n";
+    let hub = Hub::with().config(json).start().await;
+    hub.api(&token::admin("ada")).get("/metrics").await;
+    hub.logged("\"answered\"").await;
+    let log = hub.stderr();
+    let events = log
+        .lines()
+        .map(|line| serde_json::from_str(line).expect(line));
+    let events: Vec<Value> = events.collect();
+    let access = events.iter().find(|it| it["target"] == "statshub::access");
+    let access = access.expect("an event of the access log");
+    assert_eq!(
+        (&access["method"], &access["status"], &access["user"]),
+        (&json!("GET"), &json!(200), &json!("ada")),
+    );
+    hub.reload("[audit]\nenabled = false\n");
+    hub.logged(" statshub::app::reload settings read again; changed: log.format")
+        .await;
+}
+
+#[tokio::test]
 async fn the_log_has_what_its_filter_lets_through() {
     let log_of = async |filter: &str| -> String {
         let hub = Hub::with()

@@ -33,6 +33,12 @@ const FAULTS = [
   },
 ];
 
+/** At once: after so many failures in a row it would wait for up to half a minute. */
+async function comesBack(dashboard, n) {
+  await dashboard.tab.run(() => window.hub.reconnect());
+  await dashboard.shows(n);
+}
+
 export function drops(world) {
   test(`${DROPS} random drops: nothing lost, nothing twice, all in order`, async (t) => {
     const chance = new Chance(seed(t));
@@ -50,10 +56,10 @@ export function drops(world) {
       await fault;
       await pause(chance.below(40));
       // Never so much that a backlog could not hold it.
-      if (drop % 10 === 9) for (const dashboard of dashboards) await dashboard.shows(n);
+      if (drop % 10 === 9) for (const dashboard of dashboards) await comesBack(dashboard, n);
     }
     for (const dashboard of dashboards) {
-      await dashboard.shows(n);
+      await comesBack(dashboard, n);
       await dashboard.hasAll(1, n);
     }
   });

@@ -1,0 +1,35 @@
+//! Settings of what operators see: the audit trail, Prometheus, the console, the log.
+
+use super::keys::{DAY, RATE_MAX, SECOND};
+use super::kinds::{Choice, Flag, Maybe, Millis, Number, Visitor};
+use super::texts::{file, log_filter};
+use super::{LogFormat, Settings, secrets};
+
+const LOG_FORMATS: Choice<LogFormat> =
+    Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+
+/// Every setting of these sections, in the order of `config.toml`.
+pub(super) fn visit<V: Visitor>(settings: &mut Settings, v: &mut V) -> Result<(), V::Error> {
+    v.visit("audit.enabled", Flag, &mut settings.audit.enabled)?;
+    v.visit("audit.file", Maybe(file()), &mut settings.audit.file)?;
+    v.visit("audit.required", Flag, &mut settings.audit.required)?;
+    v.visit(
+        "audit.retention_ms",
+        Millis(SECOND..=36_500 * DAY),
+        &mut settings.audit.retention,
+    )?;
+    v.visit(
+        "audit.denied_per_minute",
+        Number(1..=RATE_MAX),
+        &mut settings.audit.denied_per_minute,
+    )?;
+    v.visit("prometheus.enabled", Flag, &mut settings.prometheus.enabled)?;
+    v.visit(
+        "prometheus.token",
+        Maybe(secrets::bearer_token()),
+        &mut settings.prometheus.token,
+    )?;
+    v.visit("console.enabled", Flag, &mut settings.console.enabled)?;
+    v.visit("log.filter", log_filter(), &mut settings.log.filter)?;
+    v.visit("log.format", LOG_FORMATS, &mut settings.log.format)
+}
