@@ -251,6 +251,7 @@ mod tests {
         );
     }
 
+    /// Attack: log injection.
     #[test]
     fn no_message_makes_a_second_line_or_drives_the_terminal() {
         for message in [
