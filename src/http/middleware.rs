@@ -212,7 +212,6 @@ mod tests {
     use actix_web::test::TestRequest;
 
     /// Attack: log injection.
-    /// Attack: log injection.
     #[test]
     fn the_access_log_has_no_query_and_no_endless_path() {
         let uri = format!("/{}?token=CANARY", "b".repeat(300));
