@@ -26,6 +26,9 @@ const BACKLOG: u32 = 4096;
 /// By how much the clock may be late that actix-http counts its time limits from. Without this a good
 /// request could be too late before it began.
 const CLOCK_LATE: Duration = Duration::from_millis(500);
+/// What a worker takes in beyond its share, one in so many: room for newcomers to be hung up on, or to
+/// take the place of who is idle. At its limit actix would not even accept them.
+const NEWCOMERS_SHARE: usize = 10;
 /// How often connections are looked for that nobody uses: within the time for a head, between these.
 const LOOKS_EVERY_MIN: Duration = Duration::from_millis(100);
 const LOOKS_EVERY_MAX: Duration = Duration::from_secs(5);
@@ -58,6 +61,7 @@ pub fn start(
     let sockets = Sockets::default();
     let adopted = sockets.clone();
     let sockets_max = settings.http.sockets_max;
+    let newcomers = sockets_max.div_ceil(workers * NEWCOMERS_SHARE);
     let websocket_path = settings.websocket.path.clone();
     let server = HttpServer::new(move || {
         // Called once on each worker thread.
@@ -72,7 +76,7 @@ pub fn start(
     })
     .workers(workers)
     .backlog(BACKLOG)
-    .max_connections(settings.http.sockets_max.div_ceil(workers))
+    .max_connections(sockets_max.div_ceil(workers) + newcomers)
     // A stream is taken over when at most so much is waiting to be written before it.
     .h1_write_buffer_size(WRITE_BUFFER_BYTES)
     .keep_alive(settings.http.keep_alive + CLOCK_LATE)
@@ -98,7 +102,9 @@ pub fn start(
         };
         match adopted.adopt(stream, &outgoing) {
             // actix counts only what it drives itself.
-            Ok(handle) if adopted.open() > sockets_max => handle.hang_up(),
+            Ok(handle) if adopted.open() > sockets_max && !adopted.make_room(Instant::now()) => {
+                handle.hang_up();
+            }
             Ok(handle) => {
                 extensions.insert(handle);
             }

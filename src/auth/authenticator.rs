@@ -231,12 +231,14 @@ fn load(keys: &AuthKeys, old: Option<&Remote>) -> anyhow::Result<Keys> {
             algorithms,
             refresh,
             cool_down,
+            keep,
         } => {
             let settings = RemoteSettings {
                 url: url.clone(),
                 algorithms: algorithms.clone(),
                 refresh: *refresh,
                 cool_down: *cool_down,
+                keep: *keep,
             };
             let remote = Remote::start(settings, old)?;
             (

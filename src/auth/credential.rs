@@ -231,6 +231,7 @@ mod tests {
         );
     }
 
+    /// Attack: several credentials, one of them bad, or one in the wrong place.
     #[test]
     fn the_first_place_decides_and_nothing_falls_through() {
         let all = [

@@ -32,6 +32,8 @@ pub struct RemoteSettings {
     pub refresh: Duration,
     /// Least time between fetches that unknown `kid`s ask for, whoever sends them.
     pub cool_down: Duration,
+    /// How long keys serve while they cannot be fetched anew.
+    pub keep: Duration,
 }
 
 /// What the fetches so far have brought.
@@ -45,6 +47,8 @@ pub struct Fetched {
     pub error: Option<String>,
     /// When the last fetch began; `None` before one has ended.
     attempted_at: Option<Instant>,
+    /// When the last good keys were fetched.
+    good_at: Option<Instant>,
 }
 
 /// A JWKS URL and its keys. Fetching stops when it is dropped.
@@ -84,16 +88,22 @@ impl Remote {
         })
     }
 
-    /// What the fetches so far have brought.
+    /// What the fetches so far have brought. Keys that could not be fetched anew for too long are none:
+    /// one that the issuer has withdrawn must not serve for as long as somebody keeps it from telling.
     pub fn fetched(&self) -> Fetched {
-        self.fetched.borrow().clone()
+        let mut fetched = self.fetched.borrow().clone();
+        let is_old = |at: Instant| at.elapsed() >= self.settings.keep;
+        if fetched.error.is_some() && fetched.good_at.is_some_and(is_old) {
+            fetched.keys = None;
+        }
+        fetched
     }
 
     /// The keys to judge a token by that names `kid`. Waits for the first fetch where there are no
     /// keys yet, and for a new one where none goes by `kid` and the cool-down allows it.
     ///
     /// # Errors
-    /// There have never been any keys.
+    /// There have never been any keys, or none for too long.
     pub async fn keys(&self, kid: Option<&str>) -> Result<Arc<KeySet>, Refusal> {
         let mut fetched = self.fetched.clone();
         // Each wait ends in an error only when the thread is gone; then what is known has to do.
@@ -105,9 +115,9 @@ impl Remote {
             let _ = self.wanted.try_send(());
             let _ = fetched.changed().await;
         }
-        let now = fetched.borrow();
-        let missing = || Refusal::Unavailable(now.error.clone().unwrap_or_default());
-        now.keys.clone().ok_or_else(missing)
+        let now = self.fetched();
+        let missing = || Refusal::Unavailable(now.error.unwrap_or_default());
+        now.keys.ok_or_else(missing)
     }
 
     fn worth_fetching(&self, fetched: &Fetched, kid: Option<&str>) -> bool {
@@ -228,6 +238,7 @@ impl Fetched {
                     log::info!("JWKS: {} keys fetched", keys.len());
                 }
                 self.keys = Some(Arc::new(keys));
+                self.good_at = Some(began);
                 self.refreshed_at_ms = Some(wall_clock_ms());
             }
             Err(error) => {

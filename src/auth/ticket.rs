@@ -231,6 +231,7 @@ mod tests {
         assert_eq!(tickets.take(&ticket, 30_000), None);
     }
 
+    /// Attack: a ticket used more than once, late, or for something else.
     #[test]
     fn of_a_hundred_parallel_uses_exactly_one_wins() {
         let tickets = Tickets::new(TTL);
@@ -251,6 +252,7 @@ mod tests {
         assert_eq!(wins, 1);
     }
 
+    /// Attack: a ticket used more than once, late, or for something else.
     #[test]
     fn the_number_of_tickets_is_bounded_and_the_first_to_expire_goes() {
         let tickets = Tickets::new(TTL);
@@ -266,6 +268,7 @@ mod tests {
         assert_eq!(tickets.lock().len(), 0);
     }
 
+    /// Attack: a ticket used more than once, late, or for something else.
     #[test]
     fn a_ticket_is_long_random_text_fit_for_a_url_and_is_not_kept() {
         let tickets = Tickets::new(TTL);

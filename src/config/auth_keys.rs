@@ -28,6 +28,7 @@ const ALGORITHMS: Choice<Algorithm> = Choice(&[
 ]);
 const JWKS_REFRESH: Duration = Duration::from_secs(600);
 const JWKS_COOL_DOWN: Duration = Duration::from_secs(30);
+const JWKS_KEEP: Duration = Duration::from_secs(24 * 3600);
 
 /// Each place, with the other keys that only make sense beside it.
 const PLACES: [(&str, &[&str]); 4] = [
@@ -36,7 +37,12 @@ const PLACES: [(&str, &[&str]); 4] = [
     ("jwks_file", &["algorithms"]),
     (
         "jwks_url",
-        &["algorithms", "jwks_refresh_ms", "jwks_cool_down_ms"],
+        &[
+            "algorithms",
+            "jwks_refresh_ms",
+            "jwks_cool_down_ms",
+            "jwks_keep_ms",
+        ],
     ),
 ];
 
@@ -51,6 +57,7 @@ pub struct WrittenKeys {
     algorithms: Option<Vec<Algorithm>>,
     jwks_refresh: Option<Duration>,
     jwks_cool_down: Option<Duration>,
+    jwks_keep: Option<Duration>,
 }
 
 impl WrittenKeys {
@@ -60,6 +67,7 @@ impl WrittenKeys {
             algorithms: Some(vec![Algorithm::RS256]),
             jwks_refresh: Some(JWKS_REFRESH),
             jwks_cool_down: Some(JWKS_COOL_DOWN),
+            jwks_keep: Some(JWKS_KEEP),
             ..Self::default()
         }
     }
@@ -96,6 +104,11 @@ impl WrittenKeys {
             "auth.jwks_cool_down_ms",
             Maybe(Millis(10..=HOUR)),
             &mut self.jwks_cool_down,
+        )?;
+        v.visit(
+            "auth.jwks_keep_ms",
+            Maybe(Millis(10..=365 * DAY)),
+            &mut self.jwks_keep,
         )
     }
 
@@ -123,6 +136,7 @@ impl WrittenKeys {
                 algorithms,
                 refresh: self.jwks_refresh.unwrap_or(JWKS_REFRESH),
                 cool_down: self.jwks_cool_down.unwrap_or(JWKS_COOL_DOWN),
+                keep: self.jwks_keep.unwrap_or(JWKS_KEEP),
             })
         })
     }
@@ -146,11 +160,13 @@ impl From<&AuthKeys> for WrittenKeys {
                 algorithms,
                 refresh,
                 cool_down,
+                keep,
             } => {
                 written.jwks_url = Some(url);
                 written.algorithms = Some(algorithms);
                 written.jwks_refresh = Some(refresh);
                 written.jwks_cool_down = Some(cool_down);
+                written.jwks_keep = Some(keep);
             }
         }
         written

@@ -34,7 +34,9 @@ impl Settings {
             audit: Audit {
                 enabled: true,
                 file: None,
+                required: false,
                 retention: seconds(365 * 24 * 3600),
+                denied_per_minute: 100,
             },
             prometheus: Prometheus {
                 enabled: true,

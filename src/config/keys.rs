@@ -18,6 +18,8 @@ const GIB: usize = 1024 * MIB;
 
 /// More of anything than one machine holds; above it a digit was typed twice.
 const MANY: usize = 10_000_000;
+/// The same, of what comes in one second or minute.
+pub const RATE_MAX: u32 = 1_000_000;
 
 /// Takes `visitor` to every setting, section by section.
 pub fn visit<V: Visitor>(settings: &mut Settings, visitor: &mut V) -> Result<(), V::Error> {
@@ -353,30 +355,20 @@ fn auth<V: Visitor>(auth: &mut Auth, v: &mut V) -> Result<(), V::Error> {
 }
 
 fn limits<V: Visitor>(limits: &mut super::Limits, v: &mut V) -> Result<(), V::Error> {
-    const RATE_MAX: u32 = 1_000_000;
-    v.visit(
-        "limits.per_ip_per_second",
-        Number(1..=RATE_MAX),
-        &mut limits.per_ip_per_second,
-    )?;
-    v.visit(
-        "limits.per_ip_burst",
-        Number(1..=RATE_MAX),
-        &mut limits.per_ip_burst,
-    )?;
-    v.visit(
-        "limits.per_user_per_second",
-        Number(1..=RATE_MAX),
-        &mut limits.per_user_per_second,
-    )?;
-    v.visit(
-        "limits.per_user_burst",
-        Number(1..=RATE_MAX),
-        &mut limits.per_user_burst,
-    )?;
-    v.visit(
-        "limits.failed_resumes_per_minute",
-        Number(1..=RATE_MAX),
-        &mut limits.failed_resumes_per_minute,
-    )
+    for (key, rate) in [
+        ("limits.per_ip_per_second", &mut limits.per_ip_per_second),
+        ("limits.per_ip_burst", &mut limits.per_ip_burst),
+        (
+            "limits.per_user_per_second",
+            &mut limits.per_user_per_second,
+        ),
+        ("limits.per_user_burst", &mut limits.per_user_burst),
+        (
+            "limits.failed_resumes_per_minute",
+            &mut limits.failed_resumes_per_minute,
+        ),
+    ] {
+        v.visit(key, Number(1..=RATE_MAX), rate)?;
+    }
+    Ok(())
 }

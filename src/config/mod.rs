@@ -229,12 +229,14 @@ pub enum AuthKeys {
         path: PathBuf,
         algorithms: Vec<jsonwebtoken::Algorithm>,
     },
-    /// A JWKS URL, cached; refreshed on an unknown `kid`, at most once per `cool_down`.
+    /// A JWKS URL, cached; refreshed on an unknown `kid`, at most once per `cool_down`, and kept for
+    /// `keep` while it cannot be.
     JwksUrl {
         url: String,
         algorithms: Vec<jsonwebtoken::Algorithm>,
         refresh: Duration,
         cool_down: Duration,
+        keep: Duration,
     },
 }
 
@@ -267,8 +269,12 @@ pub struct Audit {
     pub enabled: bool,
     /// File to append to; `None`: standard error.
     pub file: Option<PathBuf>,
+    /// Whether operators may do nothing while it cannot be written.
+    pub required: bool,
     /// How long the store keeps an event.
     pub retention: Duration,
+    /// Requests turned away (401, 403) that are events of their own in one minute.
+    pub denied_per_minute: u32,
 }
 
 /// `[prometheus]`.

@@ -1,7 +1,7 @@
 //! Settings of what operators see: the audit trail, Prometheus, the console, the log.
 
-use super::keys::{DAY, SECOND};
-use super::kinds::{Choice, Flag, Maybe, Millis, Visitor};
+use super::keys::{DAY, RATE_MAX, SECOND};
+use super::kinds::{Choice, Flag, Maybe, Millis, Number, Visitor};
 use super::texts::{file, log_filter};
 use super::{LogFormat, Settings, secrets};
 
@@ -12,10 +12,16 @@ const LOG_FORMATS: Choice<LogFormat> =
 pub(super) fn visit<V: Visitor>(settings: &mut Settings, v: &mut V) -> Result<(), V::Error> {
     v.visit("audit.enabled", Flag, &mut settings.audit.enabled)?;
     v.visit("audit.file", Maybe(file()), &mut settings.audit.file)?;
+    v.visit("audit.required", Flag, &mut settings.audit.required)?;
     v.visit(
         "audit.retention_ms",
         Millis(SECOND..=36_500 * DAY),
         &mut settings.audit.retention,
+    )?;
+    v.visit(
+        "audit.denied_per_minute",
+        Number(1..=RATE_MAX),
+        &mut settings.audit.denied_per_minute,
     )?;
     v.visit("prometheus.enabled", Flag, &mut settings.prometheus.enabled)?;
     v.visit(

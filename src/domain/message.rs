@@ -345,6 +345,7 @@ mod tests {
             prop_assert_eq!(id(a).cmp(&id(b)), a.cmp(&b));
         }
 
+        /// Failure: the clock jumps.
         #[test]
         fn generated_ids_increase_whatever_the_clock_does(clock in prop::collection::vec(0..1u64 << 45, 1..100)) {
             let mut ids = IdGenerator::above(MessageId::ZERO);
@@ -357,6 +358,7 @@ mod tests {
         }
     }
 
+    /// Attack: a `Last-Event-ID` that is garbage or from the future.
     #[test]
     fn what_is_no_id_of_ours_is_refused() {
         for text in [

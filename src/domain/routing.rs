@@ -1,10 +1,12 @@
 //! From a topic to the connections it goes to, without matching patterns per message.
 //!
 //! Each worker keeps its own table for its own connections. A distinct pattern is matched once
-//! against each metric, when either of them is new; after that a message finds its connections by
-//! look-up, and connecting ten thousand clients that ask for the same costs no matching at all.
+//! against each metric, when a message of it comes and either of them is new; after that a message
+//! finds its connections by look-up, and connecting ten thousand clients that ask for the same costs
+//! no matching at all. Nor does changing a subscription: who does it all the time would hold up
+//! everybody on the worker, were each new pattern held against every metric there is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use indexmap::IndexSet;
 
@@ -17,15 +19,37 @@ pub type Slot = u32;
 /// Metrics whose patterns are remembered before the table starts anew.
 const RESOLVED_MAX: usize = 65_536;
 
+/// Names a wildcard pattern for as long as somebody has it. Later ones are greater.
+type Number = u64;
+
 #[derive(Debug, Default)]
 pub struct Routes {
     unnamed: IndexSet<Slot>,
     exact: HashMap<MetricName, IndexSet<Slot>>,
-    wild: HashMap<Pattern, IndexSet<Slot>>,
+    wild: BTreeMap<Number, Wild>,
+    numbers: HashMap<Pattern, Number>,
+    /// The next pattern's.
+    next: Number,
     /// Every connection, by its user.
     users: HashMap<UserId, IndexSet<Slot>>,
-    /// The wildcard patterns that match a metric, for metrics that have been asked for.
-    resolved: HashMap<MetricName, Vec<Pattern>>,
+    /// For metrics that there were messages of.
+    resolved: HashMap<MetricName, Resolved>,
+}
+
+/// A wildcard pattern and who has it.
+#[derive(Debug)]
+struct Wild {
+    pattern: Pattern,
+    slots: IndexSet<Slot>,
+}
+
+/// What is known of a metric.
+#[derive(Debug, Default)]
+struct Resolved {
+    /// The patterns that match it. One that nobody has any more goes at the next message.
+    matching: Vec<Number>,
+    /// Patterns from this number on it has not been held against.
+    next: Number,
 }
 
 impl Routes {
@@ -51,15 +75,19 @@ impl Routes {
             return;
         }
         for pattern in subscription.patterns() {
-            if let Some(name) = pattern.as_exact() {
-                self.exact.entry(name).or_default().insert(slot);
-                continue;
+            match pattern.as_exact() {
+                Some(name) => _ = self.exact.entry(name).or_default().insert(slot),
+                None => self.subscribe_wild(slot, pattern),
             }
-            if !self.wild.contains_key(&pattern) {
-                self.resolve_again(&pattern);
-            }
-            self.wild.entry(pattern).or_default().insert(slot);
         }
+    }
+
+    fn subscribe_wild(&mut self, slot: Slot, pattern: Pattern) {
+        let number = *self.numbers.entry(pattern.clone()).or_insert(self.next);
+        self.next = self.next.max(number + 1);
+        let slots = IndexSet::new();
+        let new = Wild { pattern, slots };
+        self.wild.entry(number).or_insert(new).slots.insert(slot);
     }
 
     fn unsubscribe(&mut self, slot: Slot, subscription: &Subscription) {
@@ -67,18 +95,22 @@ impl Routes {
         for pattern in subscription.patterns() {
             match pattern.as_exact() {
                 Some(name) => take_out(&mut self.exact, &name, slot),
-                None => take_out(&mut self.wild, &pattern, slot),
+                None => self.unsubscribe_wild(slot, &pattern),
             }
         }
     }
 
-    /// A pattern that nobody had: each metric known learns whether it matches. Where the pattern
-    /// was there before, a metric may list it already.
-    fn resolve_again(&mut self, pattern: &Pattern) {
-        for (name, patterns) in &mut self.resolved {
-            if pattern.matches(name) && !patterns.contains(pattern) {
-                patterns.push(pattern.clone());
-            }
+    fn unsubscribe_wild(&mut self, slot: Slot, pattern: &Pattern) {
+        let Some(&number) = self.numbers.get(pattern) else {
+            return;
+        };
+        let Some(wild) = self.wild.get_mut(&number) else {
+            return;
+        };
+        wild.slots.swap_remove(&slot);
+        if wild.slots.is_empty() {
+            self.wild.remove(&number);
+            self.numbers.remove(pattern);
         }
     }
 
@@ -104,33 +136,35 @@ impl Routes {
                     .flatten()
                     .copied()
                     .for_each(&mut visit);
-                if self.wild.is_empty() {
-                    return;
+                if !self.wild.is_empty() {
+                    self.visit_wild(name, visit);
                 }
-                if !self.resolved.contains_key(name) {
-                    self.resolve(name);
-                }
-                let patterns = self.resolved.get(name).into_iter().flatten();
-                patterns
-                    .filter_map(|pattern| self.wild.get(pattern))
-                    .flatten()
-                    .copied()
-                    .for_each(visit);
             }
         }
     }
 
-    fn resolve(&mut self, name: &MetricName) {
-        if self.resolved.len() >= RESOLVED_MAX {
-            self.resolved.clear();
+    fn visit_wild(&mut self, name: &MetricName, mut visit: impl FnMut(Slot)) {
+        if !self.resolved.contains_key(name) {
+            if self.resolved.len() >= RESOLVED_MAX {
+                self.resolved.clear();
+            }
+            self.resolved.insert(name.clone(), Resolved::default());
         }
-        let matching = self
-            .wild
-            .keys()
-            .filter(|pattern| pattern.matches(name))
-            .cloned()
-            .collect();
-        self.resolved.insert(name.clone(), matching);
+        let Some(resolved) = self.resolved.get_mut(name) else {
+            return;
+        };
+        if resolved.next < self.next {
+            let new = self.wild.range(resolved.next..);
+            let new = new.filter(|(_, wild)| wild.pattern.matches(name));
+            resolved.matching.extend(new.map(|(number, _)| *number));
+            resolved.next = self.next;
+        }
+        resolved.matching.retain(|number| {
+            let wild = self.wild.get(number);
+            let slots = wild.into_iter().flat_map(|wild| &wild.slots);
+            slots.copied().for_each(&mut visit);
+            wild.is_some()
+        });
     }
 }
 
@@ -195,6 +229,29 @@ mod tests {
             slots(&mut routes, &Topic::Test(b, Transport::Sse)),
             [] as [Slot; 0]
         );
+    }
+
+    /// Attack: subscription explosion. A script that subscribes to ever new patterns, and leaves each
+    /// again, must not leave a list behind that every later message of the metric walks.
+    #[test]
+    fn of_patterns_that_come_and_go_nothing_stays() {
+        let user = UserId::parse("u").unwrap();
+        let mut routes = Routes::default();
+        let deep = metric(&vec!["a"; 16].join("."));
+        routes.add(1, &user, &subscription(&["a.**"]));
+        for nth in 0..10_000 {
+            let star = |bit: usize| if nth >> bit & 1 == 0 { "*" } else { "a" };
+            let segments: Vec<&str> = (0..15).map(star).chain(["*"]).collect();
+            let pattern = subscription(&[&segments.join(".")]);
+            routes.add(2, &user, &pattern);
+            if nth % 2 == 0 {
+                assert_eq!(slots(&mut routes, &deep), [1, 2]);
+            }
+            routes.remove(2, &user, &pattern);
+        }
+        assert_eq!(slots(&mut routes, &deep), [1]);
+        let listed: usize = routes.resolved.values().map(|it| it.matching.len()).sum();
+        assert_eq!((listed, routes.wild.len(), routes.numbers.len()), (1, 1, 1));
     }
 
     proptest! {

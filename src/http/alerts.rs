@@ -220,6 +220,7 @@ async fn gone_on(
     let note = note(noted)?;
     let unknown = || Problem::not_found().saying("There is no such alert");
     let id = MessageId::parse(id).ok_or_else(unknown)?;
+    state.check_audited()?;
     for _ in 0..ATTEMPTS {
         let mut alert = reader.alert(id).await?.ok_or_else(unknown)?;
         let message_id = match alert.state.towards(to) {

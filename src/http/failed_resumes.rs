@@ -96,6 +96,7 @@ mod tests {
         UserId::parse(id).unwrap()
     }
 
+    /// Attack: guessing reconnect tokens.
     #[test]
     fn failed_resumes_are_answered_later_and_later() {
         let failures = FailedResumes::new(2);
@@ -114,6 +115,7 @@ mod tests {
         assert_eq!([delay(60), delay(61), delay(62)], [0, 0, 250]);
     }
 
+    /// Attack: guessing reconnect tokens.
     #[test]
     fn failed_resumes_count_for_the_user_and_for_the_address() {
         let now = Instant::now();

@@ -270,6 +270,7 @@ mod tests {
         assert!((0..1000).all(|_| rates.turn_of_user(&user("u")).is_ok()));
     }
 
+    /// Attack: a flood of requests by one user or address.
     #[test]
     fn memory_is_bounded_by_the_number_of_buckets() {
         let rates = Rates::with_clock(&limits(), FakeRelativeClock::default());
@@ -279,6 +280,7 @@ mod tests {
         assert!(rates.per_ip.unwrap().len() <= BUCKETS);
     }
 
+    /// Attack: a flood of requests by one user or address.
     #[actix_rt::test]
     async fn a_stream_waits_for_its_turn_and_is_refused_when_that_takes_too_long() {
         const MS: Duration = Duration::from_millis(1);

@@ -14,8 +14,8 @@ use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    self, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    self, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
@@ -43,11 +43,13 @@ const LOGGED_PATH_CHARS_MAX: usize = 256;
 const SMALL_BYTES_MAX: u64 = 8192;
 
 /// Set unless the answer says otherwise. Answers are about one user at one moment and no cache
-/// may keep them; addresses may hold credentials and must not travel on as a referrer.
-const HEADERS: [(HeaderName, &str); 3] = [
+/// may keep them; addresses may hold credentials and must not travel on as a referrer; and no page may
+/// show them in a frame of its own.
+const HEADERS: [(HeaderName, &str); 4] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (CACHE_CONTROL, "no-store"),
     (REFERRER_POLICY, "no-referrer"),
+    (CONTENT_SECURITY_POLICY, "frame-ancestors 'none'"),
 ];
 
 /// Gives the request its id, catches panics, puts every refusal into the envelope, sets the
@@ -209,6 +211,7 @@ mod tests {
     use super::*;
     use actix_web::test::TestRequest;
 
+    /// Attack: log injection.
     #[test]
     fn the_access_log_has_no_query_and_no_endless_path() {
         let uri = format!("/{}?token=CANARY", "b".repeat(300));

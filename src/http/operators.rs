@@ -140,6 +140,7 @@ async fn disconnected(
 ) -> Result<Vec<Ended>, Problem> {
     let JsonBody(selector) = body?;
     let chosen = selector.chosen()?;
+    state.check_audited()?;
     event.target = Some(match &chosen {
         Chosen::User(user) => format!("user {user}"),
         Chosen::Connection(id) => format!("connection {id}"),

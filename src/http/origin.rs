@@ -73,7 +73,7 @@ pub fn check(req: &HttpRequest, allowed_origins: &[String]) -> Result<(), Proble
 }
 
 /// HTTP/2 has the host in the request's target.
-fn host(req: &HttpRequest) -> &str {
+pub(super) fn host(req: &HttpRequest) -> &str {
     let target = req.uri().authority().map(|authority| authority.as_str());
     only(req.headers(), &HOST).or(target).unwrap_or("")
 }
@@ -96,6 +96,7 @@ mod tests {
 
     const HUB: &str = "hub.example:3001";
 
+    /// Attack: cross-site WebSocket hijacking, and its like over SSE and POST.
     #[test]
     fn a_cookie_counts_for_our_own_pages_and_listed_ones() {
         let listed = ["https://admin.example".to_owned(), "null".to_owned()];
@@ -162,6 +163,7 @@ mod tests {
         check(Some("file://hub.example:3001"), None, HUB, false);
     }
 
+    /// Attack: cross-site WebSocket hijacking, and its like over SSE and POST.
     #[test]
     fn the_headers_are_read_with_suspicion() {
         let check_headers = |headers: &[(HeaderName, &str)], expected| {

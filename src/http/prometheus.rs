@@ -1,13 +1,16 @@
 //! `GET /metrics`, for Prometheus: to this machine only, or to whoever shows the token.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
+use actix_web::http::uri::Authority;
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::access::record_denied;
+use super::origin;
 use super::reply::{Code, Problem};
 use super::state::State;
 use crate::auth::{self, Credential, Endpoint, Source, credential, www_authenticate};
@@ -71,10 +74,21 @@ fn check(req: &HttpRequest, settings: &config::Prometheus) -> Result<(), Problem
     }
 }
 
-/// By the socket's own peer: trusted proxies have no say here.
+/// By the socket's own peer: trusted proxies have no say here. A page may make its name lead to this
+/// machine (DNS rebinding), so a browser here does not count that asks by a name.
 fn is_local(req: &HttpRequest) -> bool {
     let peer = req.peer_addr().map(|peer| peer.ip().to_canonical());
-    peer.is_some_and(|ip| ip.is_loopback()) && !is_forwarded(req.headers())
+    peer.is_some_and(|ip| ip.is_loopback())
+        && !is_forwarded(req.headers())
+        && is_no_name(origin::host(req))
+}
+
+/// An address, `localhost`, or nothing, which is all that a program of HTTP/1.0 says.
+fn is_no_name(host: &str) -> bool {
+    let authority = host.parse::<Authority>();
+    let host = authority.as_ref().map_or(host, Authority::host);
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host.is_empty() || host.eq_ignore_ascii_case("localhost") || address.is_ok()
 }
 
 fn is_forwarded(headers: &HeaderMap) -> bool {
@@ -157,6 +171,7 @@ mod tests {
     use super::*;
     use actix_web::test::TestRequest;
 
+    /// Attack: reading the numbers from elsewhere, through a proxy or a browser on this machine.
     #[test]
     fn only_this_machine_or_the_token_may_scrape() {
         let verdict = |enabled, token: Option<&str>, peer: &str, headers: &[(&str, &str)]| {
@@ -178,6 +193,23 @@ mod tests {
             let claim = [(name, "127.0.0.1")];
             assert_eq!(verdict(true, None, near, &claim), "forbidden", "{name}");
             assert_eq!(verdict(true, None, far, &claim), "forbidden", "{name}");
+        }
+        // Attack: DNS rebinding, a page of a browser on this machine.
+        for (host, expected) in [
+            ("127.0.0.1:3001", "ok"),
+            ("[::1]:3001", "ok"),
+            ("LOCALHOST", "ok"),
+            ("localhost:3001", "ok"),
+            ("evil.example:3001", "forbidden"),
+            ("127.0.0.1.evil.example", "forbidden"),
+            ("localhost.evil.example", "forbidden"),
+            ("a b", "forbidden"),
+        ] {
+            assert_eq!(
+                verdict(true, None, near, &[("host", host)]),
+                expected,
+                "{host}"
+            );
         }
         let token = Some("s3cret");
         assert_eq!(verdict(true, token, near, &[]), "unauthenticated");

@@ -43,8 +43,8 @@ pub(super) async fn reload(
     Admin(caller): Admin,
     body: Result<OptionalJsonBody<Nothing>, Problem>,
 ) -> Result<HttpResponse, Problem> {
-    let done = match body {
-        Ok(_) => reloaded(&state.reloads).await,
+    let done = match body.and_then(|_| state.check_audited()) {
+        Ok(()) => reloaded(&state.reloads).await,
         Err(problem) => Err(problem),
     };
     state.audit.record(Event {

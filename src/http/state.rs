@@ -126,6 +126,19 @@ impl State {
         }
     }
 
+    /// For what operators do to others, where nothing may be done that leaves no trace.
+    ///
+    /// # Errors
+    /// 503 while the audit trail is required and cannot be written.
+    pub fn check_audited(&self) -> Result<(), Problem> {
+        let required = self.settings.load().audit.required;
+        if required && self.audit.state().last_error.is_some() {
+            let text = "The audit trail cannot be written, and nothing is done here without it";
+            return Err(Problem::unavailable(text, COME_BACK_AFTER));
+        }
+        Ok(())
+    }
+
     /// What the app was given as its data.
     ///
     /// # Errors

@@ -22,3 +22,27 @@ impl Drop for AbortOnPanic {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    const CHILD: &str = "STATSHUB_TEST_PANIC";
+    const SIGABRT: i32 = 6;
+
+    /// Attack: an input that makes the Hub panic. Nobody is served by books that may be wrong.
+    #[test]
+    fn a_panic_of_the_hub_ends_the_process() {
+        if std::env::var_os(CHILD).is_some() {
+            abort_on_panic();
+            let _guard = AbortOnPanic;
+            panic!("on purpose");
+        }
+        let itself = std::env::current_exe().unwrap();
+        let name = "hub::abort::tests::a_panic_of_the_hub_ends_the_process";
+        let mut child = std::process::Command::new(itself);
+        let ended = child.args(["--exact", name]).env(CHILD, "1").output();
+        assert_eq!(ended.unwrap().status.signal(), Some(SIGABRT));
+    }
+}

@@ -131,6 +131,7 @@ fn the_chain_goes_on_over_a_restart_and_is_as_it_is_described() {
     assert!(matches!(verify(&path, Some([7; 32])), Verdict::NotThere(_)));
 }
 
+/// Attack: somebody changes or stops the audit trail.
 #[test]
 fn every_kind_of_tampering_is_found_where_it_was_done() {
     let copy = "SELECT at_ms, record, hash FROM audit WHERE id = 4";
@@ -186,6 +187,7 @@ fn every_kind_of_tampering_is_found_where_it_was_done() {
     }
 }
 
+/// Attack: somebody changes or stops the audit trail.
 #[test]
 fn an_end_that_was_cut_off_is_found_by_a_hash_that_was_written_down() {
     let (_directory, path, halfway) = trail();

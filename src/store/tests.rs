@@ -199,6 +199,7 @@ async fn no_id_is_given_again_even_when_the_log_is_empty() {
     assert_eq!(found.last, MessageId::new(BEGIN_MS + 3, 1).unwrap());
 }
 
+/// Failure: a store that is damaged, or somebody else's.
 #[actix_rt::test]
 async fn a_log_whose_end_a_power_cut_may_have_taken_begins_anew() {
     let after = async |durability: Durability, meta: &str| {

@@ -219,6 +219,7 @@ mod tests {
         );
     }
 
+    /// Attack: log injection.
     #[test]
     fn fields_stand_behind_the_message_or_beside_it() {
         let time = Timestamp::from_millisecond(1_700_000_000_007).unwrap();
@@ -250,6 +251,7 @@ mod tests {
         );
     }
 
+    /// Attack: log injection.
     #[test]
     fn no_message_makes_a_second_line_or_drives_the_terminal() {
         for message in [
@@ -288,6 +290,7 @@ mod tests {
         check("src/hub/actor.rs", false);
     }
 
+    /// Attack: reading credentials out of logs, errors or the trail (the canary).
     #[test]
     fn a_canary_never_comes_out() {
         for message in [

@@ -101,6 +101,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// Attack: a flood of bad tokens, against the log and the trail.
     #[test]
     fn the_first_few_of_a_minute_are_printed_and_the_rest_counted() {
         let throttle = Throttle::new(2);

@@ -1,5 +1,5 @@
-//! Holds the documents: every link leads somewhere, and `docs/compatibility.md` names all of the
-//! interface and only tests that there are.
+//! Holds the documents: every link leads somewhere, `docs/compatibility.md` names all of the interface,
+//! and what is said to be held by a test is held by one that there is.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,6 +9,12 @@ use statshub::config::{VARIABLES, known_keys};
 
 use crate::markdown::{Link, Page, Row};
 use crate::{read, relative, root};
+
+/// Those that name tests as proof of what they say.
+const PROVEN: [&str; 2] = ["docs/compatibility.md", SECURITY];
+const SECURITY: &str = "docs/security.md";
+/// What a test says that is against something: that somebody does, or that happens.
+const AGAINST: [&str; 3] = ["Attack:", "Attacks:", "Failure:"];
 
 /// The last column of a table whose rows are statements.
 const HELD_BY: &str = "held by";
@@ -29,15 +35,35 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
-fn every_test_that_compatibility_names_is_there() {
-    let mut wrong = Vec::new();
-    let held = held(&compatibility());
-    for Link { text, target } in held.iter().flat_map(|row| &row.last().links) {
-        if !is_test(&read(&root().join("docs").join(target)), text) {
-            wrong.push(format!("{target}: {text}"));
-        }
+fn every_test_that_a_document_names_is_there() {
+    for document in PROVEN {
+        let wrong = tests_without(document, is_test);
+        assert!(wrong.is_empty(), "no such tests: {wrong:#?}");
     }
-    assert!(wrong.is_empty(), "no such tests: {wrong:#?}");
+}
+
+#[test]
+fn every_attack_of_the_security_review_has_tests_that_name_it() {
+    let held = held(&page(SECURITY));
+    let loose = held.iter().filter(|row| row.last().links.is_empty());
+    let loose: Vec<&str> = loose.map(|row| &*row.first().text).collect();
+    assert!(held.len() > 50 && loose.is_empty(), "{loose:#?}");
+    let silent = tests_without(SECURITY, says_what_it_is_against);
+    assert!(
+        silent.is_empty(),
+        "their comments name no attack: {silent:#?}"
+    );
+}
+
+/// The tests named in a document of which `holds` does not hold, given their file's text and their name.
+fn tests_without(document: &str, holds: fn(&str, &str) -> bool) -> Vec<String> {
+    let held = held(&page(document));
+    let named = held.iter().flat_map(|row| &row.last().links);
+    let text = |link: &Link| read(&root().join("docs").join(&link.target));
+    let without = named.filter(|link| !holds(&text(link), &link.text));
+    without
+        .map(|link| format!("{}: {}", link.target, link.text))
+        .collect()
 }
 
 #[test]
@@ -92,7 +118,11 @@ fn compatibility_names_every_variable_with_its_default() {
 }
 
 fn compatibility() -> Page {
-    Page::of(&read(&root().join("docs/compatibility.md")))
+    page("docs/compatibility.md")
+}
+
+fn page(document: &str) -> Page {
+    Page::of(&read(&root().join(document)))
 }
 
 /// The rows whose last cell says which tests hold them.
@@ -124,6 +154,21 @@ fn is_test(text: &str, name: &str) -> bool {
     at.any(is_marked)
         || text.contains(&format!("test(\"{name}\""))
         || lines.contains(&"scenarios! {") && lines.contains(&name)
+}
+
+/// Whether the comment above a test says it. Scenarios, of which each is a line, have one for several.
+fn says_what_it_is_against(text: &str, name: &str) -> bool {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let (function, title) = (format!("fn {name}("), format!("test(\"{name}\""));
+    let is_it = |line: &&str| line.contains(&function) || line.contains(&title) || *line == name;
+    let Some(at) = lines.iter().position(is_it) else {
+        return false;
+    };
+    let is_comment = |line: &&&str| line.starts_with("//");
+    let above = lines[..at].iter().rev();
+    let above = above.skip_while(|line| lines[at] == name && !is_comment(line));
+    let mut above = above.take_while(|line| is_comment(line) || line.starts_with("#["));
+    above.any(|line| AGAINST.iter().any(|word| line.contains(word)))
 }
 
 /// Every document of the project's own.
@@ -181,6 +226,22 @@ fn a_test_is_known_by_its_attribute() {
         "  test(\"a thing, done\", async (t) => {",
         "a thing, done"
     ));
+}
+
+#[test]
+fn what_a_test_is_against_stands_in_its_comment() {
+    let text = "/// Attack: x.\n#[test]\nfn one() {}\n\nfn two() {}\n// Attack: y.\ntest(\"it is\", t)\n\
+                scenarios! {\nthree\n// Failure: z.\nfour\nfive\n}";
+    for (name, expected) in [
+        ("one", true),
+        ("two", false),
+        ("it is", true),
+        ("it was", false),
+        ("four", true),
+        ("five", true),
+    ] {
+        assert_eq!(says_what_it_is_against(text, name), expected, "{name}");
+    }
 }
 
 #[test]

@@ -108,6 +108,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    // Failure: clients come and go, and hubs too.
     one_hub_alone_is_killed
     clients_of_one_hub_alone_come_and_go
     backlogs_of_one_hub_alone_overflow
@@ -124,6 +125,7 @@ scenarios! {
     a_hub_comes_back_while_it_is_quiet
     a_hub_is_added_while_it_is_quiet
     a_hub_starts_while_redis_is_down
+    // Failure: the way to Redis is cut, slow, or leads nowhere.
     a_link_is_cut_again_and_again
     a_link_is_cut_for_long
     a_link_is_slow
@@ -134,6 +136,7 @@ scenarios! {
     clients_come_to_a_hub_whose_link_stalls
     all_links_are_cut
     the_log_is_trimmed_under_a_stalled_hub
+    // Failure: Redis is killed, empty, full, read-only, or another one.
     redis_is_killed_and_has_its_data
     redis_is_killed_and_has_nothing
     everything_is_flushed

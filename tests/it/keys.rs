@@ -76,6 +76,7 @@ fn the_file_sets_every_default_that_holds_without_a_choice() {
         "auth.algorithms",
         "auth.jwks_refresh_ms",
         "auth.jwks_cool_down_ms",
+        "auth.jwks_keep_ms",
     ];
     let wanted = known_keys().iter().filter(|key| {
         !is_example(key) && !key.name.starts_with("source.") && !choices.contains(&&*key.name)

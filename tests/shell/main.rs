@@ -63,6 +63,7 @@ fn a_position_moves_past_what_is_for_others_before_the_next_heartbeat() {
     });
 }
 
+/// Attack: a stream kept open beyond the end of its token.
 #[test]
 fn a_stream_ends_with_its_token_and_its_session_goes_on_with_another() {
     run(|| async {

@@ -25,6 +25,7 @@ fn a_good_token_says_who_and_until_when() {
     assert_eq!(identity, Ok(expected));
 }
 
+/// Attack: a token used after or before its time.
 #[test]
 fn expiry_is_required_and_judged_with_leeway() {
     let check = |exp: Value, expected: Result<u64, Reason>| {
@@ -84,6 +85,7 @@ fn tokens_that_live_too_long_are_refused_where_that_is_configured() {
     }
 }
 
+/// Attack: a token used after or before its time.
 #[test]
 fn a_token_from_the_future_is_refused() {
     for name in ["nbf", "iat"] {

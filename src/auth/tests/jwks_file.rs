@@ -48,6 +48,7 @@ fn the_kid_chooses_among_keys_and_nothing_else() {
     check(&unnamed(RS256, "rsa_a"), Err(Reason::UnnamedKey));
 }
 
+/// Attack: algorithm confusion (`none`, another one, the public key as the secret).
 #[test]
 fn a_jwks_key_serves_its_own_configured_algorithm_only() {
     use Algorithm::*;
@@ -151,6 +152,7 @@ fn a_jwks_key_serves_its_own_configured_algorithm_only() {
     );
 }
 
+/// Attack: algorithm confusion (`none`, another one, the public key as the secret).
 #[test]
 fn a_symmetric_key_in_a_jwks_is_no_key() {
     let bytes = "k".repeat(64);

@@ -10,7 +10,7 @@ use futures::future::join_all;
 
 use super::*;
 
-const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 fn unknown(kid: &str) -> Result<Identity, Refusal> {
     Err(Refusal::Unauthenticated(Reason::unknown_key(kid)))
@@ -18,7 +18,7 @@ fn unknown(kid: &str) -> Result<Identity, Refusal> {
 
 /// What the JWKS server answers.
 #[derive(Clone)]
-enum Answer {
+pub(super) enum Answer {
     Keys(String),
     Status(u16),
     Slow(Duration, String),
@@ -27,14 +27,14 @@ enum Answer {
 
 /// A real HTTP server whose answer can be changed, and that counts requests.
 #[derive(Clone)]
-struct Server {
+pub(super) struct Server {
     answer: Arc<Mutex<Answer>>,
     requests: Arc<AtomicUsize>,
     url: String,
 }
 
 impl Server {
-    fn start(answer: Answer) -> Self {
+    pub fn start(answer: Answer) -> Self {
         let answer = Arc::new(Mutex::new(answer));
         let requests = Arc::new(AtomicUsize::new(0));
         let state = web::Data::new((answer.clone(), requests.clone()));
@@ -57,21 +57,22 @@ impl Server {
         }
     }
 
-    fn answer(&self, answer: Answer) {
+    pub fn answer(&self, answer: Answer) {
         *self.answer.lock().unwrap() = answer;
     }
 
-    fn requests(&self) -> usize {
+    pub fn requests(&self) -> usize {
         self.requests.load(SeqCst)
     }
 
-    fn settings(&self, refresh: Duration, cool_down: Duration) -> crate::config::Auth {
+    pub fn settings(&self, refresh: Duration, cool_down: Duration) -> crate::config::Auth {
         let algorithms = vec![Algorithm::RS256];
         settings(AuthKeys::JwksUrl {
             url: self.url.clone(),
             algorithms,
             refresh,
             cool_down,
+            keep: HOUR,
         })
     }
 
@@ -102,7 +103,7 @@ async fn serve(state: web::Data<ServerState>) -> HttpResponse {
 }
 
 /// Waits for what a background thread will do soon.
-async fn eventually(what: &str, holds: impl Fn() -> bool) {
+pub(super) async fn eventually(what: &str, holds: impl Fn() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < Duration::from_secs(10), "never: {what}");
@@ -110,7 +111,10 @@ async fn eventually(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-async fn verify(authenticator: &Authenticator, token: &str) -> Result<Identity, Refusal> {
+pub(super) async fn verify(
+    authenticator: &Authenticator,
+    token: &str,
+) -> Result<Identity, Refusal> {
     authenticator.verify(token, NOW_MS).await
 }
 
@@ -132,6 +136,7 @@ async fn the_first_tokens_wait_for_the_first_fetch_and_share_it() {
     assert_eq!(state.source, "JWKS URL at 127.0.0.1");
 }
 
+/// Attack: a flood of unknown `kid`s, to make the hub flood the issuer.
 #[actix_rt::test]
 async fn a_flood_of_unknown_kids_fetches_once_a_cool_down() {
     let server = Server::start(Answer::Keys(document(&[rsa("rsa_a", "a")])));
@@ -164,6 +169,7 @@ async fn a_flood_of_unknown_kids_fetches_once_a_cool_down() {
     assert!((1..=windows).contains(&fetches), "{fetches} in {windows}");
 }
 
+/// Attack: a flood of unknown `kid`s, to make the hub flood the issuer.
 #[actix_rt::test]
 async fn a_foreign_algorithm_or_garbage_never_fetches() {
     let server = Server::start(Answer::Keys(document(&[rsa("rsa_a", "a")])));
@@ -218,6 +224,7 @@ async fn keys_are_refreshed_without_being_asked() {
     assert_eq!(server.requests(), after, "nobody wants keys any more");
 }
 
+/// Failure: the issuer is down, slow, or answers nonsense.
 #[actix_rt::test]
 async fn the_last_good_keys_stay_while_the_url_is_out_of_order() {
     let good = Answer::Keys(document(&[rsa("rsa_a", "a")]));
@@ -268,6 +275,7 @@ async fn the_last_good_keys_stay_while_the_url_is_out_of_order() {
     assert_eq!(authenticator.key_state().last_error, None);
 }
 
+/// Failure: the issuer is down, slow, or answers nonsense.
 #[actix_rt::test]
 async fn without_any_keys_the_answer_is_unavailable_until_the_url_works() {
     let server = Server::start(Answer::Status(503));
@@ -284,6 +292,7 @@ async fn without_any_keys_the_answer_is_unavailable_until_the_url_works() {
     verify(&authenticator, &token).await.unwrap();
 }
 
+/// Failure: the issuer is down, slow, or answers nonsense.
 #[actix_rt::test]
 async fn a_slow_url_holds_up_only_tokens_that_need_it_and_not_for_ever() {
     let server = Server::start(Answer::Keys(document(&[rsa("rsa_a", "a")])));
@@ -375,6 +384,7 @@ fn a_url_that_cannot_work_stops_the_start() {
             algorithms: vec![Algorithm::RS256],
             refresh: HOUR,
             cool_down: HOUR,
+            keep: HOUR,
         };
         let error = format!("{:#}", Authenticator::start(&settings(keys)).err().unwrap());
         assert!(error.contains(expected), "{error}");

@@ -3,6 +3,7 @@
 use super::super::Access;
 use super::*;
 
+/// Attack: algorithm confusion (`none`, another one, the public key as the secret).
 #[test]
 fn a_public_key_is_no_hmac_secret() {
     for (name, algorithm) in [

@@ -3,6 +3,7 @@
 
 mod claims;
 mod jwks_file;
+mod jwks_trust;
 mod jwks_url;
 mod keys;
 mod tokens;

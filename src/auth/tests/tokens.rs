@@ -77,6 +77,7 @@ fn the_algorithm_is_ours_to_choose() {
     }
 }
 
+/// Attack: `kid` injection, a key of the token's own, `crit`.
 #[test]
 fn headers_cannot_bring_their_own_key() {
     let check = |header: Value, expected: Result<(), Reason>| {
@@ -154,12 +155,14 @@ fn a_reason_holds_nothing_of_the_token_that_could_harm_a_log() {
 }
 
 proptest! {
+    /// Attack: a forged or broken token.
     #[test]
     fn no_text_makes_verifying_panic(text in "\\PC{0,300}", dots in "[A-Za-z0-9_-]{0,40}(\\.[A-Za-z0-9_-]{0,40}){0,3}") {
         prop_assert!(verify(&with_secret(), &text).is_err());
         prop_assert!(verify(&with_secret(), &dots).is_err());
     }
 
+    /// Attack: a forged or broken token.
     #[test]
     fn no_header_or_claims_make_verifying_panic(header in "\\PC{0,60}", claims in "\\PC{0,60}", name in "(sub|exp|role|aud|nbf|iss|jti)", value in "(-?[0-9]{1,30}(\\.[0-9]+)?(e[0-9]{1,4})?|\"\\\\u[0-9a-f]{4}\"|\\[+|\\{\\}|null)") {
         let _ = verify(&with_secret(), &hs256_raw(&header, &claims));

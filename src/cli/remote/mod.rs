@@ -266,6 +266,7 @@ mod tests {
         }
     }
 
+    /// Attack: log injection.
     #[test]
     fn what_would_steer_a_terminal_is_written_out() {
         assert_eq!(

@@ -68,6 +68,7 @@ fn development_never_listens_beyond_loopback() {
     );
 }
 
+/// Attack: guessing a weak secret.
 #[test]
 fn weak_secrets_are_refused_and_not_repeated() {
     let repeated = "changeme".repeat(4);
@@ -128,6 +129,7 @@ fn there_is_one_place_for_the_keys() {
             algorithms: vec![jsonwebtoken::Algorithm::EdDSA],
             refresh: Duration::from_secs(600),
             cool_down: Duration::from_millis(50),
+            keep: Duration::from_secs(86_400),
         })
     );
     check(

@@ -71,6 +71,7 @@ fn an_error_is_one_line_that_says_what_is_allowed() {
     assert!(load(&long, &[]).unwrap_err().len() < 200);
 }
 
+/// Attack: reading answers from a page of another origin.
 #[test]
 fn origins_are_exact() {
     let check = |origin: &str, good| {

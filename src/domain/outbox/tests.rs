@@ -53,6 +53,7 @@ fn nothing_live_is_taken_before_the_opening() {
     );
 }
 
+/// Attack: filling the memory.
 #[test]
 fn a_full_queue_says_so_once_and_asks_for_the_backlog_once_empty() {
     for mut outbox in [live(2, 1000), live(1000, 20)] {

@@ -136,6 +136,7 @@ proptest! {
         prop_assert_eq!(Pattern::parse(&a).unwrap().matches(&name(&b)), a == b);
     }
 
+    /// Attack: wildcard denial of service.
     #[test]
     fn matching_agrees_with_a_regular_expression_in_spirit(
         pattern in prop::collection::vec(prop::sample::select(vec!["a", "b", "*"]), 1..5),

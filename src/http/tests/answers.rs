@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// Attack: an answer that is framed, cached, or taken for another type.
 #[actix_rt::test]
 async fn every_answer_has_the_envelope_and_the_common_headers() {
     let hub = Hub::start();
@@ -59,6 +60,7 @@ async fn what_actix_refuses_by_itself_gets_the_envelope_too() {
     );
 }
 
+/// Attack: an input that makes it panic.
 #[actix_rt::test]
 async fn a_panic_is_a_500_and_harms_nobody_else() {
     let hub = Hub::start();
@@ -86,6 +88,7 @@ async fn a_request_id_is_echoed_or_made() {
     assert_eq!(made.header("x-request-id").unwrap().len(), 36);
 }
 
+/// Attack: reading answers from a page of another origin.
 #[actix_rt::test]
 async fn listed_origins_may_read_answers_and_others_not() {
     let hub = Hub::start();
@@ -123,6 +126,7 @@ async fn listed_origins_may_read_answers_and_others_not() {
     assert!(none.header("vary").unwrap().contains("origin"));
 }
 
+/// Attack: reading answers from a page of another origin.
 #[actix_rt::test]
 async fn a_preflight_is_answered_for_listed_origins_only() {
     let hub = Hub::start();

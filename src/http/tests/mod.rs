@@ -264,6 +264,8 @@ impl Answer {
         );
         assert_eq!(self.header("referrer-policy"), Some("no-referrer"));
         assert_eq!(self.header("cache-control"), Some("no-store"));
+        let framing = self.header("content-security-policy");
+        assert_eq!(framing, Some("frame-ancestors 'none'"));
         assert!(self.header("x-request-id").is_some_and(|id| !id.is_empty()));
         self
     }

@@ -147,6 +147,7 @@ mod tests {
         }
     }
 
+    /// Failure: a source's database is down, slow, or answers without end.
     #[actix::test]
     async fn nothing_can_be_written() {
         let database = Database::new().await;
@@ -181,6 +182,7 @@ mod tests {
             .await;
     }
 
+    /// Failure: a source's database is down, slow, or answers without end.
     #[actix::test]
     async fn a_statement_without_end_is_interrupted() {
         let database = Database::new().await;

@@ -36,6 +36,8 @@ pub enum Action {
     ResolveAlert,
     /// A request turned away before it was known what it wanted.
     Denied,
+    /// Written by the trail itself: so many more were turned away in the minute before.
+    DeniedMore,
     Start,
     Reload,
     Stop,
@@ -103,6 +105,14 @@ impl Event {
         Self {
             details: Some(json!({ "lost": events })),
             ..Self::new(Action::EventsLost, time)
+        }
+    }
+
+    /// Says that `events` more were turned away, which are not told one by one.
+    pub(super) fn denied_more(events: u64, time: Timestamp) -> Self {
+        Self {
+            details: Some(json!({ "denied": events })),
+            ..Self::new(Action::DeniedMore, time)
         }
     }
 
@@ -193,6 +203,7 @@ mod tests {
         }
     }
 
+    /// Attack: log injection.
     #[test]
     fn no_text_makes_a_second_line() {
         for text in [

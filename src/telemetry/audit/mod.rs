@@ -5,6 +5,8 @@
 //! the loss is itself an event in the trail.
 
 mod event;
+mod queue;
+mod refusals;
 mod sink;
 mod trail;
 

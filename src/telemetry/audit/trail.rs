@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::event::{Event, Record};
+use super::queue::Queue;
 use super::sink::Sink;
 use crate::config;
 
@@ -58,19 +59,6 @@ struct Trail {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    events: VecDeque<Event>,
-    /// Of `state.lost`, those the trail does not tell of yet.
-    lost_untold: u64,
-    /// On its way to the thread.
-    keeper: Option<Box<dyn Keeper>>,
-    reopen: bool,
-    closing: bool,
-    ended: bool,
-    state: AuditState,
-}
-
 impl Audit {
     /// Opens the file and starts the writer. Switched off, it records nothing and all is well.
     ///
@@ -82,7 +70,7 @@ impl Audit {
             return Ok(Self::disabled());
         }
         let sink = Sink::open(settings.file.clone())?;
-        let audit = Self::waiting(QUEUE_EVENTS_MAX);
+        let audit = Self::waiting(QUEUE_EVENTS_MAX, settings.denied_per_minute.into());
         audit.write_to(sink)?;
         Ok(audit)
     }
@@ -93,11 +81,11 @@ impl Audit {
     }
 
     /// Takes events, and writes none before [`Audit::write_to`].
-    fn waiting(capacity: usize) -> Self {
+    fn waiting(capacity: usize, denied_per_minute: u64) -> Self {
         Self {
             trail: Some(Arc::new(Trail {
                 capacity,
-                queue: Mutex::default(),
+                queue: Mutex::new(Queue::new(denied_per_minute)),
                 wake: Condvar::new(),
                 ended: Condvar::new(),
                 thread: Mutex::default(),
@@ -125,18 +113,19 @@ impl Audit {
     }
 
     /// Hands the event over; never waits for the disk and never fails. When the queue is full, or
-    /// the trail closed, the event is counted as lost.
+    /// the trail closed, the event is counted as lost. Of refusals that anybody can cause only so many
+    /// a minute are events of their own.
     pub fn record(&self, event: Event) {
         let Some(trail) = &self.trail else {
             return;
         };
+        let now = Instant::now();
         let mut queue = trail.lock();
-        if queue.closing || queue.events.len() >= trail.capacity {
-            queue.state.lost += 1;
-            queue.lost_untold += 1;
-            return;
+        let left_out = queue.refusals.left_out(now);
+        queue.push_denied_more(left_out, trail.capacity);
+        if queue.refusals.admit(&event, now) {
+            queue.push(event, trail.capacity);
         }
-        queue.events.push_back(event);
         drop(queue);
         trail.wake.notify_one();
     }
@@ -171,6 +160,8 @@ impl Audit {
             return true;
         };
         let mut queue = trail.lock();
+        let left_out = queue.refusals.rest();
+        queue.push_denied_more(left_out, trail.capacity);
         queue.closing = true;
         trail.wake.notify_one();
         let waited = trail
@@ -182,16 +173,6 @@ impl Audit {
             let _ = thread.join();
         }
         ended
-    }
-}
-
-impl Queue {
-    fn is_idle(&self) -> bool {
-        !self.reopen && !self.closing && self.is_empty() && self.keeper.is_none()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.lost_untold == 0
     }
 }
 

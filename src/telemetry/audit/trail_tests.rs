@@ -11,7 +11,9 @@ fn started(path: &Path) -> Audit {
     Audit::start(&config::Audit {
         enabled: true,
         file: Some(path.to_owned()),
+        required: false,
         retention: SOON,
+        denied_per_minute: 100,
     })
     .unwrap()
 }
@@ -65,7 +67,7 @@ fn events_are_written_in_order_from_every_clone() {
 #[test]
 fn what_a_full_queue_lost_is_told_just_behind_it() {
     let (_dir, path) = temporary();
-    let audit = Audit::waiting(3);
+    let audit = Audit::waiting(3, 100);
     for target in ["a", "b", "c", "d", "e"] {
         record(&audit, target);
     }
@@ -80,6 +82,7 @@ fn what_a_full_queue_lost_is_told_just_behind_it() {
     assert_eq!(audit.state().lost, 2);
 }
 
+/// Attack: somebody changes or stops the audit trail.
 #[test]
 fn a_deleted_file_is_made_again() {
     let (_dir, path) = temporary();
@@ -118,7 +121,9 @@ fn a_file_that_cannot_be_opened_stops_the_start() {
     let settings = config::Audit {
         enabled: true,
         file: Some("/no/such/directory/audit.log".into()),
+        required: false,
         retention: SOON,
+        denied_per_minute: 100,
     };
     let error = Audit::start(&settings).unwrap_err().to_string();
     assert!(
@@ -157,7 +162,7 @@ fn closing_does_not_wait_for_a_file_that_cannot_be_written() {
 
 #[test]
 fn closing_gives_up_after_its_limit() {
-    let audit = Audit::waiting(1);
+    let audit = Audit::waiting(1, 100);
     assert!(!audit.close(Duration::ZERO), "no thread will ever end");
 }
 
@@ -176,7 +181,9 @@ fn switched_off_it_does_nothing_and_all_is_well() {
     let audit = Audit::start(&config::Audit {
         enabled: false,
         file: Some("/no/such/file".into()),
+        required: false,
         retention: SOON,
+        denied_per_minute: 100,
     })
     .unwrap();
     record(&audit, "a");
@@ -232,7 +239,7 @@ fn a_keeper_gets_what_the_file_gets_and_also_while_the_file_cannot_be_written() 
 #[test]
 fn a_keeper_without_room_is_told_later_how_much_it_lacks() {
     let (_dir, path) = temporary();
-    let (audit, full) = (Audit::waiting(10), shelf(1));
+    let (audit, full) = (Audit::waiting(10, 100), shelf(1));
     for target in ["a", "b", "c"] {
         record(&audit, target);
     }

@@ -67,6 +67,7 @@ fn lawful_frames_pass_unchanged() {
     check(&bytes, bytes.len(), None);
 }
 
+/// Attack: oversized frames, and fragments without end.
 #[test]
 fn a_frame_that_announces_too_much_is_refused_from_its_header_alone() {
     for length in [LIMIT as u64 + 1, 1 << 30, 1 << 62, i64::MAX as u64] {
@@ -85,6 +86,7 @@ fn a_frame_that_announces_too_much_is_refused_from_its_header_alone() {
     );
 }
 
+/// Attack: frames that RFC 6455 forbids.
 #[test]
 fn what_a_client_must_not_send_is_refused_at_the_byte_that_says_it() {
     let mut unlawful: Vec<(Vec<u8>, usize)> = vec![

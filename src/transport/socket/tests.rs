@@ -51,6 +51,7 @@ async fn eventually(condition: impl Fn() -> bool) -> bool {
     false
 }
 
+/// Attack: a client that stops reading.
 #[cfg(target_os = "linux")]
 #[actix::test]
 async fn every_option_is_set() {
@@ -75,6 +76,7 @@ async fn every_option_is_set() {
     );
 }
 
+/// Attack: a client that stops reading.
 #[cfg(target_os = "linux")]
 #[actix::test]
 async fn a_client_that_reads_nothing_is_noticed_after_tens_of_kilobytes() {

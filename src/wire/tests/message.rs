@@ -124,6 +124,7 @@ fn any_topic() -> impl Strategy<Value = Topic> {
 }
 
 proptest! {
+    /// Attack: injection of SSE fields.
     #[test]
     fn whatever_is_published_is_one_event_that_reads_back(
         (spaced, tight) in any_json(),

@@ -21,6 +21,7 @@ export function origins(world) {
       await socket.until("the snapshot", () => window.seen.length >= 2);
     });
 
+    // Attack: cross-site WebSocket hijacking, and its like over SSE and POST.
     test("may not use the cookie of somebody who only came by", async (t) => {
       const elsewhere = await Site.elsewhere(t);
       const site = await Site.start(t);

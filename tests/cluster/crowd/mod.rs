@@ -174,6 +174,7 @@ impl Crowd {
     }
 }
 
+/// Attack: everybody at once, after a restart.
 #[tokio::test]
 async fn hubs_are_restarted_in_turn_and_nobody_misses_anything() {
     use Manner::{SseById, SseByTokenAndId, WebSocketByToken, WebSocketByTokenAndId};
@@ -201,6 +202,7 @@ async fn hubs_are_restarted_in_turn_and_nobody_misses_anything() {
     crowd.has_everything().await;
 }
 
+/// Attack: everybody at once, after a restart.
 #[tokio::test]
 async fn a_hub_is_killed_and_its_crowd_goes_on_at_the_others() {
     use Manner::{SseById, SseByTokenAndId, WebSocketByTokenAndId};

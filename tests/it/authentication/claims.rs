@@ -14,6 +14,7 @@ async fn check_all(hub: &Hub, cases: &[(Value, u16)]) {
     }
 }
 
+/// Attack: a token used after or before its time.
 #[tokio::test]
 async fn times_are_seconds_and_are_kept_to() {
     let hub = Hub::start().await;
@@ -42,6 +43,7 @@ async fn times_are_seconds_and_are_kept_to() {
     .await;
 }
 
+/// Attack: a token used after or before its time.
 #[tokio::test]
 async fn the_clocks_of_issuers_may_differ_by_as_much_as_is_granted() {
     let now = token::now();
@@ -57,6 +59,7 @@ async fn the_clocks_of_issuers_may_differ_by_as_much_as_is_granted() {
     }
 }
 
+/// Attack: a token used after or before its time.
 #[tokio::test]
 async fn a_token_may_be_asked_to_live_no_longer_than_so() {
     let config = "[auth]\ntoken_ttl_max_ms = 600000";
@@ -72,6 +75,7 @@ async fn a_token_may_be_asked_to_live_no_longer_than_so() {
     .await;
 }
 
+/// Attack: a user's name that is none.
 #[tokio::test]
 async fn the_user_is_sub_or_else_user_id() {
     let hub = Hub::start().await;
@@ -114,6 +118,7 @@ async fn the_user_is_sub_or_else_user_id() {
     .await;
 }
 
+/// Attack: a role that only looks like one, a claim written twice.
 #[tokio::test]
 async fn a_role_counts_only_where_it_is_written_exactly() {
     let hub = Hub::start().await;
@@ -162,6 +167,7 @@ async fn the_permitted_roles_are_a_setting() {
     assert_eq!(answer.failure(), (403, "forbidden"));
 }
 
+/// Attack: a role that only looks like one, a claim written twice.
 #[tokio::test]
 async fn a_claim_that_is_there_twice_is_no_claim() {
     let hub = Hub::start().await;
@@ -184,6 +190,7 @@ async fn a_claim_that_is_there_twice_is_no_claim() {
     .await;
 }
 
+/// Attack: a token that was made for somebody else.
 #[tokio::test]
 async fn audience_and_issuer_count_where_they_are_configured() {
     let config = "[auth]\naudiences = [\"hub\", \"hub2\"]\nissuers = [\"idp\"]";
@@ -204,6 +211,7 @@ async fn audience_and_issuer_count_where_they_are_configured() {
     check_all(&hub, &cases).await;
 }
 
+/// Attack: a token that was made for somebody else.
 #[tokio::test]
 async fn audience_and_issuer_do_not_count_where_none_is_configured() {
     let hub = Hub::start().await;

@@ -16,6 +16,7 @@ fn short(user: &str) -> String {
     token::token(user, "platform_admin", SHORT)
 }
 
+/// Attack: a stream kept open beyond the end of its token.
 #[tokio::test]
 async fn at_expiry_the_client_is_told_and_the_stream_ends() {
     for transport in Transport::BOTH {
@@ -38,6 +39,7 @@ async fn at_expiry_the_client_is_told_and_the_stream_ends() {
     }
 }
 
+/// Attack: a stream kept open beyond the end of its token.
 #[tokio::test]
 async fn an_expired_streams_session_is_resumed_with_a_fresh_token() {
     for transport in Transport::BOTH {

@@ -54,6 +54,7 @@ const PEMS: [Pem; 6] = [
     ("ed25519", EdDSA, &[("ec_p256", ES256), ("rsa_a", RS256)]),
 ];
 
+/// Attack: algorithm confusion (`none`, another one, the public key as the secret).
 #[tokio::test]
 async fn a_public_key_serves_its_own_algorithm_and_no_other() {
     for (key, algorithm, bad) in PEMS {
@@ -108,6 +109,7 @@ fn jwks_file(keys: &[Value]) -> (tempfile::TempDir, String) {
     (directory, format!("jwks_file = {path:?}"))
 }
 
+/// Attack: `kid` injection, a key of the token's own, `crit`.
 #[tokio::test]
 async fn the_kid_chooses_among_the_keys_of_a_file_and_does_nothing_else() {
     let (_directory, auth) = jwks_file(&[
@@ -181,6 +183,7 @@ async fn a_new_key_of_the_issuer_is_taken_as_soon_as_a_token_names_it() {
     assert_eq!(status_for(&hub, &stranger).await, 401);
 }
 
+/// Failure: the issuer is down, slow, or answers nonsense.
 #[tokio::test]
 async fn a_key_that_the_issuer_withdraws_is_given_up_at_the_next_refresh() {
     let issuer = JwksServer::start().await;
@@ -203,6 +206,7 @@ async fn a_key_that_the_issuer_withdraws_is_given_up_at_the_next_refresh() {
     );
 }
 
+/// Attack: a flood of unknown `kid`s, to make the hub flood the issuer.
 #[tokio::test]
 async fn many_tokens_of_unknown_keys_do_not_make_many_questions() {
     let issuer = JwksServer::start().await;
@@ -223,6 +227,7 @@ async fn many_tokens_of_unknown_keys_do_not_make_many_questions() {
     assert!(issuer.requests() <= 2, "{} questions", issuer.requests());
 }
 
+/// Failure: the issuer is down, slow, or answers nonsense.
 #[tokio::test]
 async fn the_last_good_keys_serve_while_the_issuer_is_in_trouble() {
     let issuer = JwksServer::start().await;

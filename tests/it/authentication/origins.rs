@@ -44,6 +44,7 @@ async fn check_cookie(hub: &Hub, headers: &[(&str, &str)], lets_in: bool) {
     }
 }
 
+/// Attack: cross-site WebSocket hijacking, and its like over SSE and POST.
 #[tokio::test]
 async fn a_cookie_counts_for_programs_our_own_pages_and_listed_ones() {
     let hub = hub().await;
@@ -64,6 +65,7 @@ async fn a_cookie_counts_for_programs_our_own_pages_and_listed_ones() {
     .await;
 }
 
+/// Attack: cross-site WebSocket hijacking, and its like over SSE and POST.
 #[tokio::test]
 async fn a_cookie_counts_for_no_foreign_page() {
     let hub = hub().await;
@@ -85,6 +87,7 @@ async fn a_cookie_counts_for_no_foreign_page() {
     check_cookie(&hub, &[("sec-fetch-site", "cross-site")], false).await;
 }
 
+/// Attack: cross-site request forgery.
 #[tokio::test]
 async fn a_refused_cookie_is_forbidden_and_says_so_in_the_envelope() {
     let hub = hub().await;
@@ -95,6 +98,42 @@ async fn a_refused_cookie_is_forbidden_and_says_so_in_the_envelope() {
         assert_eq!(answer.failure(), (403, "forbidden"));
         assert_eq!(answer.header("access-control-allow-origin"), None);
     }
+}
+
+/// Attack: cross-site request forgery.
+#[tokio::test]
+async fn a_form_with_a_cookie_changes_nothing() {
+    let hub = hub().await;
+    let cookie = format!("access_token={}", token::admin("ada"));
+    let api = hub.anonymous();
+    let post = |path: &str| api.request(Method::POST, path).header("cookie", &cookie);
+    // All that a form can be, in a browser too old to say whose page it is on.
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+    ] {
+        for (path, body) in [
+            ("/publish", r#"{"metric":"m","data":1}"#),
+            ("/alerts", r#"{"severity":"low","message":"m"}"#),
+            ("/disconnect", r#"{"userId":"ada"}"#),
+            ("/subscribe", r#"{"metrics":["m"]}"#),
+        ] {
+            let answer = send(post(path).header("content-type", kind).body(body)).await;
+            assert_eq!(
+                answer.failure(),
+                (415, "unsupported_media_type"),
+                "{path} {kind}"
+            );
+        }
+    }
+    // What needs no body is known by its origin, which is not told where no referrer is.
+    for path in ["/ticket", "/test-connection", "/alerts/1-0/acknowledge"] {
+        let answer = send(post(path).header("origin", "null")).await;
+        assert_eq!(answer.failure(), (403, "forbidden"), "{path}");
+    }
+    let metrics = hub.api(&token::admin("ada")).get("/metrics").await;
+    assert_eq!(metrics.data(), &json!({}));
 }
 
 #[tokio::test]
@@ -122,6 +161,7 @@ async fn a_credential_that_a_foreign_page_would_have_to_know_needs_no_origin() {
     assert_eq!(status_of(by_protocol.header(origin.0, origin.1)).await, 101);
 }
 
+/// Attack: cross-site WebSocket hijacking, and its like over SSE and POST.
 #[tokio::test]
 async fn a_cookie_of_a_foreign_page_does_not_eat_a_connection() {
     let hub = hub().await;
@@ -130,6 +170,7 @@ async fn a_cookie_of_a_foreign_page_does_not_eat_a_connection() {
     assert_eq!(stats.data()["reconnectTokensCount"], 0);
 }
 
+/// Attack: reading answers from a page of another origin.
 #[tokio::test]
 async fn every_origin_at_once_cannot_be_listed() {
     for origins in ["[\"*\"]", "[\"null\"]", "[\"https://*.example.org\"]"] {

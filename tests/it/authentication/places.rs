@@ -89,6 +89,7 @@ const ON_STREAMS: [Case; 22] = [
     ),
 ];
 
+/// Attack: several credentials, one of them bad, or one in the wrong place.
 #[tokio::test]
 async fn a_stream_takes_header_then_cookie_then_query() {
     let hub = hub().await;
@@ -118,6 +119,7 @@ async fn check_plain(api: &Api, query: &str, headers: &[(&str, &str)], expected:
     check(request, headers, expected).await;
 }
 
+/// Attack: several credentials, one of them bad, or one in the wrong place.
 #[tokio::test]
 async fn an_endpoint_that_is_no_stream_takes_nothing_from_the_query() {
     let hub = hub().await;
@@ -190,6 +192,7 @@ async fn a_websocket_client_may_send_its_token_as_a_second_subprotocol() {
     check("?token=BAD", "statshub, bearer.GOOD", &[], 401).await;
 }
 
+/// Attack: reading credentials out of logs, errors or the trail (the canary).
 #[tokio::test]
 async fn the_answer_never_repeats_the_token_as_a_subprotocol() {
     let hub = hub().await;
@@ -201,6 +204,7 @@ async fn the_answer_never_repeats_the_token_as_a_subprotocol() {
     assert!(!shown.contains(&ada), "{shown}");
 }
 
+/// Attack: reading credentials out of logs, errors or the trail (the canary).
 #[tokio::test]
 async fn no_place_leaves_a_token_in_the_log() {
     let hub = Hub::with()

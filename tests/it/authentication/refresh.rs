@@ -76,6 +76,7 @@ async fn a_sse_client_renews_by_a_request() {
     check_alive(&hub, Client::Sse(Box::new(client))).await;
 }
 
+/// Attack: a session renewed with a token of another user or without the role.
 #[tokio::test]
 async fn a_websocket_client_keeps_its_token_when_the_new_one_is_no_better() {
     let hub = Hub::start().await;
@@ -104,6 +105,7 @@ async fn a_websocket_client_keeps_its_token_when_the_new_one_is_no_better() {
     assert_eq!(closed.map(|(code, _)| code), Some(4401));
 }
 
+/// Attack: a session renewed with a token of another user or without the role.
 #[tokio::test]
 async fn a_websocket_client_whose_token_has_lost_its_role_is_closed() {
     for role in ["guest", "service"] {
@@ -116,6 +118,7 @@ async fn a_websocket_client_whose_token_has_lost_its_role_is_closed() {
     }
 }
 
+/// Attack: a session renewed with a token of another user or without the role.
 #[tokio::test]
 async fn a_session_is_renewed_by_its_own_user_only() {
     let hub = Hub::start().await;
@@ -131,6 +134,7 @@ async fn a_session_is_renewed_by_its_own_user_only() {
     check_alive(&hub, Client::Sse(Box::new(client))).await;
 }
 
+/// Attack: a session renewed with a token of another user or without the role.
 #[tokio::test]
 async fn a_refused_renewal_of_a_sse_stream_changes_nothing() {
     let hub = Hub::start().await;

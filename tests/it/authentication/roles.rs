@@ -48,6 +48,7 @@ async fn an_admin_may_use_everything() {
     hub.api(&ada).publish("m", json!(1)).await;
 }
 
+/// Attack: a good token used beyond its role.
 #[tokio::test]
 async fn a_service_may_publish_and_neither_stream_nor_read_nor_rule() {
     let hub = Hub::start().await;
@@ -81,6 +82,7 @@ async fn a_user_with_both_roles_is_an_admin() {
     api.publish("m", json!(1)).await;
 }
 
+/// Attack: reading another user's stream or messages.
 #[tokio::test]
 async fn the_user_of_a_websocket_is_the_tokens_own() {
     let hub = Hub::start().await;

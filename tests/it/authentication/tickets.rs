@@ -85,6 +85,7 @@ async fn a_ticket_opens_one_session_by_either_transport() {
     }
 }
 
+/// Attack: a ticket used more than once, late, or for something else.
 #[tokio::test]
 async fn of_many_that_use_a_ticket_at_once_one_gets_in() {
     let hub = Hub::with()
@@ -129,6 +130,7 @@ async fn a_native_event_source_comes_back_with_the_same_url() {
     assert_eq!(open(&hub, &path).await.head.status, 401);
 }
 
+/// Attack: a ticket used more than once, late, or for something else.
 #[tokio::test]
 async fn a_used_ticket_also_admits_reconnects_of_its_own_session_and_of_no_other() {
     let hub = Hub::start().await;
@@ -154,6 +156,7 @@ async fn a_used_ticket_also_admits_reconnects_of_its_own_session_and_of_no_other
     own.next_message("connection_replaced").await;
 }
 
+/// Attack: a ticket used more than once, late, or for something else.
 #[tokio::test]
 async fn a_ticket_that_nobody_used_in_time_is_worth_nothing() {
     let hub = Hub::with()
@@ -204,6 +207,7 @@ async fn a_refused_opening_leaves_the_ticket_good() {
     assert_eq!(client.head.status, 200);
 }
 
+/// Attack: a ticket used more than once, late, or for something else.
 #[tokio::test]
 async fn a_ticket_is_good_for_streams_alone() {
     let hub = Hub::start().await;
@@ -242,6 +246,7 @@ async fn a_stream_opened_by_a_ticket_ends_with_the_token_the_ticket_was_got_with
     assert_eq!(error["data"]["code"], "token_expired");
 }
 
+/// Attack: reading credentials out of logs, errors or the trail (the canary).
 #[tokio::test]
 async fn a_ticket_leaves_no_trace_in_the_log() {
     let hub = Hub::with().env("RUST_LOG", "trace").start().await;

@@ -16,6 +16,7 @@ async fn check_all(hub: Hub, cases: &[(String, u16)]) {
     hub.stop().await;
 }
 
+/// Attack: a forged or broken token.
 #[tokio::test]
 async fn what_is_no_token_or_not_rightly_signed_is_refused() {
     let hub = Hub::with().env("RUST_LOG", "trace").start().await;
@@ -42,6 +43,7 @@ async fn what_is_no_token_or_not_rightly_signed_is_refused() {
     check_all(hub, &cases).await;
 }
 
+/// Attack: a forged or broken token.
 #[tokio::test]
 async fn a_token_too_long_to_be_one_is_refused_though_rightly_signed() {
     let hub = Hub::start().await;
@@ -49,6 +51,7 @@ async fn a_token_too_long_to_be_one_is_refused_though_rightly_signed() {
     check_all(hub, &[(token::sign(&long), 401)]).await;
 }
 
+/// Attack: algorithm confusion (`none`, another one, the public key as the secret).
 #[tokio::test]
 async fn the_algorithm_is_the_hubs_to_choose() {
     let hub = Hub::start().await;
@@ -77,6 +80,7 @@ async fn the_algorithm_is_the_hubs_to_choose() {
     check_all(hub, &cases).await;
 }
 
+/// Attack: `kid` injection, a key of the token's own, `crit`.
 #[tokio::test]
 async fn a_token_cannot_bring_its_own_key_or_rules() {
     let hub = Hub::start().await;
@@ -129,6 +133,7 @@ fn signed_with_own_key() -> String {
     jsonwebtoken::encode(&header, &claims(json!({})), &key).unwrap()
 }
 
+/// Attack: a forged or broken token.
 #[tokio::test]
 async fn every_refusal_says_the_same_and_the_log_says_why() {
     let hub = Hub::with().env("RUST_LOG", "debug").start().await;
@@ -149,6 +154,7 @@ async fn every_refusal_says_the_same_and_the_log_says_why() {
     hub.logged("signature").await;
 }
 
+/// Attack: guessing a weak secret.
 #[tokio::test]
 async fn a_hub_does_not_start_with_a_secret_that_can_be_guessed() {
     let pem = std::fs::read_to_string(token::public_key("rsa_a")).unwrap();
@@ -169,6 +175,7 @@ async fn a_hub_does_not_start_with_a_secret_that_can_be_guessed() {
     }
 }
 
+/// Attack: guessing a weak secret.
 #[tokio::test]
 async fn a_hub_does_not_start_without_any_key() {
     let ended = Hub::with().without_env("JWT_SECRET").run().await;

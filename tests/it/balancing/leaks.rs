@@ -12,6 +12,7 @@ use crate::support::{A, eventually};
 /// In everything that is secret here.
 const CANARY: &str = "CANARY";
 
+/// Attack: reading credentials out of logs, errors or the trail (the canary).
 #[tokio::test]
 async fn no_credential_gets_into_a_log() {
     behind_each(async |kind| {

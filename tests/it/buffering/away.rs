@@ -79,6 +79,7 @@ async fn each_resume_renews_the_time() {
     session.resume(&hub, Transport::Sse, None).await;
 }
 
+/// Attack: filling the hub with sessions that are away.
 #[tokio::test]
 async fn a_user_has_so_many_away_and_the_one_away_longest_is_forgotten_first() {
     let hub = Hub::with()
@@ -117,6 +118,7 @@ async fn a_user_has_so_many_away_and_the_one_away_longest_is_forgotten_first() {
     other.resume(&hub, Transport::WebSocket, None).await;
 }
 
+/// Attack: filling the hub with sessions that are away.
 #[tokio::test]
 async fn over_all_users_too_the_one_away_longest_is_forgotten_first() {
     let config = "[sessions]\naway_max = 2";
@@ -175,6 +177,7 @@ async fn neither_who_is_away_nor_who_was_refused_takes_a_place() {
     away[0].resume(&hub, Transport::Sse, None).await;
 }
 
+/// Attack: more connections than allowed.
 #[tokio::test]
 async fn a_place_is_free_at_once_when_its_client_has_gone() {
     let hub = Hub::with()
@@ -197,6 +200,7 @@ async fn a_place_is_free_at_once_when_its_client_has_gone() {
     assert_eq!(watcher.sessions("").await.len(), 2, "twice the limit");
 }
 
+/// Attack: more connections than allowed.
 #[tokio::test]
 async fn the_hub_as_a_whole_has_a_limit_and_who_is_away_is_not_within_it() {
     let config = "[sessions]\nconnections_max = 2";

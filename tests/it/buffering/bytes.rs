@@ -78,6 +78,7 @@ async fn check(hub: &Hub, sessions: &mut [Session], published: &[Published]) -> 
     *kept
 }
 
+/// Attack: filling the memory.
 #[tokio::test]
 async fn where_bytes_run_out_the_oldest_of_the_lowest_goes_first_and_all_is_counted() {
     for seed in seeds(3) {
@@ -98,6 +99,7 @@ async fn where_bytes_run_out_the_oldest_of_the_lowest_goes_first_and_all_is_coun
     }
 }
 
+/// Attack: filling the memory.
 #[tokio::test]
 async fn one_that_is_critical_outlives_any_number_of_others() {
     let hub = hub().await;

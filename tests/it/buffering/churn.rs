@@ -69,6 +69,7 @@ async fn churn(hub: &Hub, watcher: &Api) {
     .await;
 }
 
+/// Attack: connection churn.
 #[tokio::test]
 async fn of_connections_that_come_and_go_only_the_last_sessions_stay() {
     let hub = Hub::start().await;

@@ -19,6 +19,7 @@ fn taken(answers: &[Answer]) -> usize {
     answers.iter().filter(|answer| answer.status == 202).count()
 }
 
+/// Attack: a publisher that floods.
 #[tokio::test]
 async fn a_publisher_over_its_rate_is_refused_for_a_while_and_what_was_taken_arrives() {
     let config = "[limits]\nper_user_per_second = 1\nper_user_burst = 20";
@@ -54,6 +55,7 @@ async fn a_publisher_over_its_rate_is_refused_for_a_while_and_what_was_taken_arr
     }
 }
 
+/// Attack: a publisher that floods.
 #[tokio::test]
 async fn publishers_wait_for_a_hub_that_is_behind_and_what_was_taken_arrives() {
     let config = "[outgoing]\nworker_backlog_bytes_max = 1024\nqueue_messages_max = 10000\nqueue_bytes_max = 100000000";

@@ -23,6 +23,7 @@ async fn hub(config: &str) -> Hub {
 /// By whom a client is cut that takes nothing: by the hub, or by the kernel.
 const LIMITS: [&str; 2] = ["stall_timeout_ms = 400", "tcp_user_timeout_ms = 400"];
 
+/// Attack: a client that stops reading.
 #[tokio::test]
 async fn who_takes_nothing_for_too_long_is_cut_and_misses_no_count() {
     for ((names_last, limit), seed) in [true, false].into_iter().zip(LIMITS).zip(seeds(2)) {

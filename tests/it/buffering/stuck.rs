@@ -86,6 +86,7 @@ async fn publish_all(journal: &mut Journal) {
     journal.alert().await;
 }
 
+/// Attack: a client that stops reading.
 #[tokio::test]
 async fn who_does_not_read_costs_little_and_the_others_nothing() {
     let config = format!("[outgoing]\nworker_backlog_bytes_max = {}", 2 * MIB);
@@ -127,6 +128,7 @@ async fn who_does_not_read_costs_little_and_the_others_nothing() {
     }
 }
 
+/// Attack: a client that stops reading.
 #[tokio::test]
 async fn nobody_waits_for_who_does_not_read() {
     let hub = Hub::start().await;

@@ -97,6 +97,7 @@ async fn the_trail_is_one_chain_while_the_hub_runs_over_a_crash_and_over_a_stop(
     assert_eq!(hub.stop().await.code, Some(0));
 }
 
+/// Attack: somebody changes or stops the audit trail.
 #[tokio::test]
 async fn what_somebody_did_to_the_trail_is_found_also_under_a_running_hub() {
     for (done, expected) in [
@@ -119,6 +120,7 @@ async fn what_somebody_did_to_the_trail_is_found_also_under_a_running_hub() {
     }
 }
 
+/// Attack: somebody changes or stops the audit trail.
 #[tokio::test]
 async fn an_end_that_is_cut_off_is_found_by_the_hash_only() {
     let hub = Hub::start().await;

@@ -151,6 +151,7 @@ async fn many_sessions_come_in_pages() {
     assert_eq!(order(&seen), order(&all), "in one order, nothing twice");
 }
 
+/// Attack: a forged address.
 #[tokio::test]
 async fn a_proxy_is_believed_only_where_it_is_trusted() {
     for (config, shown) in [

@@ -63,6 +63,7 @@ async fn files(hub: &Hub) -> Vec<(String, HeaderMap, String)> {
     found
 }
 
+/// Attack: stored script in what is published.
 #[tokio::test]
 async fn every_file_has_its_kind_and_a_policy_without_exceptions() {
     let hub = Hub::start().await;
@@ -106,6 +107,7 @@ async fn every_file_has_its_kind_and_a_policy_without_exceptions() {
     }
 }
 
+/// Attack: stored script in what is published.
 #[tokio::test]
 async fn the_page_has_nothing_that_its_policy_would_refuse() {
     let hub = Hub::start().await;

@@ -45,6 +45,7 @@ async fn check_alive(mut client: Client, api: &Api) {
     assert_eq!(metrics.last().map(String::as_str), Some("alive"));
 }
 
+/// Attack: a token whose owner has lost the right to it.
 #[tokio::test]
 async fn a_user_is_disconnected_from_everything() {
     let hub = Hub::start().await;
@@ -74,6 +75,7 @@ async fn one_connection_is_ended_by_its_id() {
     }
 }
 
+/// Attack: a token whose owner has lost the right to it.
 #[tokio::test]
 async fn the_connections_of_one_token_are_ended_by_the_tokens_id() {
     let hub = Hub::start().await;
@@ -89,6 +91,7 @@ async fn the_connections_of_one_token_are_ended_by_the_tokens_id() {
     }
 }
 
+/// Attack: a token whose owner has lost the right to it.
 #[tokio::test]
 async fn the_connections_of_old_tokens_are_ended_by_when_those_were_issued() {
     let hub = Hub::start().await;

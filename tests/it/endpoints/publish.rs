@@ -126,6 +126,7 @@ async fn a_batch_with_one_bad_message_is_refused_whole() {
     }
 }
 
+/// Attack: metrics without number (cardinality).
 #[tokio::test]
 async fn a_batch_over_the_limit_of_metrics_is_refused_whole() {
     let hub = Hub::with()

@@ -18,6 +18,7 @@ async fn publish_to(api: &Api, user: &str, metric: &str, data: Value) -> String 
     answer.data()["messageId"].as_str().unwrap().to_owned()
 }
 
+/// Attack: reading another user's stream or messages.
 #[tokio::test]
 async fn only_that_users_connections_get_it() {
     let hub = Hub::start().await;
@@ -57,6 +58,7 @@ async fn in_a_batch_each_message_has_its_own_user() {
     }
 }
 
+/// Attack: reading another user's stream or messages.
 #[tokio::test]
 async fn only_that_user_sees_it_in_snapshots_and_when_polling() {
     let hub = Hub::start().await;
@@ -100,6 +102,7 @@ async fn of_a_metric_for_all_and_for_one_each_user_sees_the_newest_that_is_their
     }
 }
 
+/// Attack: reading another user's stream or messages.
 #[tokio::test]
 async fn only_that_users_sessions_get_it_replayed() {
     let hub = Hub::start().await;

@@ -16,6 +16,7 @@ async fn refusals(api: &Api) -> [Answer; 2] {
     [api.get("/stream").await, send(api.upgrade("")).await]
 }
 
+/// Attack: more connections than allowed.
 #[tokio::test]
 async fn one_connection_too_many_is_refused_by_either_transport() {
     for open in Transport::BOTH {
@@ -46,6 +47,7 @@ async fn one_connection_too_many_is_refused_by_either_transport() {
     }
 }
 
+/// Attack: a flood of requests by one user or address.
 #[tokio::test]
 async fn too_many_requests_of_a_user_are_refused_for_a_while() {
     let config = "[limits]\nper_user_per_second = 1\nper_user_burst = 3";
@@ -62,6 +64,7 @@ async fn too_many_requests_of_a_user_are_refused_for_a_while() {
     assert_eq!(bob.get("/metrics").await.status, 200, "his own limit");
 }
 
+/// Attack: a flood of requests by one user or address.
 #[tokio::test]
 async fn too_many_requests_of_an_address_are_refused_before_anyone_looks_who_asks() {
     let config = "[limits]\nper_ip_per_second = 1\nper_ip_burst = 3";
@@ -75,6 +78,7 @@ async fn too_many_requests_of_an_address_are_refused_before_anyone_looks_who_ask
     assert!(refused.retry_after() >= 1);
 }
 
+/// Attack: metrics without number (cardinality).
 #[tokio::test]
 async fn one_metric_too_many_is_refused() {
     let hub = Hub::with()

@@ -28,6 +28,7 @@ fn challenge(answer: &Answer) -> &str {
     answer.header("www-authenticate").expect("a challenge")
 }
 
+/// Attack: a forged or broken token.
 #[tokio::test]
 async fn without_a_token_every_endpoint_asks_for_one() {
     let hub = Hub::start().await;
@@ -44,6 +45,7 @@ async fn without_a_token_every_endpoint_asks_for_one() {
     }
 }
 
+/// Attack: a forged or broken token.
 #[tokio::test]
 async fn a_token_that_is_not_good_is_refused_on_every_endpoint() {
     let hub = Hub::start().await;
@@ -60,6 +62,7 @@ async fn a_token_that_is_not_good_is_refused_on_every_endpoint() {
     }
 }
 
+/// Attack: a good token used beyond its role.
 #[tokio::test]
 async fn a_good_token_without_a_permitted_role_is_forbidden_on_every_endpoint() {
     let hub = Hub::start().await;
@@ -76,6 +79,7 @@ async fn a_good_token_without_a_permitted_role_is_forbidden_on_every_endpoint() 
     }
 }
 
+/// Attack: a good token used beyond its role.
 #[tokio::test]
 async fn who_may_not_ask_is_not_told_what_is_wrong_with_the_question() {
     let hub = Hub::start().await;
@@ -96,6 +100,7 @@ async fn come_back(api: &Api, reconnect_token: &str) -> [Answer; 3] {
     ]
 }
 
+/// Attack: a stolen reconnect token.
 #[tokio::test]
 async fn a_reconnect_token_is_refused_in_one_way_whatever_is_wrong_with_it() {
     // So many wrong ones would be answered late.
@@ -129,6 +134,7 @@ async fn a_reconnect_token_is_refused_in_one_way_whatever_is_wrong_with_it() {
     assert_eq!(bodies.len(), 1, "one answer for all: {bodies:?}");
 }
 
+/// Attack: a stolen reconnect token.
 #[tokio::test]
 async fn a_reconnect_token_is_no_credential() {
     let hub = Hub::start().await;
@@ -170,6 +176,7 @@ async fn a_body_over_the_limit_is_too_large_however_it_is_sent() {
     }
 }
 
+/// Attack: bodies and heads that are too large, or endless.
 #[tokio::test]
 async fn a_message_over_the_limit_is_too_large_and_takes_its_batch_with_it() {
     let config = "[http]\nbody_bytes_max = 8192\nmessage_bytes_max = 512";
@@ -185,6 +192,7 @@ async fn a_message_over_the_limit_is_too_large_and_takes_its_batch_with_it() {
     api.publish("fits", json!("x".repeat(500))).await;
 }
 
+/// Attack: cross-site request forgery.
 #[tokio::test]
 async fn a_body_must_be_json_and_say_so() {
     let hub = Hub::start().await;

@@ -171,6 +171,7 @@ async fn a_request_id_is_echoed_or_made() {
     }
 }
 
+/// Attack: an answer that is framed, cached, or taken for another type.
 #[tokio::test]
 async fn a_stream_has_the_headers_of_every_answer() {
     let hub = Hub::start().await;
@@ -182,6 +183,7 @@ async fn a_stream_has_the_headers_of_every_answer() {
     assert_eq!(response.headers()["x-request-id"], "abc-123");
 }
 
+/// Attack: an answer that is framed, cached, or taken for another type.
 #[tokio::test]
 async fn answers_about_one_user_are_kept_by_no_cache() {
     let hub = Hub::start().await;
@@ -213,6 +215,7 @@ async fn preflight(hub: &Hub, origin: &str) -> (StatusCode, Option<String>) {
     (response.status(), allowed)
 }
 
+/// Attack: reading answers from a page of another origin.
 #[tokio::test]
 async fn only_a_page_of_a_listed_origin_may_read_answers() {
     let config = format!("[http]\nallowed_origins = [\"{PAGE}\"]");

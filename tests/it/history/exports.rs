@@ -145,6 +145,7 @@ async fn an_export_of_nothing_is_a_good_file() {
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!([]));
 }
 
+/// Attack: stored script in what is published.
 #[tokio::test]
 async fn no_cell_of_text_is_a_formula() {
     let hub = Hub::start().await;

@@ -114,6 +114,7 @@ async fn patterns_pick_metrics_and_nothing_named_is_everything() {
     }
 }
 
+/// Attack: reading another user's stream or messages.
 #[tokio::test]
 async fn what_is_for_another_user_is_not_seen() {
     let hub = Hub::start().await;

@@ -52,6 +52,7 @@ async fn begun(hub: &Hub) -> RawClient {
     client
 }
 
+/// Attack: filling the memory.
 #[tokio::test]
 async fn a_slow_client_gets_all_of_it_and_costs_no_memory() {
     let hub = filled().await;

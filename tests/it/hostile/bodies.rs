@@ -11,6 +11,7 @@ fn head(headers: &str) -> Vec<u8> {
     format!("POST {A}/publish HTTP/1.1\r\n{host}\r\n{kind}\r\n{good}{headers}\r\n").into_bytes()
 }
 
+/// Attack: bodies and heads that are too large, or endless.
 #[tokio::test]
 async fn a_length_over_the_limit_is_refused_before_the_body_comes() {
     let hub = Hub::start().await;
@@ -33,6 +34,7 @@ async fn a_length_over_the_limit_is_refused_before_the_body_comes() {
     check_healthy(&hub).await;
 }
 
+/// Attack: bodies and heads that are too large, or endless.
 #[tokio::test]
 async fn a_body_without_end_is_refused_and_not_kept() {
     let hub = Hub::start().await;
@@ -63,6 +65,7 @@ async fn a_body_without_end_is_refused_and_not_kept() {
     hub.is_at_rest().await;
 }
 
+/// Attack: a compression bomb.
 #[tokio::test]
 async fn a_small_body_is_never_inflated_to_a_large_one() {
     let hub = Hub::start().await;

@@ -14,6 +14,7 @@ async fn get(hub: &Hub, target: &str) -> RawAnswer {
     answer(hub, format!("{head}{}\r\n", authorization())).await
 }
 
+/// Attack: a path or query that means something else to somebody else.
 #[tokio::test]
 async fn a_path_leads_where_it_says_and_nowhere_else() {
     let hub = Hub::start().await;
@@ -64,6 +65,7 @@ async fn a_path_leads_where_it_says_and_nowhere_else() {
     hub.stop().await;
 }
 
+/// Attack: a path or query that means something else to somebody else.
 #[tokio::test]
 async fn a_query_that_cannot_be_read_is_refused_or_says_nothing() {
     let hub = Hub::start().await;
@@ -112,6 +114,7 @@ async fn a_query_that_cannot_be_read_is_refused_or_says_nothing() {
     hub.stop().await;
 }
 
+/// Attack: a path or query that means something else to somebody else.
 #[tokio::test]
 async fn the_query_of_a_stream_is_read_with_the_same_suspicion() {
     let hub = Hub::with()

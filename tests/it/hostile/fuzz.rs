@@ -110,6 +110,7 @@ async fn fuzz_frames(hub: &Hub, seed: u64) -> Option<u16> {
     end
 }
 
+/// Attack: anything at all, by chance.
 #[tokio::test]
 async fn any_frames_at_all_end_in_a_code_of_the_table_or_not_at_all() {
     let hub = hub().await;
@@ -211,6 +212,7 @@ async fn fuzz_request(hub: &Hub, seed: u64) -> Option<u16> {
     Some(head.status)
 }
 
+/// Attack: anything at all, by chance.
 #[tokio::test]
 async fn any_bytes_at_all_are_answered_as_requests_are_or_not_at_all() {
     let hub = hub().await;

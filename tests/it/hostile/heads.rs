@@ -79,6 +79,7 @@ const NO_REQUESTS: [(&str, &[u8]); 17] = [
     ),
 ];
 
+/// Attack: request smuggling.
 #[tokio::test]
 async fn what_is_no_request_is_refused_without_a_word_in_the_answer_or_the_log() {
     let hub = Hub::start().await;
@@ -112,6 +113,7 @@ const CONTRADICTIONS: [&str; 16] = [
     "Host: another\r\n",
 ];
 
+/// Attack: request smuggling.
 #[tokio::test]
 async fn a_request_that_could_be_read_in_two_ways_is_read_in_none() {
     let hub = Hub::start().await;
@@ -130,6 +132,7 @@ async fn a_request_that_could_be_read_in_two_ways_is_read_in_none() {
     check_healthy(&hub).await;
 }
 
+/// Attack: bodies and heads that are too large, or endless.
 #[tokio::test]
 async fn a_head_has_its_limits() {
     let hub = Hub::start().await;
@@ -158,6 +161,7 @@ async fn a_head_has_its_limits() {
     hub.stop().await;
 }
 
+/// Attack: using up the descriptors (EMFILE).
 #[tokio::test]
 async fn what_is_no_request_takes_nobodys_place() {
     let start = Hub::with().config("[http]\nworkers = 1\nsockets_max = 4\n");

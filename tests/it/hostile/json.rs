@@ -23,6 +23,7 @@ fn nested(levels: usize) -> String {
     "[".repeat(levels) + &"]".repeat(levels)
 }
 
+/// Attack: JSON that is too deep, too much or ambiguous.
 #[tokio::test]
 async fn nesting_has_an_end() {
     let hub = Hub::start().await;
@@ -56,6 +57,7 @@ async fn nesting_has_an_end() {
     hub.stop().await;
 }
 
+/// Attack: JSON that is too deep, too much or ambiguous.
 #[tokio::test]
 async fn a_million_of_something_is_too_much() {
     let hub = Hub::with()
@@ -79,6 +81,7 @@ async fn a_million_of_something_is_too_much() {
     check_refused(&api, "/subscribe", million, 413).await;
 }
 
+/// Attack: JSON that is too deep, too much or ambiguous.
 #[tokio::test]
 async fn a_batch_has_a_limit_and_is_refused_whole_beyond_it() {
     let hub = Hub::start().await;
@@ -93,6 +96,7 @@ async fn a_batch_has_a_limit_and_is_refused_whole_beyond_it() {
     assert_eq!(api.post("/publish", &batch(100)).await.status, 202);
 }
 
+/// Attack: names and patterns that are none, or too many.
 #[tokio::test]
 async fn a_name_has_its_form_wherever_it_is_given() {
     let hub = Hub::start().await;
@@ -145,6 +149,7 @@ async fn a_name_has_its_form_wherever_it_is_given() {
     }
 }
 
+/// Attack: JSON that is too deep, too much or ambiguous.
 #[tokio::test]
 async fn a_field_given_twice_is_refused_where_it_means_something() {
     let hub = Hub::start().await;

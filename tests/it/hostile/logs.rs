@@ -2,6 +2,7 @@
 //! flood of refusals is no flood of lines.
 
 use reqwest::Method;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::answer;
@@ -129,6 +130,7 @@ fn check_audit(text: &str) -> Vec<Value> {
     text.split_terminator('\n').map(line).collect()
 }
 
+/// Attack: log injection.
 #[tokio::test]
 async fn every_line_is_an_event_of_the_hubs_own_whatever_a_client_writes() {
     let hub = hub("trace").await;
@@ -174,6 +176,7 @@ async fn a_request_is_one_line_that_can_be_found_by_its_id() {
     check_log(&ended);
 }
 
+/// Attack: a flood of bad tokens, against the log and the trail.
 #[tokio::test]
 async fn a_flood_of_bad_tokens_is_counted_to_the_last_and_told_in_a_few_lines() {
     const FLOOD: usize = 300;
@@ -198,6 +201,43 @@ async fn a_flood_of_bad_tokens_is_counted_to_the_last_and_told_in_a_few_lines() 
         "{lines} lines:\n{}",
         ended.stderr
     );
+}
+
+/// Attack: a stranger with bad tokens fills the disk with audit events, and pushes out those of others.
+#[tokio::test]
+async fn a_flood_of_bad_tokens_does_not_fill_the_audit_trail() {
+    const FLOOD: usize = 300;
+    let config = "[audit]\nfile = \"audit.jsonl\"\ndenied_per_minute = 10\n";
+    let mut hub = Hub::with().config(config).start().await;
+    let (stranger, gus) = (
+        hub.api("no.good.token"),
+        hub.api(&token::token(
+            "gus",
+            "guest",
+            std::time::Duration::from_secs(60),
+        )),
+    );
+    for _ in 0..FLOOD {
+        assert_eq!(stranger.get("/metrics").await.status, 401);
+    }
+    assert_eq!(gus.get("/connections").await.status, 403);
+    let operator = hub.api(&token::admin("ada"));
+    let body = json!({"userId": "eve"});
+    assert_eq!(operator.post("/disconnect", &body).await.status, 200);
+    hub.signal(Signal::TERM);
+    assert_eq!(hub.ended().await.code, Some(0));
+    let kept = std::fs::read_to_string(hub.path("audit.jsonl")).expect("an audit trail");
+    let events = check_audit(&kept);
+    let of = |action: &'static str| events.iter().filter(move |it| it["action"] == action);
+    let by = |actor: &str| events.iter().any(|it| it["actor"] == actor);
+    assert!(by("gus") && by("ada"), "strangers hide nobody: {kept}");
+    let told = of("denied").filter(|it| it["actor"].is_null()).count();
+    let counted: u64 = of("denied_more")
+        .map(|it| it["details"]["denied"].as_u64().expect("a count"))
+        .sum();
+    // A minute may have ended meanwhile.
+    assert!((10..=20).contains(&told), "{told}");
+    assert_eq!(told as u64 + counted, FLOOD as u64);
 }
 
 /// What is in neither the log nor the trail, though each has been wherever it may be, and where it may
@@ -247,6 +287,7 @@ async fn secrets(hub: &Hub) -> Vec<String> {
     vec![ticket, reconnect_token, ada]
 }
 
+/// Attack: reading credentials out of logs, errors or the trail (the canary).
 #[tokio::test]
 async fn no_credential_is_written_wherever_it_was_shown() {
     let hub = hub("trace").await;

@@ -2,11 +2,14 @@
 //! themselves, or try to write the log. The hub answers as it should and lives on.
 
 mod bodies;
+mod descriptors;
 mod encoding;
 mod fuzz;
+mod guesses;
 mod heads;
 mod json;
 mod logs;
+mod patterns;
 mod pipelining;
 mod proxies;
 mod slow;

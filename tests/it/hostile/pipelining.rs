@@ -39,6 +39,7 @@ async fn each_of_many_requests_is_answered_in_its_turn() {
 /// A whole request to be found in the body of another.
 const INNER: &str = "GET /api/health HTTP/1.1\r\nHost: hub\r\n\r\n";
 
+/// Attack: request smuggling.
 #[tokio::test]
 async fn a_body_is_never_taken_for_a_request_whatever_becomes_of_its_own() {
     let hub = Hub::start().await;
@@ -111,6 +112,7 @@ async fn what_follows_a_body_is_the_next_request_however_the_body_was_sent() {
     }
 }
 
+/// Attack: request smuggling.
 #[tokio::test]
 async fn chunks_that_are_none_are_refused() {
     let hub = Hub::start().await;

@@ -21,6 +21,7 @@ async fn is_limited(api: &Api, forwarded: impl Fn(usize) -> String) -> bool {
     false
 }
 
+/// Attack: a forged address.
 #[tokio::test]
 async fn nobody_gets_around_a_limit_by_lying_about_his_address() {
     let hub = Hub::with().config(FEW).start().await;
@@ -28,6 +29,7 @@ async fn nobody_gets_around_a_limit_by_lying_about_his_address() {
     assert!(is_limited(&api, |nth| format!("203.0.113.{nth}")).await);
 }
 
+/// Attack: a forged address.
 #[tokio::test]
 async fn behind_a_trusted_proxy_each_client_has_a_limit_of_its_own() {
     let config = format!("{FEW}{TRUSTED}");
@@ -53,6 +55,7 @@ async fn behind_a_trusted_proxy_each_client_has_a_limit_of_its_own() {
     assert!(is_limited(&api, |nth| format!("unknown-{nth}\", 1.2.3")).await);
 }
 
+/// Attack: a forged address.
 #[tokio::test]
 async fn what_is_shown_to_this_machine_only_is_not_shown_through_a_proxy_on_it() {
     for config in ["", TRUSTED] {

@@ -9,7 +9,7 @@ use super::{authorization, check_healthy, post};
 use crate::support::hub::Hub;
 use crate::support::raw::RawClient;
 use crate::support::witness::Witness;
-use crate::support::{A, in_time};
+use crate::support::{A, eventually, in_time};
 
 /// Everybody on one thread, with little patience.
 const IMPATIENT: &str = "[http]\nworkers = 1\nheader_timeout_ms = 400\nbody_timeout_ms = 300\n\
@@ -52,6 +52,7 @@ fn check_late(answered: &str) {
 
 const GOOD: &[u8] = b"GET /api/health HTTP/1.1\r\nHost: hub\r\n\r\n";
 
+/// Attack: slowloris: heads and bodies that never come to an end.
 #[tokio::test]
 async fn a_head_that_does_not_come_to_its_end_is_not_waited_for() {
     let hub = hub().await;
@@ -70,6 +71,7 @@ async fn a_head_that_does_not_come_to_its_end_is_not_waited_for() {
     check_healthy(&hub).await;
 }
 
+/// Attack: slowloris: heads and bodies that never come to an end.
 #[tokio::test]
 async fn neither_is_the_next_head_on_a_connection_that_has_been_used() {
     let hub = hub().await;
@@ -124,6 +126,7 @@ fn head(path: &str, headers: &str) -> Vec<u8> {
     format!("POST {A}{path} HTTP/1.1\r\n{host}\r\n{kind}\r\n{headers}\r\n").into_bytes()
 }
 
+/// Attack: slowloris: heads and bodies that never come to an end.
 #[tokio::test]
 async fn a_body_that_does_not_come_to_its_end_is_answered_408_and_hung_up_on() {
     let hub = hub().await;
@@ -200,6 +203,38 @@ async fn a_client_that_asks_before_it_sends_is_told_to_go_on_and_waited_for_no_l
     assert!(answered.contains("HTTP/1.1 408 "), "{answered}");
 }
 
+/// Attack: connections that ask once and then keep all the sockets there are for doing nothing.
+#[tokio::test]
+async fn who_is_idle_makes_room_for_who_asks() {
+    let config = "[http]\nworkers = 1\nsockets_max = 20\n";
+    let hub = Hub::with().config(config).start().await;
+    let mut witness = Witness::of(&hub).await;
+    let before = hub.descriptors();
+    let mut idle = Vec::new();
+    while idle.len() < 17 {
+        let mut client = RawClient::connect(hub.address).await;
+        client.send(GOOD).await;
+        assert_eq!(client.answer().await.expect("an answer").status(), 200);
+        idle.push(client);
+    }
+    for _ in 0..10 {
+        let newcomer = eventually("room", async || {
+            let mut client = RawClient::connect(hub.address).await;
+            client.send(GOOD).await;
+            let answer = client.answer().await?;
+            (answer.status() == 200).then_some(client)
+        });
+        idle.push(newcomer.await);
+    }
+    drop(idle);
+    eventually("the crowd to be gone", async || {
+        (hub.descriptors() <= before).then_some(())
+    })
+    .await;
+    witness.is_undisturbed().await;
+}
+
+/// Attack: slowloris: heads and bodies that never come to an end.
 #[tokio::test]
 async fn a_hundred_slow_ones_hold_up_nobody() {
     let hub = hub().await;

@@ -10,6 +10,7 @@ use crate::support::token;
 
 const SCRIPT: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
 
+/// Attack: stored script in what is published.
 #[tokio::test]
 async fn no_answer_lets_a_browser_run_what_a_client_wrote() {
     let hub = Hub::start().await;
@@ -38,6 +39,7 @@ async fn no_answer_lets_a_browser_run_what_a_client_wrote() {
     assert_eq!(sessions.data()["connections"][0]["user"], user);
 }
 
+/// Attack: an answer that is framed, cached, or taken for another type.
 #[tokio::test]
 async fn a_ticket_is_kept_by_no_cache_and_leaks_into_no_referrer() {
     let hub = Hub::start().await;
@@ -48,6 +50,7 @@ async fn a_ticket_is_kept_by_no_cache_and_leaks_into_no_referrer() {
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
 }
 
+/// Attack: injection of SSE fields.
 #[tokio::test]
 async fn a_name_cannot_add_to_the_stream_it_is_told_in() {
     let hub = Hub::start().await;
@@ -61,6 +64,7 @@ async fn a_name_cannot_add_to_the_stream_it_is_told_in() {
     assert_eq!(message["data"]["userId"], user);
 }
 
+/// Attack: a user's name that is none.
 #[tokio::test]
 async fn a_user_whose_name_could_break_a_line_is_nobody() {
     let hub = Hub::start().await;
@@ -77,6 +81,7 @@ async fn a_user_whose_name_could_break_a_line_is_nobody() {
     }
 }
 
+/// Attack: injection of headers.
 #[tokio::test]
 async fn nothing_of_a_request_comes_back_as_a_header_but_an_id_that_is_one() {
     let hub = Hub::start().await;

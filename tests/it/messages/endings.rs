@@ -49,6 +49,7 @@ async fn last_words(client: Client) -> LastWords {
     }
 }
 
+/// Attack: one reconnect token used twice, over and over.
 #[tokio::test]
 async fn a_replaced_stream_is_told_to_stay_away() {
     for old in Transport::BOTH {
@@ -116,6 +117,7 @@ async fn shut_down(hub: Hub, streams: usize) -> Vec<u64> {
     times
 }
 
+/// Attack: everybody at once, after a restart.
 #[tokio::test]
 async fn a_stop_tells_every_client_when_to_come_back_and_no_two_the_same() {
     for (config, range) in [

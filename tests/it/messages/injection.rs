@@ -60,6 +60,7 @@ async fn post(api: &Api, path: &str, body: &Value) {
     assert_eq!(api.post(path, body).await.status, 202, "{body}");
 }
 
+/// Attack: injection of SSE fields.
 #[tokio::test]
 async fn the_data_of_a_metric_arrives_unchanged_in_one_event() {
     let hub = Hub::start().await;
@@ -82,6 +83,7 @@ async fn the_data_of_a_metric_arrives_unchanged_in_one_event() {
     }
 }
 
+/// Attack: injection of SSE fields.
 #[tokio::test]
 async fn the_texts_of_an_alert_arrive_unchanged_in_one_event() {
     let hub = Hub::start().await;
@@ -95,6 +97,7 @@ async fn the_texts_of_an_alert_arrive_unchanged_in_one_event() {
     }
 }
 
+/// Attack: injection of SSE fields.
 #[tokio::test]
 async fn a_user_may_be_called_anything_that_fits_on_a_line() {
     let hub = Hub::start().await;

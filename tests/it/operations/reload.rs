@@ -203,6 +203,7 @@ async fn what_needs_a_restart_is_named_and_waits_for_it() {
     assert!(opens(&hub, "ada").await, "of which it is the first");
 }
 
+/// Failure: a stop or a bad reload in the middle of everything.
 #[tokio::test]
 async fn a_file_with_a_mistake_changes_nothing_and_is_one_line() {
     let hub = Hub::with().config(&connections(1)).start().await;

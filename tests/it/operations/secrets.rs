@@ -208,6 +208,7 @@ async fn ask(hub: &Hub, api: &Api, told: &mut Vec<String>) {
     told.push(said(scrape).await);
 }
 
+/// Attack: reading credentials out of logs, errors or the trail (the canary).
 #[tokio::test]
 async fn no_credential_is_in_anything_that_the_hub_writes_or_tells() {
     let server = JwksServer::start().await;

@@ -18,6 +18,7 @@ const SIGNALS: [Signal; 2] = [Signal::TERM, Signal::INT];
 /// What the hub logs once it has begun to stop.
 const STOPPING: &str = "stopping";
 
+/// Failure: a stop or a bad reload in the middle of everything.
 #[tokio::test]
 async fn every_stream_is_told_when_to_come_back_and_ends_as_it_should() {
     let spread = "[realtime]\nreconnect_spread_min_ms = 700\nreconnect_spread_max_ms = 900";
@@ -145,6 +146,7 @@ async fn a_hub_that_stops_takes_nobody_in() {
     drop(held_up);
 }
 
+/// Failure: a stop or a bad reload in the middle of everything.
 #[tokio::test]
 async fn a_client_that_does_not_read_does_not_hold_up_the_stop_nor_the_others() {
     let hub = Hub::start().await;
@@ -178,6 +180,7 @@ async fn last_words(streams: Vec<Client>) {
     }
 }
 
+/// Failure: a stop or a bad reload in the middle of everything.
 #[tokio::test]
 async fn a_second_signal_stops_at_once() {
     for (first, second) in [(Signal::TERM, Signal::TERM), (Signal::INT, Signal::TERM)] {
@@ -200,6 +203,7 @@ async fn a_second_signal_stops_at_once() {
     }
 }
 
+/// Failure: a stop or a bad reload in the middle of everything.
 #[tokio::test]
 async fn a_signal_that_comes_while_the_hub_still_starts_is_an_orderly_stop_too() {
     for (word, signal) in [

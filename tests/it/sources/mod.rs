@@ -169,6 +169,7 @@ async fn postgres_types_become_json() {
     fails(&postgres.url(), &cases).await;
 }
 
+/// Failure: a source's database is down, slow, or answers without end.
 #[actix::test]
 async fn postgres_is_only_read_one_bounded_statement_at_a_time() {
     let postgres = postgres::Postgres::start();
@@ -204,6 +205,7 @@ async fn postgres_is_only_read_one_bounded_statement_at_a_time() {
     assert_eq!(read(none).await, Ok(json!(null)));
 }
 
+/// Failure: a source's database is down, slow, or answers without end.
 #[actix::test]
 async fn a_time_out_ends_the_statement_on_the_postgres_server_too() {
     let postgres = postgres::Postgres::start();
@@ -232,6 +234,7 @@ async fn a_time_out_ends_the_statement_on_the_postgres_server_too() {
     }
 }
 
+/// Failure: a source's database is down, slow, or answers without end.
 #[actix::test]
 async fn a_database_that_is_down_is_told_and_recovers_and_delays_no_other_source() {
     let postgres = postgres::Postgres::start();

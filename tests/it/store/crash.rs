@@ -65,11 +65,13 @@ async fn publisher(hub: SocketAddr, number: usize, stop: Arc<AtomicBool>) -> Vec
     acknowledged
 }
 
+/// Failure: the process is killed.
 #[tokio::test]
 async fn what_was_acknowledged_reaches_everybody_once_and_in_order_over_thirty_crashes() {
     crashes(CONFIG, 30).await;
 }
 
+/// Failure: the process is killed.
 #[tokio::test]
 async fn so_it_does_where_the_store_is_a_database() {
     crashes(&with_url(CONFIG, &database::new()), 15).await;

@@ -41,6 +41,7 @@ async fn left_behind() -> (Hub, Vec<u8>) {
     (hub, content)
 }
 
+/// Failure: a store that is damaged, or somebody else's.
 #[tokio::test]
 async fn a_file_that_is_no_log_or_is_damaged_stays_as_it_is() {
     let text = refused(b"these are my notes, and they are dear to me").await;
@@ -65,6 +66,7 @@ async fn another_programs_database_stays_as_it_is() {
     assert!(text.contains("another program"), "{text}");
 }
 
+/// Failure: a store that is damaged, or somebody else's.
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
     let (hub, _) = left_behind().await;
@@ -79,6 +81,7 @@ async fn a_newer_schema_is_refused() {
     assert!(text.contains("newer statshub"), "{text}");
 }
 
+/// Failure: the clock jumps.
 #[tokio::test]
 async fn a_log_from_the_future_is_refused() {
     let (hub, _) = left_behind().await;
@@ -93,6 +96,7 @@ async fn a_log_from_the_future_is_refused() {
     assert!(text.contains("ahead of this machine's clock"), "{text}");
 }
 
+/// Failure: a store that is damaged, or somebody else's.
 #[tokio::test]
 async fn two_hubs_do_not_share_a_file() {
     let hub = Hub::start().await;
@@ -157,6 +161,7 @@ async fn while_the_log_cannot_be_written_publishing_is_refused_and_the_rest_goes
     hub.api(&ada).sessions_when("?state=away", 2).await;
 }
 
+/// Failure: the disk is full.
 #[tokio::test]
 async fn a_log_that_is_full_lets_the_oldest_go_and_takes_more() {
     let config = "[store.retention]\nfile_bytes_max = 1048576\n[audit]\nenabled = false";
@@ -186,6 +191,7 @@ async fn a_log_that_is_full_lets_the_oldest_go_and_takes_more() {
     assert!(size <= 1_048_576, "{size} bytes, after {refusals} refusals");
 }
 
+/// Failure: a store that is damaged, or somebody else's.
 #[tokio::test]
 async fn damage_that_comes_while_running_is_told_and_nothing_is_written_over_it() {
     let hub = Hub::start().await;
@@ -260,6 +266,7 @@ impl Drop for SmallDisk {
     }
 }
 
+/// Failure: the disk is full.
 #[tokio::test]
 async fn a_full_disk_refuses_publishers_until_there_is_room_again() {
     let Some(disk) = SmallDisk::of("3m") else {
@@ -315,6 +322,7 @@ async fn a_full_disk_refuses_publishers_until_there_is_room_again() {
     hub.crash().await;
 }
 
+/// Failure: a store that is damaged, or somebody else's.
 #[tokio::test]
 async fn a_journal_whose_end_is_torn_off_is_read_up_to_there_and_nobody_is_left_in_the_dark() {
     let mut hub = Hub::start().await;
@@ -355,6 +363,7 @@ async fn a_journal_whose_end_is_torn_off_is_read_up_to_there_and_nobody_is_left_
     assert_eq!(resumed(&ids[left + 1]).await, false, "whoever was further");
 }
 
+/// Failure: a store that is damaged, or somebody else's.
 #[tokio::test]
 async fn a_file_that_may_only_be_read_is_refused_and_stays_as_it_is() {
     let Some(disk) = SmallDisk::of("3m") else {

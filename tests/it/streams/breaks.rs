@@ -38,6 +38,7 @@ async fn live(api: &Api) -> u64 {
     live.expect("a count")
 }
 
+/// Attack: connection churn.
 #[tokio::test]
 async fn a_client_that_goes_is_noticed_and_its_place_is_free() {
     let start = Hub::with().env("MAX_CONNECTIONS_PER_USER", "1");
@@ -89,6 +90,7 @@ async fn a_client_that_went_before_it_read_anything_gets_everything_when_it_come
     assert_eq!(snapshot["data"], json!({"a": "after"}));
 }
 
+/// Attack: connection churn.
 #[tokio::test]
 async fn many_that_come_and_go_leave_no_connection_behind() {
     let hub = Hub::start().await;

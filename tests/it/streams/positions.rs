@@ -158,6 +158,7 @@ fn malformed() -> Vec<(Option<String>, String)> {
     all
 }
 
+/// Attack: a `Last-Event-ID` that is garbage or from the future.
 #[tokio::test]
 async fn what_is_no_id_of_ours_counts_as_absent() {
     let hub = hub().await;
@@ -214,6 +215,7 @@ async fn check_unknown(hub: &Hub, position: &str, values: &Value) {
     check_anew(client, "connection_established", values).await;
 }
 
+/// Attack: a `Last-Event-ID` that is garbage or from the future.
 #[tokio::test]
 async fn a_position_ahead_of_the_log_or_from_before_it_gets_a_snapshot() {
     let hub = hub().await;

@@ -39,6 +39,7 @@ fn fingerprint(answer: &Answer) -> String {
     format!("{} {lines:?} {}", answer.status, answer.body)
 }
 
+/// Attack: a stolen reconnect token.
 #[tokio::test]
 async fn unknown_expired_and_another_users_token_cannot_be_told_apart() {
     // The order of the names in one header is each worker's own.
@@ -65,6 +66,7 @@ async fn unknown_expired_and_another_users_token_cannot_be_told_apart() {
     }
 }
 
+/// Attack: a stolen reconnect token.
 #[tokio::test]
 async fn somebody_elses_try_changes_nothing_for_the_session() {
     let hub = with_patience().start().await;
@@ -82,6 +84,7 @@ async fn somebody_elses_try_changes_nothing_for_the_session() {
     }
 }
 
+/// Attack: token fixation, and a token written in another form.
 #[tokio::test]
 async fn a_token_is_good_in_the_form_it_was_given_out_in_and_in_no_other() {
     let hub = with_patience().start().await;
@@ -125,6 +128,7 @@ async fn a_token_is_good_in_the_form_it_was_given_out_in_and_in_no_other() {
     assert_eq!(again.opened().await["data"]["resumed"], true);
 }
 
+/// Attack: reading another user's stream or messages.
 #[tokio::test]
 async fn a_stream_is_for_the_tokens_own_user() {
     let hub = Hub::start().await;

@@ -9,6 +9,7 @@ use crate::support::hub::Hub;
 use crate::support::message::text;
 use crate::support::token;
 
+/// Attack: one reconnect token used twice, over and over.
 #[tokio::test]
 async fn a_half_open_stream_holds_up_nobody() {
     // No place is left for another connection, and none is needed.
@@ -66,6 +67,7 @@ async fn a_stream_on_which_nobody_reads_any_more_can_be_replaced_too() {
     }
 }
 
+/// Attack: one reconnect token used twice, over and over.
 #[tokio::test]
 async fn of_two_clients_with_one_token_the_last_one_wins() {
     for transport in Transport::BOTH {
@@ -88,6 +90,7 @@ async fn of_two_clients_with_one_token_the_last_one_wins() {
     }
 }
 
+/// Attack: one reconnect token used twice, over and over.
 #[tokio::test]
 async fn of_many_that_resume_at_once_one_stays_and_the_others_are_told() {
     for transport in Transport::BOTH {

@@ -28,6 +28,7 @@ async fn refused_in_place(client: &mut WsClient, kind: &str, metrics: &Value) ->
         .to_owned()
 }
 
+/// Attack: names and patterns that are none, or too many.
 #[tokio::test]
 async fn a_hundred_patterns_are_taken_and_one_more_is_not() {
     let hub = Hub::start().await;

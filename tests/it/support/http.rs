@@ -191,13 +191,19 @@ impl Answer {
     }
 }
 
-/// What the head of every answer must have, a stream's and a page's too: an id to find it in the
-/// log by, and the word that no browser shall guess what it is.
+/// What the head of every answer must have, a stream's, a page's and a refusal's too: an id to find it
+/// in the log by, and what keeps browsers from harm. Attacks: a browser that guesses a type and runs
+/// what was published; a foreign page that frames an answer; an address with a credential that travels
+/// on as a referrer.
 fn check_headers(headers: &HeaderMap) {
     let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let id = value("x-request-id");
     assert!(id.is_some_and(|id| !id.is_empty()), "{headers:?}");
     assert_eq!(value("x-content-type-options"), Some("nosniff"));
+    assert_eq!(value("referrer-policy"), Some("no-referrer"));
+    let policy = value("content-security-policy").unwrap_or_default();
+    let is_framed_by_nobody = policy.split("; ").any(|it| it == "frame-ancestors 'none'");
+    assert!(is_framed_by_nobody, "{headers:?}");
 }
 
 /// What every answer must be, whatever was asked.

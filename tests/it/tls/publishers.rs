@@ -9,6 +9,7 @@ use crate::support::raw::RawClient;
 use crate::support::tunnel::Tunnel;
 use crate::support::{A, token};
 
+/// Attack: getting by without TLS, or without the certificate.
 #[tokio::test]
 async fn a_token_is_not_enough_and_a_certificate_alone_is_not_either() {
     let safe = Safe::with("publisher_ca_file = \"{folder}/ca.pem\"\n").await;
@@ -36,6 +37,7 @@ async fn a_token_is_not_enough_and_a_certificate_alone_is_not_either() {
     assert_eq!(nobody.post("/publish", &body).await.status, 401);
 }
 
+/// Attack: getting by without TLS, or without the certificate.
 #[tokio::test]
 async fn a_certificate_of_another_authority_gets_no_connection() {
     let safe = Safe::with("publisher_ca_file = \"{folder}/ca.pem\"\n").await;

@@ -68,6 +68,7 @@ async fn the_hub_says_that_it_speaks_tls_and_its_own_commands_find_it() {
 }
 
 /// A scanner, a browser that was given http://, and one who only holds the door open.
+/// Attack: getting by without TLS, or without the certificate.
 #[tokio::test]
 async fn who_speaks_no_tls_gets_nothing_and_harms_nobody() {
     let safe = Safe::with("[http]\nheader_timeout_ms = 200\n").await;

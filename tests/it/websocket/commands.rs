@@ -203,6 +203,7 @@ async fn what_is_no_message_is_answered_by_an_error_and_the_connection_stays() {
     );
 }
 
+/// Attack: JSON that is too deep, too much or ambiguous.
 #[tokio::test]
 async fn nesting_without_end_is_no_message_and_does_no_harm() {
     let hub = hub("").await;

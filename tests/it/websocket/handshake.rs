@@ -46,6 +46,7 @@ async fn a_subprotocol_is_answered_where_it_is_ours_and_no_other() {
     }
 }
 
+/// Attack: a compression bomb.
 #[tokio::test]
 async fn compression_is_not_agreed_on_whoever_offers_it() {
     let hub = hub("").await;
@@ -73,6 +74,7 @@ async fn answer_without(hub: &Hub, from: &str, to: &str) -> RawAnswer {
 const VERSION: &str = "Sec-WebSocket-Version: 13\r\n";
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
+/// Attack: a handshake that is none.
 #[tokio::test]
 async fn another_version_is_told_which_one_is_spoken() {
     let hub = hub("").await;
@@ -89,6 +91,7 @@ async fn another_version_is_told_which_one_is_spoken() {
     }
 }
 
+/// Attack: a handshake that is none.
 #[tokio::test]
 async fn what_is_no_handshake_is_refused_in_the_envelope_and_opens_nothing() {
     let hub = hub("").await;

@@ -36,6 +36,7 @@ fn check_told_and_closed(end: &End) {
     );
 }
 
+/// Attack: a flood of pings, pongs or messages.
 #[tokio::test]
 async fn a_thousand_frames_at_once_are_too_many_of_whatever_kind() {
     let hub = hub("").await;
@@ -63,6 +64,7 @@ async fn a_thousand_frames_at_once_are_too_many_of_whatever_kind() {
     hub.is_at_rest().await;
 }
 
+/// Attack: a flood of pings, pongs or messages.
 #[tokio::test]
 async fn a_few_too_many_are_ignored_and_told_once_and_forgiven_after_a_pause() {
     let hub = hub(THREE).await;

@@ -40,6 +40,7 @@ async fn check_stays(hub: &Hub, say: impl Fn(Vec<u8>) -> Vec<u8>) {
     while client.next().await["type"] != "pong" {}
 }
 
+/// Attack: a WebSocket that is opened and then silent.
 #[tokio::test]
 async fn the_hub_pings_and_drops_who_is_silent_for_two_intervals_but_not_who_answers() {
     let hub = hub().await;
@@ -64,6 +65,7 @@ async fn whatever_a_client_says_is_a_sign_of_life() {
     );
 }
 
+/// Attack: a WebSocket that is opened and then silent.
 #[tokio::test]
 async fn half_a_frame_is_no_sign_of_life() {
     let hub = hub().await;

@@ -34,6 +34,7 @@ async fn check_too_big(hub: &Hub, bytes: Vec<u8>, what: &str) {
     assert_eq!(end.frames, [], "{what}");
 }
 
+/// Attack: oversized frames, and fragments without end.
 #[tokio::test]
 async fn a_message_of_64_kib_is_taken_and_one_byte_more_is_not() {
     let hub = hub(ANY_NUMBER).await;
@@ -55,6 +56,7 @@ async fn a_message_of_64_kib_is_taken_and_one_byte_more_is_not() {
     witness.is_undisturbed().await;
 }
 
+/// Attack: oversized frames, and fragments without end.
 #[tokio::test]
 async fn a_frame_that_is_too_big_is_refused_by_what_it_announces() {
     let hub = hub("").await;
@@ -81,6 +83,7 @@ async fn a_frame_that_is_too_big_is_refused_by_what_it_announces() {
     witness.is_undisturbed().await;
 }
 
+/// Attack: oversized frames, and fragments without end.
 #[tokio::test]
 async fn a_message_has_128_fragments_at_most_however_little_is_in_them() {
     let hub = hub(ANY_NUMBER).await;
@@ -121,6 +124,7 @@ async fn stream(client: &mut RawWebSocket, piece: &[u8]) {
     }
 }
 
+/// Attack: oversized frames, and fragments without end.
 #[tokio::test]
 async fn what_is_streamed_on_regardless_is_not_kept() {
     let hub = hub("").await;

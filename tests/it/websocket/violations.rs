@@ -41,6 +41,7 @@ fn unmasked() -> Vec<u8> {
     [&[FIN | TEXT, 15][..], br#"{"type":"ping"}"#].concat()
 }
 
+/// Attack: frames that RFC 6455 forbids.
 #[tokio::test]
 async fn a_frame_that_no_client_may_send_is_a_breach_of_the_protocol() {
     let hello = b"hello";
@@ -73,6 +74,7 @@ async fn a_frame_that_no_client_may_send_is_a_breach_of_the_protocol() {
     check(cases, 1002).await;
 }
 
+/// Attack: frames that RFC 6455 forbids.
 #[tokio::test]
 async fn a_control_frame_is_short_and_in_one_piece() {
     let mut cases = Vec::new();
@@ -89,6 +91,7 @@ async fn a_control_frame_is_short_and_in_one_piece() {
     check(cases, 1002).await;
 }
 
+/// Attack: frames that RFC 6455 forbids.
 #[tokio::test]
 async fn frames_out_of_order_are_a_breach_of_the_protocol() {
     let (begun, last) = (|| frame(TEXT, "{"), || frame(FIN | CONTINUATION, "}"));
@@ -114,6 +117,7 @@ async fn frames_out_of_order_are_a_breach_of_the_protocol() {
     check(cases, 1002).await;
 }
 
+/// Attack: frames that RFC 6455 forbids.
 #[tokio::test]
 async fn a_length_is_written_in_the_shortest_form() {
     let long = |first: u8, length: &[u8], payload: &[u8]| {
@@ -152,6 +156,7 @@ async fn a_length_is_written_in_the_shortest_form() {
     check(cases, 1002).await;
 }
 
+/// Attack: frames that RFC 6455 forbids.
 #[tokio::test]
 async fn a_goodbye_must_be_one_that_may_be_said() {
     let mut cases = vec![
@@ -173,6 +178,7 @@ async fn a_goodbye_must_be_one_that_may_be_said() {
     check(cases, 1002).await;
 }
 
+/// Attack: binary frames, and text that is no UTF-8.
 #[tokio::test]
 async fn binary_messages_are_not_understood() {
     let cases = vec![
@@ -191,6 +197,7 @@ async fn binary_messages_are_not_understood() {
     check(cases, 1003).await;
 }
 
+/// Attack: binary frames, and text that is no UTF-8.
 #[tokio::test]
 async fn text_must_be_utf_8() {
     let mut cases = Vec::new();

@@ -155,6 +155,7 @@ fn lowered_limits_take_hold_at_once() {
     );
 }
 
+/// Attack: filling the memory.
 #[test]
 fn the_lowest_priority_goes_first_when_bytes_run_out() {
     let of = |n, priority| message(n, metric("a"), priority);

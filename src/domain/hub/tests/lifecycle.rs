@@ -44,6 +44,7 @@ fn a_refresh_needs_the_same_user_and_lasts_at_least_as_long() {
     assert_eq!(scene.did(), [], "told once");
 }
 
+/// Attack: filling the hub with sessions that are away.
 #[test]
 fn a_user_has_twice_as_many_away_sessions_as_connections_and_the_hub_has_a_limit_too() {
     let mut scene = Scene::new();

@@ -114,6 +114,7 @@ fn a_test_message_is_for_one_transport_and_counts_from_when_it_was_taken() {
     assert_eq!(scene.did(), [Did::Attach(3, opening, 12)]);
 }
 
+/// Attack: metrics without number (cardinality).
 #[test]
 fn room_for_a_metric_is_made_where_others_are_idle_longer_than_anyone_can_be_away() {
     let mut limits = limits();

@@ -17,7 +17,7 @@ const SHOWN_MAX = 1000;
 const READS = ["read_connections", "read_stats", "read_metrics", "read_history", "export", "read_alerts", "read_audit"];
 const DEEDS = [
   "connect", "resume", "disconnect", "subscribe", "unsubscribe", "publish", "alert", "test_connection", "ticket", "refresh",
-  "operator_disconnect", "acknowledge_alert", "resolve_alert", "denied", "start", "reload", "stop", "events_lost",
+  "operator_disconnect", "acknowledge_alert", "resolve_alert", "denied", "denied_more", "start", "reload", "stop", "events_lost",
 ];
 
 class AuditView extends HTMLElement {

@@ -51,6 +51,7 @@ export function tokens(world) {
         assert.deepEqual(reasons, ["start", "unauthenticated"]);
       });
 
+      // Attack: reading credentials out of logs, errors or the trail (the canary).
       test("never go to an address or to storage", async (t) => {
         const site = await Site.start(t);
         const dashboard = await Dashboard.open(await world.browser.person(t), site, { transport });

@@ -43,6 +43,7 @@ async fn without_a_file_the_trail_is_on_standard_error_and_switched_off_it_is_no
     }
 }
 
+/// Attack: somebody changes or stops the audit trail.
 #[tokio::test]
 async fn a_trail_that_is_rotated_loses_nothing_and_tears_no_line() {
     let hub = audited("").await;
@@ -68,6 +69,7 @@ async fn a_trail_that_is_rotated_loses_nothing_and_tears_no_line() {
     assert_eq!(actions(&new), ["reload", "read_metrics", "stop"]);
 }
 
+/// Attack: somebody changes or stops the audit trail.
 #[tokio::test]
 async fn a_trail_that_cannot_be_written_is_told_and_holds_up_nothing() {
     let config = "[audit]\nfile = \"/dev/full\"";
@@ -86,6 +88,34 @@ async fn a_trail_that_cannot_be_written_is_told_and_holds_up_nothing() {
     let ended = hub.stop().await;
     let told = ended.stderr.lines().filter(|line| line.contains(" ERROR "));
     assert_eq!(told.count(), 1, "once, however often: {}", ended.stderr);
+}
+
+/// Attack: an operator fills the disk first, and then does what nobody shall know of.
+#[tokio::test]
+async fn where_the_trail_is_required_operators_do_nothing_without_it() {
+    let config = "[audit]\nfile = \"/dev/full\"\nrequired = ";
+    for (required, status) in [(true, 503), (false, 200)] {
+        let hub = Hub::with().config(&format!("{config}{required}"));
+        let hub = hub.start().await;
+        let ada = hub.api(&token::admin("ada"));
+        let mut stream = hub.sse("/stream", &token::admin("eve")).await;
+        stream.opened().await;
+        eventually("a failure to write", async || {
+            let health = ada.get("/api/health").await;
+            (health.data()["status"] == "degraded").then_some(())
+        })
+        .await;
+        let body = json!({"userId": "eve"});
+        assert_eq!(ada.post("/disconnect", &body).await.status, status);
+        assert_eq!(ada.post("/reload", &json!({})).await.status, status);
+        let acknowledged = ada.post("/alerts/1-0/acknowledge", &json!({})).await;
+        assert_eq!(acknowledged.status == 503, required, "{acknowledged:?}");
+        // Who is there is told what happens all the same.
+        ada.publish("m", json!(1)).await;
+        if required {
+            stream.next_message("metrics_update").await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ async fn status(hub: &Hub, headers: &[(&str, &str)]) -> u16 {
     status_of(request).await
 }
 
+/// Attack: reading the numbers from elsewhere.
 #[tokio::test]
 async fn without_a_token_it_answers_this_machine_only() {
     let hub = Hub::start().await;
@@ -39,6 +40,7 @@ async fn without_a_token_it_answers_this_machine_only() {
     );
 }
 
+/// Attack: reading the numbers from elsewhere.
 #[tokio::test]
 async fn with_a_token_it_answers_whoever_shows_it() {
     let config = format!("[prometheus]\ntoken = \"{TOKEN}\"");
