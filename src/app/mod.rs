@@ -132,6 +132,7 @@ impl App {
 
     /// Until it is told to stop.
     async fn run(&mut self, signals: &mut Signals, reread: Reread) {
+        self.state.hub.measure_lag();
         service::ready(self.address);
         service::watch(self.state.hub.clone());
         loop {

@@ -10,7 +10,7 @@ use super::kinds::{Text, text};
 use crate::domain::pattern::{MetricName, Pattern};
 
 /// Paths that other endpoints have, so that `websocket.path` cannot be one of them.
-pub const FIXED_PATHS: [&str; 37] = [
+pub const FIXED_PATHS: [&str; 38] = [
     "/",
     "/console/{hash}/{name:.*}",
     "/favicon.ico",
@@ -46,6 +46,7 @@ pub const FIXED_PATHS: [&str; 37] = [
     "/api/admin/analytics/refresh",
     "/api/admin/analytics/connections",
     "/api/admin/analytics/disconnect",
+    "/api/admin/analytics/explain",
     "/api/admin/analytics/reload",
     "/api/admin/analytics/audit",
 ];

@@ -9,6 +9,7 @@
 //! [`History::overgrown`]).
 
 mod anew;
+mod find;
 mod read;
 mod restored;
 mod ring;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use super::backlog::{Backlog, Reader, Receipt};
 use super::message::{Message, MessageId, PerPriority, Priority, Retain, Topic};
 use super::pattern::MetricName;
+pub use find::{Fate, Found, Missing};
 pub use read::ReadIds;
 pub use restored::RestoredRing;
 use ring::Ring;

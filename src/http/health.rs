@@ -16,6 +16,9 @@ use crate::source::SourceState;
 use crate::telemetry::audit::AuditState;
 use crate::wire::message::timestamp;
 
+/// Above it new clients are better off elsewhere. Publishers wait and are refused before it comes to that.
+const LAG_MAX: Duration = Duration::from_secs(10);
+const LATE_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Starting takes no longer than this as a rule.
 const START_RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -39,7 +42,17 @@ pub(super) async fn ready(
             START_RETRY_AFTER,
         ));
     }
+    check_lag(state.hub.lag())?;
     Ok(report(&req, &state).await)
+}
+
+fn check_lag(lag: Duration) -> Result<(), Problem> {
+    if lag <= LAG_MAX {
+        return Ok(());
+    }
+    let seconds = lag.as_secs();
+    let text = format!("Messages do not come through: one is on its way for {seconds} s");
+    Err(Problem::unavailable(text, LATE_RETRY_AFTER))
 }
 
 async fn report(req: &HttpRequest, state: &State) -> HttpResponse {
@@ -48,6 +61,7 @@ async fn report(req: &HttpRequest, state: &State) -> HttpResponse {
     let store = state.hub.store();
     let log = state.hub.shared_log().map(|log| log.health());
     let mut ails = !are_good(&keys)
+        || state.hub.lag() > LAG_MAX
         || audit.last_error.is_some()
         || sources.iter().any(is_ailing)
         || log.is_some_and(|log| log.ails().is_some())
@@ -112,6 +126,7 @@ async fn checks(
                 "connections": overview.statistics.sse.total + overview.statistics.websocket.total,
                 "sessions": overview.statistics.sessions,
                 "waiting": overview.waiting,
+                "lagMs": state.hub.lag().as_millis() as u64,
             }),
             json!({
                 "bytes": overview.statistics.history_bytes,
@@ -259,5 +274,12 @@ mod tests {
         check(Some(1), Some(2), false, true);
         check(Some(2), Some(1), false, false);
         check(Some(2), None, true, true);
+    }
+
+    #[test]
+    fn a_hub_whose_messages_do_not_come_through_is_not_ready() {
+        assert!(check_lag(LAG_MAX).is_ok());
+        let late = check_lag(LAG_MAX + Duration::from_secs(2)).unwrap_err();
+        assert_eq!(late.code(), reply::Code::Unavailable);
     }
 }

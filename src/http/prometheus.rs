@@ -118,6 +118,7 @@ async fn snapshot(state: &State) -> Result<Snapshot, Problem> {
         resumes_attempted: statistics.tally.resumes_attempted,
         resumes_succeeded: statistics.tally.resumes_succeeded,
         hub_mailbox_messages: overview.waiting as u64,
+        delivery_lag: state.hub.lag(),
         totals: state.counters.totals(),
         store: state.hub.store().map(|store| StoreSnapshot {
             commits: store.commits,

@@ -5,8 +5,8 @@ use actix_web::{FromRequest, Handler, Responder, web};
 
 use super::endpoint::{Endpoint, not_found};
 use super::{
-    alerts, audit, client_library, console, health, history, openapi, operators, prometheus,
-    publish, reload, status, streams, subscriptions, tickets,
+    alerts, audit, client_library, console, explain, health, history, openapi, operators,
+    prometheus, publish, reload, status, streams, subscriptions, tickets,
 };
 
 /// Under which everything is that is not about the process itself.
@@ -49,6 +49,7 @@ fn endpoints() -> Vec<Endpoint> {
         // Operators
         at("/connections").get(operators::connections),
         at("/disconnect").post(operators::disconnect),
+        at("/explain").get(explain::explain),
         at("/audit").get(audit::trail),
         at("/reload").post(reload::reload),
         // The process

@@ -11,8 +11,9 @@ use super::meter::Meter;
 use crate::broker::redis::Held;
 use crate::config::Settings;
 use crate::domain::fanout::ConnectionKey;
+use crate::domain::history::Missing;
 use crate::domain::hub::{
-    self, Change, Ended, RefreshError, Refusal, SessionFilter, SessionView, Statistics,
+    self, Change, Ended, Explanation, RefreshError, Refusal, SessionFilter, SessionView, Statistics,
 };
 use crate::domain::message::{self, Draft, Json, MessageId, Transport, UserId};
 use crate::domain::pattern::{MetricName, NameError, Pattern};
@@ -187,6 +188,13 @@ impl Overview {
         self.waiting += other.waiting;
         self.uptime = self.uptime.max(other.uptime);
     }
+}
+
+#[derive(Message)]
+#[rtype(result = "Result<Explanation, Missing>")]
+pub struct Explain {
+    pub id: MessageId,
+    pub user: UserId,
 }
 
 #[derive(Message)]

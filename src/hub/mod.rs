@@ -14,6 +14,7 @@
 
 mod abort;
 mod actor;
+mod canary;
 mod clock;
 mod connection;
 mod due;

@@ -1,12 +1,14 @@
 //! What the Hub is asked from outside of its connections: publishing, subscriptions, operators.
 
-use actix::{Context, Handler, MessageResult};
+use actix::{Context, Handler, MessageResult, ResponseFuture};
+use futures::future::join_all;
 use tokio::sync::oneshot;
 
 use super::actor::Hub;
+use super::fanout::Settle;
 use super::messages::{
-    Alert, ChangeConnection, ChangeUser, Disconnect, GetLatest, GetSessions, GetStatistics,
-    Publish, Pulse, Refresh, Renewed, Test,
+    Alert, ChangeConnection, ChangeUser, Disconnect, Explain, GetLatest, GetSessions,
+    GetStatistics, Publish, Pulse, Refresh, Renewed, Test,
 };
 use crate::domain::hub::RefreshError;
 use crate::domain::message::{Json, Priority, Retain, Topic};
@@ -16,9 +18,19 @@ use crate::domain::time::Now;
 use crate::wire::message::Publication;
 
 impl Handler<Pulse> for Hub {
-    type Result = ();
+    type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, _: Pulse, _: &mut Context<Self>) {}
+    fn handle(&mut self, _: Pulse, _: &mut Context<Self>) -> Self::Result {
+        // Each stands in its worker's mailbox from now on.
+        let settled = self
+            .workers
+            .values()
+            .map(|worker| worker.fanout.send(Settle));
+        let settled = join_all(settled.collect::<Vec<_>>());
+        Box::pin(async {
+            settled.await;
+        })
+    }
 }
 
 impl Handler<Publish> for Hub {
@@ -168,6 +180,15 @@ impl Handler<GetSessions> for Hub {
             limit,
         } = wanted;
         MessageResult(self.state.sessions(&filter, offset, limit))
+    }
+}
+
+impl Handler<Explain> for Hub {
+    type Result = MessageResult<Explain>;
+
+    fn handle(&mut self, Explain { id, user }: Explain, ctx: &mut Context<Self>) -> Self::Result {
+        self.pace(ctx);
+        MessageResult(self.state.explain(id, &user))
     }
 }
 

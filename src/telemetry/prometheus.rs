@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub resumes_succeeded: u64,
     /// Messages waiting in the hub's mailbox.
     pub hub_mailbox_messages: u64,
+    /// How long a message takes from the Hub to its connections.
+    pub delivery_lag: Duration,
     pub totals: Totals,
     pub audit: AuditState,
     /// `None`: nothing outlives the process, and there are no samples.
@@ -195,6 +197,9 @@ impl Snapshot {
             None,
             &self.hub_mailbox_messages,
         )?;
+        let help = "How long a message takes at the moment from the hub to its connections.";
+        let lag = self.delivery_lag.as_secs_f64();
+        out.gauge("delivery_lag", help, Some(&Unit::Seconds), &lag)?;
         self.encode_latency(out)
     }
 

@@ -90,6 +90,7 @@ fn full() -> Snapshot {
         connections_websocket: 4,
         dropped,
         history_bytes: 4096,
+        delivery_lag: Duration::from_millis(250),
         delivery_latency: Summary::of([&latency]),
         totals: counters.totals(),
         audit: AuditState {
@@ -149,6 +150,7 @@ fn the_text_parses_and_says_what_the_snapshot_holds() {
         ("statshub_backlog_messages", 0.0),
         ("statshub_history_bytes", 4096.0),
         ("statshub_hub_mailbox_messages", 0.0),
+        ("statshub_delivery_lag_seconds", 0.25),
         (
             "statshub_delivery_latency_seconds_bucket{le=\"0.0005\"}",
             1.0,

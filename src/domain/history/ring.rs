@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::Fate;
 use crate::domain::message::{Message, MessageId};
 
 #[derive(Debug, Default)]
@@ -45,6 +46,22 @@ impl Ring {
             end.saturating_sub(replaced) as u64,
             (replaced - start) as u64,
         )
+    }
+
+    /// What has become of this message; `None`: it is none of these.
+    pub fn fate(&self, id: MessageId) -> Option<Fate> {
+        if self
+            .kept
+            .binary_search_by_key(&id, |message| message.id)
+            .is_ok()
+        {
+            return Some(Fate::Kept);
+        }
+        self.gone.binary_search(&id).ok()?;
+        Some(match id < self.replaced_before {
+            true => Fate::Replaced,
+            false => Fate::Gone,
+        })
     }
 
     pub fn after(&self, position: MessageId) -> impl Iterator<Item = &Arc<Message>> {

@@ -16,6 +16,7 @@
 //! 10. A token works only for its own user, until its session is forgotten.
 
 mod admission;
+mod explaining;
 mod keeping;
 mod lifecycle;
 mod publishing;
@@ -32,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use admission::{Connect, Opening, Refusal};
+pub use explaining::{Explanation, Outcome, SessionOutcome};
 pub use lifecycle::{Ended, RefreshError};
 pub use statistics::{Delivery, SessionFilter, SessionView, Statistics, TransportStatistics};
 pub use subscribing::Change;

@@ -218,7 +218,7 @@ impl SessionFilter {
     }
 }
 
-fn delivery(session: &Session) -> Delivery {
+pub(super) fn delivery(session: &Session) -> Delivery {
     match session.state {
         State::Live => Delivery::Live,
         State::Lagging { .. } => Delivery::Lagging,

@@ -128,11 +128,15 @@ pub struct AuditEvent {
 
 /// What may ail, each with its numbers. What else is in them may change.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct HealthChecks {
     hub: Check,
     /// How full it is; `null` where the hub could not be asked.
     #[schema(schema_with = schemas::object_or_null)]
     history: Option<Value>,
+    /// Of the process' limit of open files; `null` where it is not known.
+    #[schema(required)]
+    open_files: Option<Check>,
     keys: Check,
     audit: Check,
     store: Check,

@@ -6,6 +6,7 @@ use super::OPERATORS;
 use super::answers::AuditPage;
 use super::operation::{Described, Draft, Who};
 use crate::http::audit;
+use crate::http::explain::{Explained, Question};
 use crate::http::operators::{Disconnected, Page, Selector, Sessions};
 use crate::http::reload::{Nothing, Reloaded};
 use crate::http::routes::BASE;
@@ -44,6 +45,28 @@ pub(super) fn operations() -> Vec<Described> {
         "How many streams were live.",
         json!({"connections": 2}),
     );
+    let explain = Draft::get(
+        format!("{BASE}/explain"),
+        "explain",
+        "Say why a user has a message, or has not",
+    )
+    .says(
+        "Of the recent past, by what the user's sessions at this hub subscribe to now: for when somebody says that \
+         an alert has not come.",
+    )
+    .by(Who::Admin)
+    .query::<Question>()
+    .gives::<Explained>(
+        200,
+        "What became of it.",
+        json!({
+            "messageId": "1769860800000-0", "userId": "ada", "message": "kept", "metric": "orders.today",
+            "priority": "high", "sessions": [{
+                "connectionId": "9f1c2f1e-6f0b-4b8e-9a53-6d7a3c0c8a11", "transport": "sse", "state": "away",
+                "outcome": "waiting",
+            }],
+        }),
+    );
     let event = json!({
         "id": 4711, "time": "2026-01-31T12:00:00.000Z", "actor": "ada", "role": "platform_admin", "action": "connect",
         "target": null, "remote": "203.0.113.7", "outcome": "ok", "requestId": "6d7a3c0c",
@@ -67,7 +90,7 @@ pub(super) fn operations() -> Vec<Described> {
         "What has changed, and what waits for a restart.",
         json!({"applied": ["log.filter"], "needsRestart": ["http.workers"]}),
     );
-    [connections, disconnect, audit, reload]
+    [connections, disconnect, explain, audit, reload]
         .map(|draft| draft.done(OPERATORS))
         .into()
 }

@@ -74,7 +74,7 @@ pub fn or_null(object: Object) -> Object {
     object
 }
 
-fn one_of<T: Serialize>(description: &str, values: impl IntoIterator<Item = T>) -> Object {
+pub fn one_of<T: Serialize>(description: &str, values: impl IntoIterator<Item = T>) -> Object {
     let values = values.into_iter().map(|value| json!(value));
     text(description).enum_values(Some(values)).build()
 }

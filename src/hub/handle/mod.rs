@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::actor::Hub;
+use super::canary::{self, Canary};
 use super::clock::Clock;
 use super::fanout::Fanout;
 use super::messages::*;
@@ -67,6 +68,7 @@ pub struct HubHandle {
     meters: Arc<RwLock<Vec<Arc<Meter>>>>,
     workers: Arc<AtomicU16>,
     waiting: Arc<AtomicUsize>,
+    canary: Arc<Canary>,
     /// Bytes that one worker may be behind before publishers have to wait.
     worker_backlog_bytes_max: usize,
     clock: Clock,
@@ -95,6 +97,7 @@ impl HubHandle {
             meters: Arc::default(),
             workers: Arc::default(),
             waiting: Arc::default(),
+            canary: Arc::default(),
             worker_backlog_bytes_max: settings.outgoing.worker_backlog_bytes_max,
             clock,
         }
@@ -206,9 +209,24 @@ impl HubHandle {
         Ok(ids.first().copied().unwrap_or_default())
     }
 
-    /// Ready once the Hub has come so far as to answer, however long that takes; false when it is gone.
+    /// Ready once everything that the Hub has been told so far has reached the connections it is for, however
+    /// long that takes; false when the Hub is gone.
     pub async fn pulse(&self) -> bool {
         self.hub.send(Pulse).await.is_ok()
+    }
+
+    /// From now on [`HubHandle::lag`] is measured. In an actix system, once.
+    pub fn measure_lag(&self) {
+        actix_rt::spawn(canary::send_on(self.clone()));
+    }
+
+    /// How long a message is on its way from the Hub to its connections at the moment.
+    pub fn lag(&self) -> Duration {
+        self.canary.lag(self.clock.mono())
+    }
+
+    pub(super) fn canary(&self) -> &Canary {
+        &self.canary
     }
 
     /// Settings that can change while running.

@@ -11,8 +11,9 @@ use super::super::shared::Node;
 use super::{Error, HubHandle};
 use crate::broker::redis::Redis;
 use crate::domain::fanout::ConnectionKey;
-use crate::domain::hub::{Change, Ended, RefreshError, SessionFilter};
-use crate::domain::message::{self, Transport, UserId};
+use crate::domain::history::Missing;
+use crate::domain::hub::{Change, Ended, Explanation, RefreshError, SessionFilter};
+use crate::domain::message::{self, MessageId, Transport, UserId};
 use crate::domain::pattern::{MetricName, Pattern};
 use crate::domain::session::Identity;
 use crate::store::postgres::ScribeHealth;
@@ -169,6 +170,18 @@ impl HubHandle {
         };
         let (views, total) = self.ask(wanted).await?;
         Ok((views.iter().map(view::session).collect(), total))
+    }
+
+    /// What became of a message for the sessions of `user` at this hub.
+    ///
+    /// # Errors
+    /// The hub is overloaded. Within: there is no such message in its log.
+    pub async fn explain(
+        &self,
+        id: MessageId,
+        user: UserId,
+    ) -> Result<Result<Explanation, Missing>, Error> {
+        self.ask(Explain { id, user }).await
     }
 
     /// The newest message of every metric that `user` may see, by name.

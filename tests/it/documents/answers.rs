@@ -261,6 +261,10 @@ async fn managed(held: &Held, api: &Api, connection: &Value) {
     ] {
         held.post(api, disconnect, disconnect, body).await;
     }
+    let explain = &format!("{A}/explain");
+    for query in ["?messageId=1-0&userId=ada", "?messageId=x&userId=ada"] {
+        held.get(api, explain, query).await;
+    }
     let reload = &format!("{A}/reload");
     for body in [json!({}), json!({"what": "all"})] {
         held.post(api, reload, reload, body).await;

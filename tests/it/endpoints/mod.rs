@@ -4,6 +4,7 @@ mod client_library;
 mod connections;
 mod console;
 mod disconnect;
+mod explain;
 mod health;
 mod polling;
 mod publish;

@@ -2,6 +2,7 @@
 
 mod admission;
 mod backlogs;
+mod explaining;
 mod keeping;
 mod lifecycle;
 mod shared;
