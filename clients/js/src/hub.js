@@ -204,8 +204,10 @@ export class Hub {
 
   #hear(message) {
     if (this.#leader) return this.#leader.hear(message);
-    const { kind, number } = message;
-    if (kind === "hello" || kind === "bye") return;
+    const { kind, number, term } = message;
+    // One that was blocked may not know yet that the connection was taken from it.
+    if (kind === "hello" || kind === "bye" || term < this.#tabs.term) return;
+    this.#tabs.term = term;
     this.#heardAt = this.#env.now();
     if (kind === "leader") return this.#hello();
     if (kind === "beat") return;

@@ -2,6 +2,8 @@
 // the next when its holder goes, however it goes; and they talk over a channel.
 export class Tabs {
   id;
+  // Of the tab that holds the connection, as far as is known here: each later one has a greater number.
+  term = 0;
   #name;
   #env;
   #on;
@@ -41,7 +43,7 @@ export class Tabs {
   }
 
   post(message) {
-    this.#channel?.postMessage({ ...message, from: this.id });
+    this.#channel?.postMessage({ ...message, from: this.id, term: this.term });
   }
 
   async #queue(how) {
@@ -51,6 +53,7 @@ export class Tabs {
     const hold = () => {
       if (queued.signal.aborted) return;
       mine = true;
+      this.term = Math.max(this.term + 1, this.#env.now());
       this.#on.lead();
       return new Promise((release) => (this.#release = release));
     };

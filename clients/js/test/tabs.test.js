@@ -199,3 +199,28 @@ test("a page that comes back from the back-forward cache is stale, then live, an
   assert.deepEqual(away.dropped, []);
   assert.equal(away.hub.connection.leader, false);
 });
+
+test("a tab that was blocked while the connection was taken from it has no say any more", { timeout: 60_000 }, async () => {
+  const tabs = await openAll(new Origin(), 3, { user: "block", metrics: ["block.count"] });
+  const blocked = leaderOf(tabs);
+  const [heir, third] = tabs.filter((tab) => tab !== blocked);
+  blocked.tab.block();
+  heir.hub.reconnect();
+  await until(() => heir.hub.connection.leader && heir.hub.state === "live");
+  await server.publish("block.count", 1);
+  await until(() => third.updates("block.count").length === 1);
+  const { connectionId } = heir.hub.connection;
+  await third.live();
+  const said = third.states.length;
+  // It says now what it would have said then: that its stream has ended, and that the session is gone.
+  blocked.tab.unblock();
+  await until(() => !blocked.hub.connection.leader && blocked.hub.state === "live");
+  await server.publish("block.count", 2);
+  for (const tab of tabs) {
+    await until(() => tab.updates("block.count").length === 2, () => JSON.stringify(tab.states));
+    assert.deepEqual(tab.updates("block.count"), [1, 2]);
+    assert.equal(tab.hub.connection.connectionId, connectionId);
+  }
+  assert.deepEqual(third.states.slice(said), []);
+  assert.equal(await connectionsOf("block"), 1);
+});
