@@ -7,11 +7,11 @@ export class Tabs {
   #name;
   #env;
   #on;
-  #channel = null;
-  #queued = null;
-  #release = null;
+  #channel;
+  #queued;
+  #release;
 
-  // Before it has joined nobody is talked to. `on`: `lead()` this tab now holds the connection, `lost()` another took it, `hear(message)`.
+  // Before it has joined nobody is talked to. `on`: `lead()` this tab now holds the connection, `lost()` it does not any more, `hear(message)`.
   constructor(name, env, on) {
     this.id = env.random().toString(36);
     this.#name = name;
@@ -36,6 +36,12 @@ export class Tabs {
     this.#release = null;
   }
 
+  // To the one that has waited for longest.
+  pass() {
+    this.#release?.();
+    this.#lose();
+  }
+
   // From a holder that answers nobody, such as a tab that the browser has frozen.
   steal() {
     this.#queued?.abort();
@@ -44,6 +50,12 @@ export class Tabs {
 
   post(message) {
     this.#channel?.postMessage({ ...message, from: this.id, term: this.term });
+  }
+
+  #lose() {
+    this.#release = null;
+    this.#on.lost();
+    this.#queue();
   }
 
   async #queue(how) {
@@ -61,11 +73,8 @@ export class Tabs {
       await this.#env.locks.request(this.#name, how ?? { signal: queued.signal }, hold);
     } catch {
       if (!this.#channel || (queued.signal.aborted && !mine)) return;
-      if (mine) {
-        this.#release = null;
-        this.#on.lost();
-        this.#queue();
-      } else {
+      if (mine) this.#lose();
+      else {
         // Where locks are not for us, as in a sandboxed frame, everybody is alone.
         this.#channel.close();
         this.#channel = null;
