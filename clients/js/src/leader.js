@@ -2,8 +2,8 @@ import { Connector, PATTERNS_CHARS_MAX } from "./connector.js";
 import { admits, PATTERNS_MAX, union } from "./pattern.js";
 import { judge, SLOW_MS } from "./verdict.js";
 
-// The others answer, each of them to be heard by all.
-const BEAT_MS = 10_000;
+// Every tab answers a beat, and every tab hears the answers: no more often than is needed.
+const BEAT_MS = 8000;
 const AGAIN_MS = 5000;
 // Until the first beat, for the other tabs to say what they want.
 const PREDECESSOR = "";
