@@ -72,9 +72,11 @@ export interface Opened {
  * - `connecting`: no stream was open yet.
  * - `live`: what {@link Hub.get} gives is current.
  * - `resuming`: the connection is lost and being made again; values are as old as {@link StateChange.since}.
- * - `stale`: the connection may be dead (nothing was heard for too long, or the machine was asleep); being probed.
+ * - `stale`: the connection may be dead (nothing was heard for too long, or the machine was asleep, for ten seconds or more);
+ *   being probed.
  * - `offline`: the browser says that there is no network.
- * - `refused`: the hub does not let us in; {@link StateChange.retryAt} says whether it is asked again.
+ * - `refused`: the hub does not let us in, with the token of none of the tabs; {@link StateChange.retryAt} says whether it is
+ *   asked again.
  * - `closed`: {@link Hub.close} was called, or the hub wants us to stay away.
  */
 export type State = "connecting" | "live" | "resuming" | "stale" | "offline" | "refused" | "closed";
@@ -107,6 +109,11 @@ export interface StateChange {
   since: number;
   /** When the next attempt is due, in milliseconds since 1970; `null` while one is under way or where none will be made. */
   retryAt: number | null;
+  /**
+   * Present where no attempt will be made before {@link Hub.reconnect}, in whichever tab; but with `forbidden`, a tab that comes
+   * later tries with its own token.
+   */
+  final?: boolean;
 }
 
 /** What will not be delivered any more. */
@@ -155,18 +162,22 @@ export interface TokenRequest {
 export interface Options {
   /** Where the hub is; paths below it are the hub's. Default: where this module came from. */
   url?: string | URL;
-  /** Patterns over names, such as `users.*` or `credits.**`; at most 100 over all tabs. Default: every metric. `[]`: alerts only. */
+  /**
+   * Patterns over names, such as `users.*` or `credits.**`; from 100 over all tabs on the connection asks for every metric. Default: every
+   * metric. `[]`: alerts only.
+   */
   metrics?: string[];
   /**
-   * Gives a JWT, a fresh one each time. It stays in memory and never goes to a URL or to storage. Without it the requests
-   * carry the page's cookies.
+   * Gives a JWT, a fresh one each time. It stays in memory and never goes to a URL, to storage or to another tab. Without it the
+   * requests carry the page's cookies, and who the user is is seen when a connection is made, not before.
    */
   getToken?: (request: TokenRequest) => string | Promise<string>;
   /** Default `auto`: server-sent events, and WebSocket where these do not get through. */
   transport?: "auto" | "sse" | "websocket";
   /**
    * Default `true`: all tabs of this origin with the same `url` and the same user (the token's `sub`) use one connection.
-   * Where there is no `getToken` the user cannot be seen here: then tabs share only when this is a text that names the user.
+   * Where there is no `getToken` the user cannot be seen here: then tabs share only when this is a text that names the user. With
+   * a text, tabs share whatever their tokens say: it must be another one for another user.
    */
   shared?: boolean | string;
 }
@@ -202,13 +213,14 @@ export interface Hub {
   on(name: string, listener: (data: any, message: Message) => void): () => void;
 
   /**
-   * Adds patterns for this tab; what is known of them already arrives as values. Rejects with a {@link StatshubError} where the
-   * hub refuses, for instance a bad pattern; while there is no connection it is carried out with the next one.
+   * Adds patterns for this tab; what is known of them already arrives as values. Rejects with a {@link StatshubError} where a
+   * pattern is bad or the hub refuses (`forbidden`, `unauthenticated`), and all is as before; waits, as long as `Retry-After`
+   * says, where the hub puts it off or cannot be reached; while there is no connection it is carried out with the next one.
    *
    * @returns this tab's patterns now; `["**"]` is every metric
    */
   subscribe(metrics: string[]): Promise<string[]>;
-  /** Takes patterns away for this tab. Where none is left there are only alerts. */
+  /** Takes patterns away for this tab, or rejects likewise. Where none is left there are only alerts. */
   unsubscribe(metrics: string[]): Promise<string[]>;
 
   readonly state: State;

@@ -1,4 +1,3 @@
-import { StatshubError } from "./error.js";
 import { refusal } from "./links.js";
 
 // Nothing is waited for longer: a cable that is pulled would hold all that comes after.
@@ -32,7 +31,7 @@ export class Api {
   }
 
   /**
-   * The answer's data. Throws a StatshubError whose `end` is as a refused stream's.
+   * The answer's data. Throws an `end` as a refused stream has one.
    * @param {string} path
    * @param {{ query?: object, body?: object, token?: string | null, signal?: AbortSignal }} options
    */
@@ -46,8 +45,6 @@ export class Api {
     }
     const answer = await this.#env.fetch(this.url(path, query), init).catch(() => null);
     if (answer?.ok) return (await answer.json()).data;
-    const end = answer ? await refusal(answer) : { kind: "network" };
-    const error = new StatshubError(end.message ?? "The hub cannot be reached", end.code ?? end.kind, end.status);
-    throw Object.assign(error, { end });
+    throw { end: answer ? await refusal(answer) : { kind: "network" } };
   }
 }

@@ -8,8 +8,7 @@ export const SILENT_MS = 20_000;
 // Over WebSocket its pings are not for scripts to see: silence says nothing there, so it is asked.
 const PING_AFTER_MS = 10_000;
 const PONG_MS = 5000;
-export const TICK_MS = 1000;
-// So late is no tick of a page that is seen, unless the machine was asleep.
+// So late is no tick, unless the machine was asleep.
 export const ASLEEP_MS = 10_000;
 // To an answer, and more with each try; from there to the first event, which a proxy that buffers keeps back.
 const ANSWER_MS = 5000;
@@ -26,16 +25,16 @@ export const PATTERNS_CHARS_MAX = 4000;
 // A metric that nobody has: no name at all would mean every metric.
 const NOTHING = "-";
 
+// What another tab's token may be better for.
+const OF_TOKENS = ["unauthenticated", "forbidden", "token_unavailable"];
+
 // A token that does not live longer than the last one is good enough to come back with.
 const isNoLonger = (error) => {
-  if (error.status !== 400) throw error;
+  if (error.end?.status !== 400) throw error;
 };
 
-// The timers of others are slowed down.
-export const isSeen = ({ target }) => target?.document?.visibilityState !== "hidden";
-
 // Keeps one stream to the hub open, for ever and by whatever transport works. `host` is told:
-// `emit(event)`, `authenticated()`, `opened()`, `subscribed(metrics)`, `lost()`, `heard()`; and has what is known, `member`, and `wanted`.
+// `emit(event)`, `authenticated()`, `refused()`, `opened()`, `subscribed(metrics)`, `lost()`, `heard()`; and has what is known, `member`, what is `wanted`, and whether what was said before `isFinal`.
 export class Connector {
   #api;
   #tokens;
@@ -45,16 +44,16 @@ export class Connector {
   #transport;
   #endpoint;
   #backoff;
-  #link = null;
-  #pause = null;
-  #stopped = false;
+  #link;
+  #pause;
+  #stopped;
   #renew;
-  #renewed = false;
+  #renewed;
   #atOnce = 0;
   // Attempts without an answer, and streams that opened and fell silent.
   #failures = 0;
   #silences = 0;
-  #offline = false;
+  #offline;
 
   constructor({ api, tokens, env, host, transport }) {
     this.#api = api;
@@ -71,15 +70,16 @@ export class Connector {
   }
 
   async run() {
+    if (this.#host.isFinal) await this.#wait(Infinity, Infinity);
     while (!this.#stopped) {
-      const link = { abort: new AbortController(), tickedAt: this.#env.now() };
+      const link = { abort: new AbortController() };
       const cut = new Promise((resolve) => (link.cut = resolve));
       this.#link = link;
-      const timer = this.#env.setInterval(() => this.#tick(link), TICK_MS);
       // A cut is not left to fetch, whose reading may hang when both sides end it at once.
       const end = await Promise.race([cut, this.#attempt(link)]);
+      // Also what is of no use and not read to its end.
+      link.abort.abort();
       this.#link = null;
-      this.#env.clearInterval(timer);
       this.#env.clearTimeout(link.renewal);
       if (this.#stopped) return;
       await this.#obey(judge(end, this.#renewed), link);
@@ -93,29 +93,32 @@ export class Connector {
   }
 
   /**
-   * Something has happened: is what looks open alive? With `hurry` a back-off is cut short, though not
-   * the time that the hub asked for; `force` cuts that short too.
-   * @param {{ reason?: string, hurry?: boolean, force?: boolean }} how
+   * Each second, and when something has happened: is what looks open alive? With `hurry` a back-off is cut short, though
+   * not the time that the hub asked for; `force` cuts that short too. `sleptAt`: when a sleep was noticed.
+   * @param {{ sleptAt?: number, hurry?: boolean, force?: boolean }} how
    */
-  check({ reason = "silent", hurry, force } = {}) {
+  check({ sleptAt, hurry, force }) {
     const now = this.#env.now();
     const link = this.#link;
     if (force) this.#renew ??= "start";
     if (link?.openAt) {
-      const silentMs = now - link.heardAt;
-      const mayAsk = link.send && reason === "silent";
-      // Its heartbeats come every 30 s, and a hidden tab asks more rarely than that.
-      const limit = link.send ? 2 * SILENT_MS : SILENT_MS;
-      if (mayAsk ? now - link.pingedAt > PONG_MS : silentMs > limit) {
-        this.#say("stale", reason);
-        this.#cut({ kind: reason });
-      } else if (mayAsk && !link.pingedAt && silentMs > PING_AFTER_MS) {
+      const { openAt, heardAt, pingedAt, send } = link;
+      const silentMs = now - heardAt;
+      // Several tabs may notice the same sleep, one after the other.
+      if (sleptAt > heardAt && now - openAt > ASLEEP_MS) return this.#doubt("woke");
+      // A WebSocket's heartbeats come every 30 s.
+      if (silentMs > (send ? 2 * SILENT_MS : SILENT_MS) || now - pingedAt > PONG_MS) return this.#doubt("silent");
+      if (send && !pingedAt && silentMs > PING_AFTER_MS) {
         link.pingedAt = now;
-        link.send({ type: "ping" });
+        send({ type: "ping" });
       }
+      if (now - openAt > SETTLE_MS) link.awaited = 0;
+      this.#settle(link);
     } else if (link) {
+      const { askedAt, answeredAt } = link;
       // An attempt that began before a sleep may hang for long.
-      if (hurry && now - link.askedAt > FIRST_EVENT_MS) this.#cut({ kind: "stalled" });
+      const limit = answeredAt || hurry || force ? FIRST_EVENT_MS : ANSWER_MS * (1 + this.#atOnce);
+      if (now - (answeredAt ?? askedAt) > limit) this.#cut({ kind: "stalled" });
     } else if (this.#pause) {
       const { until, floor } = this.#pause;
       if (force || now >= (hurry ? floor : until)) this.#pause.end();
@@ -178,9 +181,7 @@ export class Connector {
     const protocols = token ? ["statshub", `bearer.${token}`] : [];
     const end = await followWebSocket({ url, protocols }, this.#sink(link), signal, this.#env);
     if (link.answeredAt || signal.aborted) return end;
-    const probe = new AbortController();
-    signal.addEventListener("abort", () => probe.abort());
-    const why = await this.#sse({ answered: () => probe.abort() }, token, probe.signal);
+    const why = await this.#sse({ answered: () => link.cut(end) }, token, signal);
     return why.status ? why : end;
   }
 
@@ -210,7 +211,7 @@ export class Connector {
     if (event === "cursor") this.#host.emit({ kind: "position", id });
     else if (data && !event) this.#message(link, data);
     // In a goodbye it is for those who cannot read the rest.
-    if (retry !== undefined && !link.end) this.#backoff.first = retry;
+    if (retry && !link.end) this.#backoff.first = retry;
   }
 
   #message(link, text) {
@@ -243,11 +244,14 @@ export class Connector {
     this.#renewed = false;
     this.#failures = 0;
     link.openAt = this.#env.now();
-    link.reason = this.#host.member.lastId ? "resumed" : "opened";
+    const { lastId } = this.#host.member;
+    link.reason = lastId ? "resumed" : "opened";
     // "Live" is for when the last of what was missed is here.
     link.awaited = resumed ? data.replayedMessagesCount : 1;
     const connection = { connectionId, userId, transport: this.#transport };
     this.#host.emit({ kind: "session", session: { token, metrics, connection } });
+    // By a cookie, which is not seen here. What would come goes on after the other one's position.
+    if (lastId !== this.#host.member.lastId) return this.#cut({ kind: "refused", status: 410, code: "user" });
     if (resumed && data.droppedMessagesCount) this.#dropped(data);
     this.#settle(link);
     this.#host.opened();
@@ -269,18 +273,6 @@ export class Connector {
     this.#say("live", link.reason);
   }
 
-  #tick(link) {
-    const now = this.#env.now();
-    const slept = now - link.tickedAt > ASLEEP_MS && isSeen(this.#env);
-    link.tickedAt = now;
-    if (link.openAt) {
-      this.check({ reason: slept ? "woke" : "silent" });
-      if (now - link.openAt > SETTLE_MS) link.awaited = 0;
-      this.#settle(link);
-    } else if (!link.answeredAt && now - link.askedAt > ANSWER_MS * (1 + this.#atOnce)) this.#cut({ kind: "stalled" });
-    else if (link.answeredAt && now - link.answeredAt > FIRST_EVENT_MS) this.#cut({ kind: "stalled" });
-  }
-
   #renewLater(link) {
     const inMs = this.#tokens.renewInMs;
     if (inMs === Infinity) return;
@@ -292,12 +284,18 @@ export class Connector {
   async #renewNow(link) {
     try {
       const token = await this.#tokens.get("expiring");
-      if (link !== this.#link) return;
+      this.#host.authenticated();
+      if (link !== this.#link || link.end) return;
       const reconnectToken = this.#host.member.session.token;
       if (link.send) link.send({ type: "refresh", data: { token } });
       else await this.#api.ask("refresh", { body: { reconnectToken }, token });
     } catch {}
     if (link === this.#link) this.#renewLater(link);
+  }
+
+  #doubt(reason) {
+    this.#say("stale", reason);
+    this.#cut({ kind: reason });
   }
 
   #cut(end) {
@@ -321,16 +319,15 @@ export class Connector {
     this.#choose(verdict, link);
     const isNow = verdict.now && this.#atOnce < AT_ONCE_MAX;
     if (isNow) this.#atOnce++;
-    const wait = verdict.final ? Infinity : isNow ? 0 : (verdict.exactlyMs ?? this.#backoff.next(verdict.floorMs));
-    const floor = now + (verdict.final ? Infinity : (verdict.exactlyMs ?? verdict.floorMs ?? 0));
+    const exactly = verdict.final ? Infinity : verdict.exactlyMs;
+    const wait = exactly ?? (isNow ? 0 : this.#backoff.next(verdict.floorMs));
+    const floor = now + (exactly ?? verdict.floorMs ?? 0);
     const state = verdict.state ?? (this.#offline ? "offline" : this.#host.member.lastId ? "resuming" : "connecting");
     const { reason, message } = verdict;
-    this.#say(state, reason, message, wait && wait !== Infinity ? now + wait : null);
-    if (!wait) return;
-    await this.#sleep(wait, floor);
+    if (!isNow && OF_TOKENS.includes(reason)) this.#host.refused();
     if (this.#stopped) return;
-    const shown = this.#host.member.status;
-    this.#say(shown.state, shown.reason, shown.message);
+    this.#say(state, reason, message, { retryAt: wait && wait !== Infinity ? now + wait : null, final: verdict.final });
+    if (wait) await this.#wait(wait, floor);
   }
 
   // The other transport where this one is kept back, and turn about where nothing gets through at all.
@@ -343,16 +340,21 @@ export class Connector {
     }
   }
 
-  #sleep(ms, floor) {
+  async #wait(ms, floor) {
     const { now, setTimeout, clearTimeout } = this.#env;
-    return new Promise((/** @type {(value?: any) => void} */ resolve) => {
+    await new Promise((/** @type {(value?: any) => void} */ resolve) => {
       const timer = ms === Infinity ? undefined : setTimeout(resolve, ms);
       const end = () => (clearTimeout(timer), resolve());
       this.#pause = { until: now() + ms, floor, end };
-    }).then(() => (this.#pause = null));
+    });
+    this.#pause = null;
+    if (this.#stopped) return;
+    const { state, reason, message } = this.#host.member.status;
+    this.#say(state, reason, message);
   }
 
-  #say(state, reason, message, retryAt = null) {
-    this.#host.emit({ kind: "status", status: { state, reason, message, retryAt } });
+  /** @type {(state: string, reason: string, message?: string, more?: { retryAt: number | null, final?: boolean }) => void} */
+  #say(state, reason, message, more) {
+    this.#host.emit({ kind: "status", status: { state, reason, message, ...more } });
   }
 }

@@ -21,17 +21,16 @@ export class EventParser {
   }
 
   #read(line) {
+    const event = this.#event;
     if (line === "") {
-      const event = this.#event;
       this.#event = {};
       return Object.keys(event).length && this.#take(event);
     }
     const colon = line.indexOf(":");
     const field = colon < 0 ? line : line.slice(0, colon);
     const value = colon < 0 ? "" : line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1);
-    if (field === "data") this.#event.data = "data" in this.#event ? `${this.#event.data}\n${value}` : value;
-    else if (field === "event") this.#event.event = value;
-    else if (field === "id" && !value.includes("\0")) this.#event.id = value;
-    else if (field === "retry" && /^\d+$/.test(value)) this.#event.retry = Number(value);
+    if (field === "data") event.data = "data" in event ? `${event.data}\n${value}` : value;
+    else if (field === "event" || (field === "id" && !value.includes("\0"))) event[field] = value;
+    else if (field === "retry" && /^\d+$/.test(value)) event.retry = Number(value);
   }
 }

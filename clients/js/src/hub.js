@@ -1,6 +1,6 @@
 import { Api } from "./api.js";
-import { Backoff } from "./backoff.js";
-import { ASLEEP_MS, isSeen, SILENT_MS, TICK_MS } from "./connector.js";
+import { ASLEEP_MS, SILENT_MS } from "./connector.js";
+import { StatshubError } from "./error.js";
 import { Leader } from "./leader.js";
 import { Member } from "./member.js";
 import { checked } from "./pattern.js";
@@ -10,6 +10,7 @@ import { Tokens } from "./tokens.js";
 // It hands on that the hub was heard, which speaks every 15 s. One that hears nothing is asked.
 const LEADER_SILENT_MS = SILENT_MS + 5000;
 const LEADER_ANSWER_MS = 3000;
+const TICK_MS = 1000;
 
 // What a page has in hand.
 export class Hub {
@@ -20,23 +21,25 @@ export class Hub {
   #tokens;
   #member;
   #listeners = new Set();
-  #tabs = null;
-  #leader = null;
-  #closed = false;
+  #tabs;
+  #leader;
+  #closed;
   // Of the leader, for a tab that is none: when it was heard last, and what it was asked.
   #heardAt = 0;
-  #askedAt = null;
+  #askedAt;
   #waiting = new Map();
   #number = 0;
   #tickedAt;
+  #isLate;
+  #sleptAt;
   #timer;
   // In the back-forward cache, or gone.
-  #away = false;
+  #away;
   #listening = new AbortController();
 
   /**
    * @param {{ url: string, metrics?: string[], getToken?: Function, transport?: string, shared?: boolean | string }} options
-   * @param {object} env what the browser gives
+   * @param {Record<string, any>} env what the browser gives
    */
   constructor({ url, metrics = ["**"], getToken, transport = "auto", shared = true }, env) {
     this.#env = env;
@@ -46,6 +49,8 @@ export class Hub {
     this.#tokens = new Tokens(getToken, env);
     this.#member = new Member(checked(metrics), env, (name, data, message) => this.#tell(name, data, message));
     this.#listen();
+    this.#tickedAt = env.now();
+    this.#timer = env.setInterval(() => this.#tick(), TICK_MS);
     queueMicrotask(() => this.#join());
   }
 
@@ -92,17 +97,15 @@ export class Hub {
   }
 
   reconnect() {
-    if (this.#closed) return;
-    if (this.#leader) this.#leader.check({ hurry: true, force: true });
+    if (this.#leader) this.#leader.connector.check({ force: true });
     else this.#hello({ force: true });
   }
 
   close() {
-    if (this.#closed) return;
     this.#closed = true;
-    this.#leave();
     this.#env.clearInterval(this.#timer);
     this.#listening.abort();
+    this.#leave();
     this.#done(Infinity);
     this.#member.apply({ kind: "status", status: { state: "closed", reason: "closed" } });
   }
@@ -110,24 +113,28 @@ export class Hub {
   // Everything below is how it comes to that.
 
   async #want(patterns) {
+    const before = this.#member.patterns;
     this.#member.patterns = patterns;
-    if (this.#leader) await this.#leader.want(patterns);
-    else if (this.#tabs) {
-      await new Promise((done) => {
-        this.#waiting.set(++this.#number, done);
-        this.#hello();
-      });
-    }
-    return patterns;
+    const asked = (done) => {
+      this.#waiting.set(++this.#number, done);
+      this.#hello();
+    };
+    const refusal = await (this.#leader?.want(patterns) ?? (this.#tabs && new Promise(asked)));
+    if (!refusal) return patterns;
+    if (this.#member.patterns === patterns) this.#member.patterns = before;
+    throw new StatshubError(refusal.message, refusal.code, refusal.status);
   }
 
-  // Who shares with whom is by the user, and who that is by the token.
+  // Who shares with whom is by the user, and who that is by the token. Without one it is alone, and asks for it again.
   async #join() {
     const { locks } = this.#env;
     if (this.#closed) return;
-    const named = this.#shared === true ? await this.#whoAmI() : this.#shared;
+    await this.#tokens.get().catch(() => {});
+    const named = this.#shared === true ? this.#tokens.subject : this.#shared;
     if (this.#closed || this.#tabs || this.#away) return;
-    const name = JSON.stringify(["statshub", this.#root, this.#transport, named]);
+    // A build names what tabs tell each other as it likes: those with other names do not understand each other.
+    const words = Object.keys({ kind: 0, from: 0, term: 0, patterns: 0, lastId: 0 });
+    const name = JSON.stringify(["statshub", words, this.#root, this.#transport, named]);
     this.#tabs = new Tabs(name, this.#env, {
       lead: () => this.#lead(),
       lost: () => this.#follow(),
@@ -142,22 +149,6 @@ export class Hub {
     }
     this.#heardAt = this.#env.now();
     this.#hello();
-    this.#timer ??= this.#env.setInterval(() => this.#watch(), TICK_MS);
-  }
-
-  async #whoAmI() {
-    const { now, setTimeout } = this.#env;
-    for (const backoff = new Backoff(this.#env.random); !this.#closed; ) {
-      try {
-        await this.#tokens.get();
-        return this.#tokens.subject;
-      } catch (error) {
-        const ms = backoff.next();
-        const status = { state: "connecting", reason: error.code, message: error.message, retryAt: now() + ms };
-        this.#member.apply({ kind: "status", status });
-        await new Promise((resolve) => setTimeout(resolve, ms));
-      }
-    }
   }
 
   #leave() {
@@ -177,14 +168,13 @@ export class Hub {
       transport: this.#transport,
       changedUser: () => this.#changeUser(),
     });
-    for (const done of this.#waiting.values()) done();
-    this.#waiting.clear();
+    this.#done(Infinity);
     this.#askedAt = null;
     this.#leader.start();
   }
 
   #follow() {
-    this.#leader?.stop();
+    this.#leader.stop();
     this.#leader = null;
     this.#hello();
   }
@@ -193,23 +183,26 @@ export class Hub {
   #changeUser() {
     this.#leave();
     this.#member.forget();
+    this.#member.apply({ kind: "status", status: { state: "connecting", reason: "start" } });
     this.#join();
   }
 
   #hello(more) {
     this.#askedAt ??= this.#env.now();
-    const { patterns, lastId } = this.#member;
-    this.#tabs?.post({ kind: "hello", patterns, lastId, number: this.#number, ...more });
+    const { patterns, lastId, refusedAt } = this.#member;
+    this.#tabs?.post({ kind: "hello", patterns, lastId, refusedAt, number: this.#number, ...more });
   }
 
   #hear(message) {
     if (this.#leader) return this.#leader.hear(message);
-    const { kind, number } = message;
-    if (kind === "hello" || kind === "bye") return;
+    const { kind, number, term } = message;
+    // One that was blocked may not know yet that the connection was taken from it.
+    if (["hello", "here", "bye"].includes(kind) || term < this.#tabs.term) return;
+    this.#tabs.term = term;
     this.#heardAt = this.#env.now();
     if (kind === "leader") return this.#hello();
-    if (kind === "beat") return;
-    if (kind === "done") return this.#done(number);
+    if (kind === "beat") return this.#tabs.post({ kind: "here" });
+    if (kind === "done") return this.#done(number, message.refusal);
     if (kind === "sync") {
       this.#askedAt = null;
       return this.#member.sync(message);
@@ -217,29 +210,40 @@ export class Hub {
     if (this.#member.apply(message) === "missed") this.#hello();
   }
 
-  #done(upTo) {
+  #done(upTo, refusal) {
     for (const [number, done] of this.#waiting) {
       if (number > upTo) continue;
       this.#waiting.delete(number);
-      done();
+      done(refusal);
     }
   }
 
-  // The leader's timers may sleep, if its tab is hidden, and the whole tab; this one's do not, if it is seen.
-  #watch() {
+  #tick(hurry) {
     const now = this.#env.now();
-    const slept = now - this.#tickedAt > ASLEEP_MS && isSeen(this.#env);
+    const isLate = now - this.#tickedAt > ASLEEP_MS;
+    // One late tick after the other is no sleep: the timers of a hidden tab are slowed down.
+    if (isLate && !this.#isLate) this.#sleptAt = now;
+    this.#isLate = isLate;
     this.#tickedAt = now;
-    if (this.#leader) return;
+    const sleptAt = this.#isSeen ? this.#sleptAt : undefined;
+    if (this.#leader) this.#leader.connector.check({ sleptAt, hurry });
+    else if (this.#tabs) this.#watch(now, sleptAt);
+  }
+
+  // The leader's timers may sleep, if its tab is hidden, and the whole tab; this one's do not, if it is seen.
+  #watch(now, sleptAt) {
     const { state, retryAt } = this.#member.status;
     if (this.#askedAt && now - this.#askedAt > LEADER_ANSWER_MS) {
       this.#askedAt = null;
-      return this.#tabs?.steal();
+      return this.#tabs.steal();
     }
-    const isSilent = now - this.#heardAt > LEADER_SILENT_MS;
-    const reason = isSilent && slept ? "woke" : undefined;
-    if (reason && state === "live") this.#stale();
-    if (isSilent || (retryAt && now > retryAt + TICK_MS)) this.#hello({ reason });
+    const slept = sleptAt > this.#heardAt;
+    if (slept && state === "live") this.#stale();
+    if (slept || now - this.#heardAt > LEADER_SILENT_MS || (retryAt && now > retryAt + TICK_MS)) this.#hello({ sleptAt });
+  }
+
+  get #isSeen() {
+    return this.#env.target?.document?.visibilityState !== "hidden";
   }
 
   #stale() {
@@ -248,11 +252,8 @@ export class Hub {
 
   #listen() {
     const { target } = this.#env;
-    if (!target) return;
     const isWaking = () => {
-      if (!isSeen(this.#env)) return;
-      if (this.#leader) this.#leader.check({ reason: "woke", hurry: true });
-      else this.#watch();
+      if (this.#isSeen) this.#tick(true);
     };
     // Into the back-forward cache, perhaps, where a lock or an open stream would keep it from going; or frozen, when
     // it could neither talk to the hub nor let another tab do it.
@@ -263,10 +264,11 @@ export class Hub {
     const comeBack = () => {
       if (!this.#away) return;
       this.#away = false;
-      if (this.#member.lastId) this.#stale();
+      const { lastId, status } = this.#member;
+      if (lastId && !status.final) this.#stale();
       this.#join();
     };
-    const network = () => this.#leader && (this.#leader.online = target.navigator.onLine);
+    const network = () => this.#leader && (this.#leader.connector.online = target.navigator.onLine);
     const handlers = {
       online: network,
       offline: network,
@@ -278,7 +280,7 @@ export class Hub {
     };
     // Those two are the document's and do not bubble: on the way down they pass here.
     const how = { signal: this.#listening.signal, capture: true };
-    for (const [name, handler] of Object.entries(handlers)) target.addEventListener(name, handler, how);
+    for (const [name, handler] of Object.entries(handlers)) target?.addEventListener(name, handler, how);
   }
 
   #tell(name, data, message) {

@@ -1,20 +1,21 @@
 import { Connector, PATTERNS_CHARS_MAX } from "./connector.js";
 import { admits, PATTERNS_MAX, union } from "./pattern.js";
+import { judge, SLOW_MS } from "./verdict.js";
 
-// As long as the other tabs have to say what they want, they have what they had.
-const PREDECESSOR_MS = 3000;
-const BEAT_MS = 5000;
+// Every tab answers a beat, and every tab hears the answers: no more often than is needed.
+const BEAT_MS = 8000;
 const AGAIN_MS = 5000;
+// Until the first beat, for the other tabs to say what they want.
 const PREDECESSOR = "";
 
 // The tab that holds the connection: asks for what all tabs want, and hands out what comes.
 export class Leader {
   member;
+  connector;
   #tabs;
   #api;
   #tokens;
   #env;
-  #connector;
   // By tab.
   #wants = new Map();
   #user;
@@ -22,8 +23,10 @@ export class Leader {
   #adjusting = Promise.resolve();
   // Patterns whose latest values are to be asked for.
   #outdated = [];
-  #beatAt = 0;
-  #stopped = false;
+  #beatAt;
+  // Who was heard since.
+  #present = new Set();
+  #stopped;
 
   constructor({ member, tabs, api, tokens, env, transport, changedUser }) {
     this.member = member;
@@ -31,50 +34,46 @@ export class Leader {
     this.#api = api;
     this.#tokens = tokens;
     this.#env = env;
+    this.#beatAt = env.now();
     this.#user = tokens.subject;
     this.#changedUser = changedUser;
     this.#wants.set(tabs.id, member.patterns);
-    this.#connector = new Connector({ api, tokens, env, transport, host: this });
+    this.connector = new Connector({ api, tokens, env, transport, host: this });
   }
 
   start() {
-    const { session, status, lastId } = this.member;
-    if (session.metrics.length) {
-      this.#wants.set(PREDECESSOR, session.metrics);
-      this.#env.setTimeout(() => this.#unwant(PREDECESSOR), PREDECESSOR_MS);
-    }
-    if (lastId && status.state === "live") this.emit({ kind: "status", status: { state: "resuming", reason: "handover" } });
+    const { session, status } = this.member;
+    this.#wants.set(PREDECESSOR, session.metrics);
+    if (status.state === "live") this.emit({ kind: "status", status: { state: "resuming", reason: "handover" } });
     this.#tabs.post({ kind: "leader" });
-    this.#connector.run();
+    this.connector.run();
   }
 
   stop() {
     this.#stopped = true;
-    this.#connector.stop();
+    this.connector.stop();
   }
 
-  check(how) {
-    this.#connector.check(how);
-  }
-
-  set online(online) {
-    this.#connector.online = online;
-  }
-
-  // Resolves when the hub knows; at once while there is no stream, since the next will ask for it.
-  want(patterns, tab = this.#tabs.id) {
+  // Resolves when the hub knows; at once while there is no stream, since the next will ask for it. To the hub's
+  // refusal where there is one: then what was wanted before is.
+  async want(patterns, tab = this.#tabs.id) {
+    const before = this.#wants.get(tab) ?? [];
     this.#wants.set(tab, patterns);
-    return this.#adjust();
+    const refusal = await this.#adjust();
+    if (refusal && this.#wants.get(tab) === patterns) this.#wants.set(tab, before);
+    return refusal;
   }
 
   // What other tabs say.
-  async hear({ kind, from, patterns, lastId, number, reason, force }) {
+  async hear({ kind, from, patterns, lastId, number, sleptAt, refusedAt, force }) {
     if (kind === "bye") return this.#unwant(from);
-    if (kind !== "hello") return;
-    this.check({ reason, hurry: force, force });
+    this.#present.add(from);
+    // One that was taken for dead says again what it wants.
+    if (kind !== "hello") return this.#wants.has(from) || this.#tabs.post({ kind: "leader", to: from });
+    this.connector.check({ sleptAt, force });
     this.#tabs.post({ kind: "sync", to: from, ...this.member.syncFrom(lastId) });
-    await this.want(patterns, from);
-    this.#tabs.post({ kind: "done", to: from, number });
+    if (this.#isTried(this.member.refusedAt) && !this.#isTried(refusedAt)) return this.#tabs.pass();
+    this.#tabs.post({ kind: "done", to: from, number, refusal: await this.want(patterns, from) });
   }
 
   // What the connector asks and tells.
@@ -85,7 +84,6 @@ export class Leader {
 
   emit(event) {
     if (this.#stopped) return;
-    if (event.kind === "notice") return this.member.notice(event.message);
     const prev = this.member.lastId;
     if (this.member.apply(event)) this.#tabs.post({ ...event, prev });
   }
@@ -94,13 +92,32 @@ export class Leader {
     const now = this.#env.now();
     if (now - this.#beatAt < BEAT_MS) return;
     this.#beatAt = now;
+    // A tab may go without a word.
+    for (const tab of this.#wants.keys()) if (tab !== this.#tabs.id && !this.#present.has(tab)) this.#unwant(tab);
+    this.#present = new Set();
     this.#tabs.post({ kind: "beat" });
   }
 
   authenticated() {
-    // Before the first token nobody knew who it is.
-    if (this.#user && this.#tokens.subject !== this.#user) this.#changedUser();
-    this.#user = this.#tokens.subject;
+    if (this.#tokens.subject !== this.#user) this.#changedUser();
+  }
+
+  // Each tab tries with its own token, before all are refused.
+  refused() {
+    if (this.#isTried(this.member.refusedAt)) return;
+    this.member.refusedAt = this.#env.now();
+    if (this.#present.size) this.#tabs.pass();
+  }
+
+  // Said to another tab, and no word on a token that this one's may be better than.
+  get isFinal() {
+    const { status, refusedAt } = this.member;
+    return status.final && (status.reason !== "forbidden" || refusedAt);
+  }
+
+  // Not long ago: later it may be another token.
+  #isTried(refusedAt) {
+    return this.#env.now() - refusedAt < SLOW_MS;
   }
 
   opened() {
@@ -126,9 +143,9 @@ export class Leader {
     return (this.#adjusting = this.#adjusting.then(() => this.#compare()));
   }
 
-  // One request after the other, until the hub's subscription is what is wanted.
+  // One request after the other, until the hub's subscription is what is wanted, or it refuses.
   async #compare() {
-    while (!this.#stopped && this.#connector.isOpen) {
+    while (!this.#stopped && this.connector.isOpen) {
       const { token: reconnectToken, metrics: there } = this.member.session;
       const { wanted } = this;
       const more = wanted.filter((pattern) => !there.includes(pattern));
@@ -152,8 +169,10 @@ export class Leader {
         const now = isMore ? [...there, ...more] : there.filter((pattern) => !less.includes(pattern));
         this.emit({ kind: "session", session: { ...session, metrics: now } });
         if (isMore) this.#outdated = [...this.#outdated, ...more];
-      } catch {
-        await new Promise((resolve) => this.#env.setTimeout(resolve, AGAIN_MS));
+      } catch (error) {
+        const { final, renew, floorMs } = judge(error.end ?? {}, true);
+        if (final || renew) return error.end;
+        await new Promise((resolve) => this.#env.setTimeout(resolve, Math.max(AGAIN_MS, floorMs ?? 0)));
       }
     }
   }

@@ -7,6 +7,8 @@ import { Values } from "./values.js";
 // got, the session that whoever comes to hold the connection goes on with.
 export class Member {
   lastId = null;
+  // When this tab's token was refused, unless it is live since.
+  refusedAt;
   session = { token: null, metrics: [], connection: null };
   status;
   values;
@@ -47,10 +49,14 @@ export class Member {
     switch (event.kind) {
       case "status":
         return this.#become(event.status);
-      case "session":
+      case "session": {
+        const was = this.session.connection?.userId;
+        const is = event.session.connection?.userId;
+        if (is && was && is !== was) this.forget();
         this.session = event.session;
         this.values.prune((metric) => admits(event.session.metrics, metric));
         return true;
+      }
       case "message":
         return this.#take(event);
       case "position":
@@ -63,12 +69,10 @@ export class Member {
       case "dropped":
         this.#tell("dropped", event.receipt);
         return true;
+      case "notice":
+        // Of the connection itself, and for the tab that holds it.
+        this.#tell(event.message.type, event.message.data, event.message);
     }
-  }
-
-  // Of the connection itself, and for the tab that holds it.
-  notice(message) {
-    this.#tell(message.type, message.data, message);
   }
 
   // For a tab that has got as far as `lastId`.
@@ -98,6 +102,7 @@ export class Member {
     const is = { retryAt: null, ...status, since };
     if (JSON.stringify(is) === JSON.stringify({ ...is, message: undefined, ...was })) return false;
     this.status = is;
+    if (is.state === "live") this.refusedAt = undefined;
     this.#tell("state", is);
     return true;
   }
@@ -109,7 +114,8 @@ export class Member {
       // Where we had been before: nobody knows what was between.
       if (this.lastId) this.#gap();
       this.#recent = new Recent(messageId);
-      this.values.clear();
+      // What is not in it has no value any more, and where the hub's log has gone back, what is newer here never was.
+      this.values.prune(() => false);
     } else {
       if (!isAfter(messageId, this.lastId)) return false;
       if (isAfter(prev, this.lastId)) return "missed";

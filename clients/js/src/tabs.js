@@ -2,14 +2,16 @@
 // the next when its holder goes, however it goes; and they talk over a channel.
 export class Tabs {
   id;
+  // Of the tab that holds the connection, as far as is known here: each later one has a greater number.
+  term = 0;
   #name;
   #env;
   #on;
-  #channel = null;
-  #queued = null;
-  #release = null;
+  #channel;
+  #queued;
+  #release;
 
-  // Before it has joined nobody is talked to. `on`: `lead()` this tab now holds the connection, `lost()` another took it, `hear(message)`.
+  // Before it has joined nobody is talked to. `on`: `lead()` this tab now holds the connection, `lost()` it does not any more, `hear(message)`.
   constructor(name, env, on) {
     this.id = env.random().toString(36);
     this.#name = name;
@@ -34,15 +36,26 @@ export class Tabs {
     this.#release = null;
   }
 
+  // To the one that has waited for longest.
+  pass() {
+    this.#release?.();
+    this.#lose();
+  }
+
   // From a holder that answers nobody, such as a tab that the browser has frozen.
   steal() {
     this.#queued?.abort();
     this.#queue({ steal: true });
   }
 
-  // Other tabs may have another build of this: what it names, no build renames.
   post(message) {
-    this.#channel?.postMessage({ ...message, from: this.id });
+    this.#channel?.postMessage({ ...message, from: this.id, term: this.term });
+  }
+
+  #lose() {
+    this.#release = null;
+    this.#on.lost();
+    this.#queue();
   }
 
   async #queue(how) {
@@ -52,6 +65,7 @@ export class Tabs {
     const hold = () => {
       if (queued.signal.aborted) return;
       mine = true;
+      this.term = Math.max(this.term + 1, this.#env.now());
       this.#on.lead();
       return new Promise((release) => (this.#release = release));
     };
@@ -59,11 +73,8 @@ export class Tabs {
       await this.#env.locks.request(this.#name, how ?? { signal: queued.signal }, hold);
     } catch {
       if (!this.#channel || (queued.signal.aborted && !mine)) return;
-      if (mine) {
-        this.#release = null;
-        this.#on.lost();
-        this.#queue();
-      } else {
+      if (mine) this.#lose();
+      else {
         // Where locks are not for us, as in a sandboxed frame, everybody is alone.
         this.#channel.close();
         this.#channel = null;

@@ -10,9 +10,9 @@ const EXPIRING_SHARE = 0.25;
 export class Tokens {
   #getToken;
   #env;
-  #token = null;
+  #token;
   #claims = {};
-  #asked = null;
+  #asked;
   // How far the hub's clock is ahead of ours: `exp` is in the hub's time.
   #ahead = 0;
 
@@ -45,12 +45,8 @@ export class Tokens {
   async get(reason) {
     if (!this.#getToken) return null;
     if (this.#token && !reason && this.#livesMs > MARGIN_MS) return this.#token;
-    this.#asked ??= this.#ask(reason ?? (this.#token ? "expired" : "start"));
-    try {
-      return await this.#asked;
-    } finally {
-      this.#asked = null;
-    }
+    const ask = () => this.#ask(reason ?? (this.#token ? "expired" : "start"));
+    return (this.#asked ??= ask().finally(() => (this.#asked = null)));
   }
 
   async #ask(reason) {

@@ -24,13 +24,6 @@ export class Values {
     }
   }
 
-  // For a snapshot: what is not in it has no value any more, and where the hub's log has gone back, what
-  // is newer here never was.
-  clear() {
-    this.all.clear();
-    this.visible.clear();
-  }
-
   prune(keep) {
     for (const metric of [...this.all.keys()]) {
       if (keep(metric)) continue;

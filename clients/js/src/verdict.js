@@ -1,12 +1,14 @@
 // What to do after a stream has ended, or was refused, as a function of how.
 
 // Asking soon would not change what was said.
-const SLOW_MS = 30_000;
+export const SLOW_MS = 30_000;
 const REPLACED_MS = 1000;
 
 // {state?, reason, message?} and one of: `final` (stay away), `now` (try again at once), `exactlyMs`
 // (then, drawn by the hub), or `floorMs` (then, and jitter). `renew`: with a fresh token; `forget`: the
 // session is gone; `other`: by the other transport.
+/** @returns {{ state?: string, reason: string, message?: string, final?: boolean, now?: boolean, exactlyMs?: number,
+ *   floorMs?: number, renew?: string, forget?: boolean, other?: boolean }} */
 export function judge(end, renewed) {
   const { kind, message } = end;
   switch (kind) {

@@ -24,9 +24,3 @@ test("it is what npm run build makes of the modules", () => {
   const made = run(minify[0], minify.slice(1, minify.indexOf("--output")), text);
   assert.equal(made.toString().trim(), served.toString().trim());
 });
-
-test("what tabs tell each other has one name in all builds", () => {
-  for (const name of ["kind", "from", "term", "patterns", "lastId", "session", "status"]) {
-    assert.ok(new RegExp(`\\b${name}\\b`).test(served), name);
-  }
-});

@@ -66,6 +66,45 @@ test("after a sleep old values are stale before anything else happens", async ()
   assert.deepEqual(states, ["live opened", "stale woke", "live resumed"]);
 });
 
+for (const transport of ["sse", "websocket"]) {
+  test(`however short the sleep was, over ${transport}, nothing of before it is shown as live`, async () => {
+    const { browser, hub } = await begin({ transport });
+    if (transport === "sse") await browser.asked.stream(...opening());
+    else {
+      await browser.asked.answer(200, { success: true, data: { enabled: true, endpoint: "/api/admin/analytics/websocket" } });
+      const [socket] = browser.sockets;
+      socket.onopen();
+      for (const text of opening()) socket.onmessage({ data: text.split("data: ")[1] });
+    }
+    assert.equal(hub.state, "live");
+    await browser.pass(3 * SECOND);
+    await browser.sleep(12 * SECOND);
+    assert.deepEqual([hub.state, hub.reason], ["stale", "woke"]);
+    assert.ok(browser.asked, "and it is asked at once");
+  });
+}
+
+test("the slow timers of a hidden tab are no sleep, and what slept while it was hidden is stale when it is seen", async () => {
+  const { browser, hub, states, stream } = await live();
+  browser.document.visibilityState = "hidden";
+  for (let i = 0; i < 10; i++) {
+    await browser.sleep(15 * SECOND);
+    await stream.send(": quiet\n\n");
+  }
+  await browser.sleep(12 * SECOND);
+  browser.document.visibilityState = "visible";
+  await browser.fire("visibilitychange");
+  assert.deepEqual(states, ["live opened"]);
+  browser.document.visibilityState = "hidden";
+  await browser.pass(3 * SECOND);
+  await stream.send(": quiet\n\n");
+  await browser.sleep(12 * SECOND);
+  assert.equal(hub.state, "live");
+  browser.document.visibilityState = "visible";
+  await browser.fire("visibilitychange");
+  assert.equal(hub.state, "stale");
+});
+
 test("a tab that is looked at again asks only where the stream was silent", async () => {
   const { browser, hub } = await live();
   await browser.fire("visibilitychange");
@@ -128,6 +167,49 @@ test("what the hub asked for is waited for, unless somebody presses the button",
   await browser.pass(0);
   await browser.asked.stream(...opening());
   assert.equal(hub.state, "live");
+});
+
+test("what answers with a page is not read on", async () => {
+  const { browser, hub } = await begin({ transport: "sse" });
+  const { asked } = browser;
+  asked.resolve(new Response(new ReadableStream(), { headers: { "content-type": "text/html" } }));
+  await browser.pass(0);
+  assert.equal(hub.reason, "network");
+  assert.ok(asked.isAborted);
+});
+
+test("a subscription that the hub refuses is told and not wanted any more; one that it puts off is asked for again when it says", async () => {
+  const { browser, hub, stream } = await live({ metrics: ["a"] });
+  const agrees = async (...paths) => {
+    for (const path of paths) {
+      assert.equal(browser.asked.path, path);
+      await browser.asked.answer(200, { success: true, data: { connections: 1 } });
+    }
+  };
+  // It was given every metric.
+  await agrees("subscribe", "unsubscribe", "metrics");
+  const refused = assert.rejects(hub.subscribe(["b"]), { name: "StatshubError", code: "forbidden", status: 403, message: "No" });
+  await browser.pass(0);
+  await browser.asked.answer(403, { success: false, error: "No", code: "forbidden" });
+  await refused;
+  for (const [status, code] of [[429, "rate_limited"], [503, "unavailable"]]) {
+    const subscribed = hub.subscribe(["c"]);
+    await browser.pass(0);
+    assert.deepEqual(JSON.parse(browser.asked.init.body).metrics, ["c"]);
+    await browser.asked.answer(status, { success: false, error: "Later", code }, { "Retry-After": "20" });
+    await browser.pass(10 * SECOND);
+    await stream.send(": quiet\n\n");
+    await browser.pass(9 * SECOND);
+    assert.equal(browser.asked, null);
+    await stream.send(": quiet\n\n");
+    await browser.pass(2 * SECOND);
+    await agrees("subscribe", "metrics");
+    assert.deepEqual(await subscribed, ["a", "c"]);
+    const left = hub.unsubscribe(["c"]);
+    await browser.pass(0);
+    await agrees("unsubscribe");
+    assert.deepEqual(await left, ["a"]);
+  }
 });
 
 test("a proxy's own refusal is not the hub's", async () => {

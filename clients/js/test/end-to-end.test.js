@@ -5,6 +5,7 @@ import { HubProcess, sleep, until } from "./support/hub.js";
 import { closePages, page } from "./support/page.js";
 import { Proxy } from "./support/proxy.js";
 import { seeded } from "./support/random.js";
+import { WebSocket } from "ws";
 
 const SEED = Number(process.env.SEED ?? Date.now() % 1e6);
 const CUTS = Number(process.env.CUTS ?? 100);
@@ -67,7 +68,8 @@ for (const transport of ["sse", "websocket"]) {
       let count = 0;
       let publishing = true;
       const publisher = (async () => {
-        while (publishing) await server.publish("cut.count", ++count);
+        // As many as a backlog holds while it is away for longest.
+        for (; publishing; await sleep(2)) await server.publish("cut.count", ++count);
       })();
       for (let cut = 0; cut < CUTS; cut++) {
         await until(() => seen.hub.state === "live", "live between two cuts");
@@ -202,6 +204,45 @@ for (const transport of ["sse", "websocket"]) {
       await seen.live();
       assert.equal(seen.hub.connection.userId, "bob");
       assert.equal(seen.hub.get("private.note"), undefined);
+      assert.deepEqual(seen.dropped, []);
+    });
+
+    test("a token that is renewed for another user is noticed before anything of his is there", async () => {
+      let user = "eva";
+      await server.publish("mine.note", "for eva", { userId: "eva" });
+      const seen = open({ getToken: () => server.token(user, { seconds: 4 }), metrics: ["mine.*"] });
+      await seen.live();
+      assert.equal(seen.hub.get("mine.note").value, "for eva");
+      user = "fay";
+      await until(() => seen.hub.connection?.userId === "fay");
+      assert.equal(seen.hub.get("mine.note"), undefined);
+      const at = seen.states.findIndex(({ state }) => state === "connecting");
+      assert.ok(at > 0 && seen.states.slice(at).every(({ state }) => ["connecting", "live"].includes(state)), seen.names().join());
+      await seen.live();
+    });
+
+    test("with cookies, another user's connection begins with nothing of the last one's", async () => {
+      let user = "gil";
+      // As a browser does by itself.
+      const cookie = () => `access_token=${server.token(user)}`;
+      const env = {
+        fetch: (url, init) => fetch(url, { ...init, headers: { ...init.headers, Cookie: cookie() } }),
+        WebSocket: class extends WebSocket {
+          constructor(url, protocols) {
+            super(url, protocols, { headers: { Cookie: cookie() } });
+          }
+        },
+      };
+      await server.publish("own.note", "for gil", { userId: "gil" });
+      await server.publish("own.all", 1);
+      const seen = page({ url: proxy.url, transport, metrics: ["own.*"] }, env);
+      await seen.live();
+      assert.deepEqual([...seen.hub.metrics.keys()].sort(), ["own.all", "own.note"]);
+      user = "hal";
+      proxy.cut();
+      await until(() => seen.hub.connection.userId === "hal");
+      await seen.live();
+      assert.deepEqual([...seen.hub.metrics.keys()], ["own.all"]);
       assert.deepEqual(seen.dropped, []);
     });
 

@@ -1,48 +1,20 @@
 // Several tabs of one origin, and one connection to the real hub.
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { HubProcess, sleep, until } from "./support/hub.js";
+import { sleep, until } from "./support/hub.js";
 import { Origin } from "./support/origin.js";
-import { closePages, page } from "./support/page.js";
+import { closePages } from "./support/page.js";
 import { Proxy } from "./support/proxy.js";
 import { seeded } from "./support/random.js";
+import { connectionsOf, leaderOf, open, openAll, publishing, startHub, upTo } from "./support/tabs.js";
 
 const SEED = Number(process.env.SEED ?? Date.now() % 1e6);
 const STEPS = Number(process.env.STEPS ?? 60);
 
 let server;
-before(async () => (server = await HubProcess.start("[realtime]\nsse_retry_ms = 60\n[sessions]\nbacklog_messages_max = 5000\n")));
+before(async () => (server = await startHub()));
 afterEach(closePages);
 after(() => server.stop());
-
-function open(origin, { user = "ada", ...options } = {}) {
-  const tab = origin.tab();
-  return Object.assign(page({ url: server.url, getToken: () => server.token(user), ...options }, tab.env), { tab });
-}
-
-const leaderOf = (tabs) => tabs.find(({ hub }) => hub.connection?.leader);
-const connectionsOf = async (user) => (await server.ask("/connection-stats", null, "root")).connectionsByUser[user] ?? 0;
-const upTo = (count) => Array.from({ length: count }, (_, i) => i + 1);
-
-async function openAll(origin, count, options) {
-  const tabs = Array.from({ length: count }, () => open(origin, options));
-  for (const tab of tabs) await tab.live();
-  return tabs;
-}
-
-// Publishes 1, 2, 3, … until told to stop; then how many.
-function publishing(metric) {
-  let count = 0;
-  let goesOn = true;
-  const done = (async () => {
-    while (goesOn) await server.publish(metric, ++count);
-  })();
-  return async () => {
-    goesOn = false;
-    await done;
-    return count;
-  };
-}
 
 test("six tabs need one connection, and each gets every message once and in order", async () => {
   const tabs = await openAll(new Origin(), 6, { user: "six" });

@@ -3,8 +3,10 @@ import { spawn } from "node:child_process";
 import { createHmac, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { json } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { freePort } from "./ports.js";
 
@@ -66,11 +68,13 @@ export class HubProcess {
     return `${text}.${createHmac("sha256", this.#secret).update(text).digest("base64url")}`;
   }
 
+  // Over a connection of its own: one that is kept may be closed by the hub just when it is used again.
   async ask(path, body, user = "ada") {
     const headers = { Authorization: `Bearer ${this.token(user)}`, "Content-Type": "application/json" };
-    const init = body ? { method: "POST", headers, body: JSON.stringify(body) } : { headers };
-    const answer = await fetch(`${this.url.slice(0, -1)}${API}${path}`, init);
-    const { data, error } = await answer.json();
+    const asked = request(`${this.url.slice(0, -1)}${API}${path}`, { method: body ? "POST" : "GET", headers, agent: false });
+    asked.end(body && JSON.stringify(body));
+    const [answer] = await once(asked, "response");
+    const { data, error } = await json(answer);
     if (error) throw new Error(`${path}: ${error}`);
     return data;
   }

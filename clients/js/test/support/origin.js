@@ -1,5 +1,5 @@
 // What the tabs of one origin have in common, as a browser gives it: locks and channels. And tabs that can be
-// frozen, or die without a word.
+// frozen or blocked, sleep, or die without a word.
 import { EventEmitter } from "node:events";
 
 class Locks {
@@ -10,7 +10,8 @@ class Locks {
     return new Promise((resolve, reject) => {
       const entry = { callback, resolve, reject, tab };
       if (steal) {
-        this.#holder?.reject(new DOMException("stolen", "AbortError"));
+        const last = this.#holder;
+        last?.tab.does(() => last.reject(new DOMException("stolen", "AbortError")));
         this.#grant(entry);
         return;
       }
@@ -68,7 +69,11 @@ export class Origin {
 class Tab extends EventTarget {
   #dead = new AbortController();
   #timers = new Set();
+  // What is to be done once it is no longer blocked.
+  #held = null;
   frozen = false;
+  // How far its clock is ahead.
+  aheadMs = 0;
   document = { visibilityState: "visible" };
   navigator = { onLine: true };
 
@@ -78,7 +83,7 @@ class Tab extends EventTarget {
     const isDead = () => this.#dead.signal.aborted;
     const timer = (set, clear) => [
       (call, ms) => {
-        const id = set(() => isDead() || tab.frozen || call(), ms);
+        const id = set(() => isDead() || tab.frozen || tab.does(call), ms);
         tab.#timers.add([clear, id]);
         return id;
       },
@@ -87,6 +92,7 @@ class Tab extends EventTarget {
     const [setTimer, clearTimer] = timer(setTimeout, clearTimeout);
     const [setRepeated, clearRepeated] = timer(setInterval, clearInterval);
     this.env = {
+      now: () => Date.now() + tab.aheadMs,
       setTimeout: setTimer,
       clearTimeout: clearTimer,
       setInterval: setRepeated,
@@ -100,14 +106,15 @@ class Tab extends EventTarget {
       locks: { request: (name, how, callback) => origin.locks(name).request(name, { ...how, tab }, callback) },
       BroadcastChannel: class {
         onmessage = () => {};
-        #hear = ({ from, data }) => from === this || tab.frozen || isDead() || this.onmessage({ data });
+        #hear = ({ from, data }) => from === this || tab.frozen || isDead() || tab.does(() => this.onmessage({ data }));
         constructor(name) {
           this.name = name;
           channels.on(name, this.#hear);
         }
         postMessage(data) {
           const copy = structuredClone(data);
-          if (!isDead() && !tab.frozen) setImmediate(() => channels.emit(this.name, { from: this, data: structuredClone(copy) }));
+          const send = () => setImmediate(() => channels.emit(this.name, { from: this, data: structuredClone(copy) }));
+          if (!isDead() && !tab.frozen) tab.does(send);
         }
         close() {
           channels.off(this.name, this.#hear);
@@ -119,5 +126,26 @@ class Tab extends EventTarget {
       for (const [clear, id] of this.#timers) clear(id);
       setImmediate(() => origin.releaseAll(tab));
     };
+  }
+
+  // As by an alert: it does not notice anything, and what it was about to say is said afterwards.
+  block() {
+    this.#held = [];
+  }
+
+  unblock() {
+    const held = this.#held;
+    this.#held = null;
+    for (const call of held) call();
+  }
+
+  does(call) {
+    if (this.#held) this.#held.push(call);
+    else call();
+  }
+
+  // Its machine sleeps, as the tab sees it: the clock goes on and nothing happens.
+  sleep(ms) {
+    this.aheadMs += ms;
   }
 }

@@ -131,6 +131,43 @@ export function sharing(world) {
       await oneConnection(site);
     });
 
+    test("a tab that is blocked is followed, and has no say when it no longer is", async (t) => {
+      const site = await Site.start(t);
+      const { all } = await tabs(t, world, site, 3, fast(5));
+      const { leader, others } = await byRole(all);
+      const blocked = leader.tab.run(() => {
+        for (const end = performance.now() + 10_000; performance.now() < end; );
+      });
+      const heir = await until("another leader", async () => (await byRole(others)).leader);
+      await site.hub.publish("n", 1);
+      for (const dashboard of others) await dashboard.shows(1);
+      const { connection, states: { length } } = await heir.seen;
+      await blocked;
+      await until("one leader", async () => !(await leads(leader)));
+      await site.hub.publish("n", 2);
+      for (const dashboard of all) {
+        await dashboard.shows(2);
+        await dashboard.hasAll(1, 2);
+        assert.equal((await dashboard.seen).connection.connectionId, connection.connectionId);
+      }
+      assert.deepEqual((await heir.seen).states.slice(length), []);
+      await oneConnection(site);
+    });
+
+    test("a tab whose token is refused lets another one try", async (t) => {
+      const site = await Site.start(t);
+      const person = await world.browser.person(t);
+      const good = site.application.sign;
+      site.application.sign = () => "nonsense";
+      const bad = await Dashboard.begin(person, site, { shared: "the wall" });
+      await bad.is("refused", "unauthenticated");
+      site.application.sign = good;
+      const other = await Dashboard.open(person, site, { shared: "the wall" });
+      await bad.is("live");
+      assert.ok(await leads(other));
+      await oneConnection(site);
+    });
+
     test("two users in one browser do not share", async (t) => {
       const site = await Site.start(t);
       const person = await world.browser.person(t);

@@ -78,6 +78,20 @@ export function tokens(world) {
       });
     });
 
+    test(`another user's cookie begins with nothing of the last one's, over ${transport}`, async (t) => {
+      const site = await Site.start(t);
+      const person = await world.browser.person(t);
+      await person.hasCookie(site.url("/"), "access_token", site.hub.token());
+      await site.hub.publish("n", "for ada", { userId: "ada" });
+      const dashboard = await Dashboard.open(person, site, { transport, cookies: true });
+      await dashboard.shows("for ada");
+      await person.hasCookie(site.url("/"), "access_token", site.hub.token({ user: "grace" }));
+      site.link.cut();
+      const { connection } = await dashboard.isNot("live").then(() => dashboard.is("live"));
+      assert.equal(connection.userId, "grace");
+      assert.equal(await dashboard.tab.run(() => window.hub.metrics.size), 0);
+    });
+
     describe(`why the library is not let in over ${transport}`, () => {
       const refused = async (t, site, before) =>
         Dashboard.begin(await world.browser.person(t), site, { transport }, before);
