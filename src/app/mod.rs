@@ -152,6 +152,9 @@ impl App {
                 None => reload::record(&self.state, done),
             }
         }
+        // Whoever waits is told that the hub is stopping.
+        self.wishes.close();
+        while self.wishes.try_recv().is_ok() {}
         service::stopping();
     }
 

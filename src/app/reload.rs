@@ -71,7 +71,8 @@ fn take_over(
     old: &Settings,
     written: Settings,
 ) -> anyhow::Result<Reloaded> {
-    let changes = old.changes(&written);
+    let mut changes = old.changes(&written);
+    let written_tls = written.tls.clone();
     let new = Arc::new(merged(old, written));
     let interval = new.realtime.update_interval;
     let sources_change = new.realtime.enabled
@@ -80,14 +81,21 @@ fn take_over(
     // done. The filter has been parsed with the other settings.
     let sources = sources_change.then(|| state.sources.build(&new.sources));
     let sources = sources.transpose()?;
-    // The files in force: whoever renews a certificate writes the same ones anew.
-    let renewed = Certificate::read(&old.tls)?;
+    // Whoever renews a certificate writes the same files anew; other files wait for a restart.
+    let is_same = written_tls == old.tls;
+    let renewed = if is_same {
+        Certificate::read(&old.tls)?
+    } else {
+        None
+    };
     if new.auth != old.auth {
         state.authenticator.reload(&new.auth)?;
     }
     logging::init(&new.log)?;
     if let (Some(certificate), Some(renewed)) = (certificate, renewed) {
-        certificate.exchange(&renewed);
+        if certificate.exchange(&renewed) {
+            changes.applied.push("tls.certificate_file".to_owned());
+        }
     }
     if let Some(sources) = sources {
         state.sources.exchange(sources, interval);

@@ -77,6 +77,8 @@ pub fn start(
     .workers(workers)
     .backlog(BACKLOG)
     .max_connections(sockets_max.div_ceil(workers) + newcomers)
+    // As many may be in their handshake, or a few hundred that say nothing would keep all others out.
+    .max_connection_rate(sockets_max.div_ceil(workers) + newcomers)
     // A stream is taken over when at most so much is waiting to be written before it.
     .h1_write_buffer_size(WRITE_BUFFER_BYTES)
     .keep_alive(settings.http.keep_alive + CLOCK_LATE)

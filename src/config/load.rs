@@ -103,6 +103,10 @@ impl Settings {
             ));
         }
         self.tls.check()?;
+        if self.audit.required && !self.audit.enabled {
+            let allowed = "true where audit.required is true";
+            return Err(ConfigError::value("audit.enabled", &false, allowed));
+        }
         if self.store.url.is_some() && self.store.durability == Durability::Memory {
             let allowed = "process or power where there is a store.url";
             let memory = Value::from("memory");

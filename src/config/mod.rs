@@ -70,6 +70,13 @@ pub struct Settings {
     pub dev: bool,
 }
 
+impl Settings {
+    /// Whether streams' sockets are taken over from the HTTP server. What goes through TLS is written by it.
+    pub fn detaches(&self) -> bool {
+        self.outgoing.driver == Driver::Auto && !self.tls.is_on()
+    }
+}
+
 /// `[http]`: the listener and what a request may cost.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Http {

@@ -65,8 +65,16 @@ impl Routes {
     }
 
     pub fn change(&mut self, slot: Slot, old: &Subscription, new: &Subscription) {
-        self.unsubscribe(slot, old);
+        let had = old.patterns();
+        let has = new.patterns();
+        // First what comes: a pattern that stays must not lose the number that topics know it by.
         self.subscribe(slot, new);
+        if !new.is_everything() {
+            self.unnamed.swap_remove(&slot);
+        }
+        for pattern in had.into_iter().filter(|pattern| !has.contains(pattern)) {
+            self.unsubscribe_from(slot, &pattern);
+        }
     }
 
     fn subscribe(&mut self, slot: Slot, subscription: &Subscription) {
@@ -93,10 +101,14 @@ impl Routes {
     fn unsubscribe(&mut self, slot: Slot, subscription: &Subscription) {
         self.unnamed.swap_remove(&slot);
         for pattern in subscription.patterns() {
-            match pattern.as_exact() {
-                Some(name) => take_out(&mut self.exact, &name, slot),
-                None => self.unsubscribe_wild(slot, &pattern),
-            }
+            self.unsubscribe_from(slot, &pattern);
+        }
+    }
+
+    fn unsubscribe_from(&mut self, slot: Slot, pattern: &Pattern) {
+        match pattern.as_exact() {
+            Some(name) => take_out(&mut self.exact, &name, slot),
+            None => self.unsubscribe_wild(slot, pattern),
         }
     }
 

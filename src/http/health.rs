@@ -165,11 +165,14 @@ async fn checks(
 /// Whether there are descriptors for all connections that are allowed. No reason to be degraded: most hubs
 /// never have as many.
 fn open_files(state: &State) -> Value {
-    let connections = state.settings.load().sessions.connections_max;
+    let settings = state.settings.load();
+    let connections = settings.sessions.connections_max;
+    // What actix goes on writing has its descriptor and ours.
+    let each = if settings.detaches() { 1 } else { 2 };
     match rlimit::Resource::NOFILE.get_soft() {
         Err(_) => Value::Null,
         Ok(max) => json!({
-            "ok": max > connections as u64,
+            "ok": max > each * connections as u64,
             "max": max,
             "connectionsMax": connections,
         }),

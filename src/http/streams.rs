@@ -13,7 +13,6 @@ use super::client;
 use super::reply::{Code, Problem, RECONNECT_TOKEN_IS_REQUIRED};
 use super::state::State;
 use crate::auth;
-use crate::config::Driver;
 use crate::domain::hub::{Opening, Refusal};
 use crate::domain::message::{MessageId, Transport};
 use crate::domain::pattern::{PATTERNS_MAX, Pattern};
@@ -101,10 +100,9 @@ pub async fn websocket(
     ))
 }
 
-/// Whether sockets are taken over from actix. What goes through TLS is written by actix.
+/// Whether sockets are taken over from actix.
 fn detaches(state: &State) -> bool {
-    let settings = state.settings.load();
-    settings.outgoing.driver == Driver::Auto && !settings.tls.is_on()
+    state.settings.load().detaches()
 }
 
 /// The query of a stream, in which a name may come more than once.

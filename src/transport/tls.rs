@@ -11,7 +11,9 @@ use arc_swap::ArcSwap;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 
@@ -43,9 +45,11 @@ impl Certificate {
         Ok(key.map(|key| Arc::new(Self(ArcSwap::from_pointee(key)))))
     }
 
-    /// From the next connection on it is the one that `renewed` is.
-    pub fn exchange(&self, renewed: &Self) {
-        self.0.store(renewed.0.load_full());
+    /// From the next connection on it is the one that `renewed` is. Returns whether that is another.
+    pub fn exchange(&self, renewed: &Self) -> bool {
+        let renewed = renewed.0.load_full();
+        let before = self.0.swap(renewed.clone());
+        before.cert != renewed.cert
     }
 }
 
@@ -78,8 +82,15 @@ pub fn server_config(tls: &Tls, certificate: Arc<Certificate>) -> anyhow::Result
         }
     };
     let mut config = builder.with_cert_resolver(certificate);
-    // After a restart all come back at once; one that has been here before costs no signature.
-    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    match tls.publisher_ca_file {
+        // After a restart all come back at once; one that has been here before costs no signature.
+        None => config.ticketer = aws_lc_rs::Ticketer::new()?,
+        // A session that is resumed has the client's certificate without looking at it again, however old.
+        Some(_) => {
+            config.send_tls13_tickets = 0;
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+        }
+    }
     Ok(config)
 }
 

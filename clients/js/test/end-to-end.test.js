@@ -8,7 +8,7 @@ import { seeded } from "./support/random.js";
 import { WebSocket } from "ws";
 
 const SEED = Number(process.env.SEED ?? Date.now() % 1e6);
-const CUTS = Number(process.env.CUTS ?? 100);
+const CUTS = Number(process.env.CUTS ?? 25);
 const SETTINGS = "[realtime]\nsse_retry_ms = 60\n[sessions]\nbacklog_messages_max = 5000\n";
 
 let server, proxy;

@@ -96,10 +96,10 @@ impl Remote {
 
 /// A client for `base`. A hub on this machine is never looked for behind the environment's proxy,
 /// and no redirect is followed: the interface has none, and a token must not wander. The certificate of a hub
-/// that was found in its own settings is not looked at: it has the name that others call it by.
+/// that was found in its own settings on this machine is not looked at: it has the name that others call it by.
 pub fn client(base: &Url, is_own: bool) -> anyhow::Result<Client> {
     let builder = builder(base).read_timeout(SILENCE_MAX);
-    let builder = builder.tls_danger_accept_invalid_certs(is_own);
+    let builder = builder.tls_danger_accept_invalid_certs(is_own && is_local(base));
     builder.build().context("cannot set up an HTTP client")
 }
 
@@ -108,10 +108,13 @@ pub fn builder(base: &Url) -> ClientBuilder {
     let builder = Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none());
-    let local = base
-        .host_str()
-        .is_some_and(|host| is_loopback(host.trim_matches(['[', ']'])));
+    let local = is_local(base);
     if local { builder.no_proxy() } else { builder }
+}
+
+fn is_local(base: &Url) -> bool {
+    base.host_str()
+        .is_some_and(|host| is_loopback(host.trim_matches(['[', ']'])))
 }
 
 /// What was named, else the configured address, else the default one; always with a path that ends

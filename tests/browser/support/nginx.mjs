@@ -35,10 +35,10 @@ const SETTINGS = {
       proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $http_connection; } }`),
 };
 
-/** What else is on the same origin: the application, and where the settings are those of streams only, the hub's pages. */
+/** What else is on the same origin: the application, and where the settings are those of the interface only, the hub's pages. */
 const beside = (application, settings) => `
     location /app/ { proxy_pass http://127.0.0.1:${application}; }
-    ${settings === "example" ? "" : "location / { proxy_pass http://127.0.0.1:3001; }"}`;
+    ${settings === "plain" ? "location / { proxy_pass http://127.0.0.1:3001; }" : ""}`;
 
 /** A certificate that nobody vouches for. */
 function certificate(home) {

@@ -155,6 +155,14 @@ async fn a_hub_that_is_to_be_one_of_several_does_not_take_messages_alone() {
 }
 
 #[tokio::test]
+async fn an_audit_trail_that_is_required_cannot_be_switched_off() {
+    let config = "[audit]\nenabled = false\nrequired = true\n";
+    let said = Hub::with().config(config).says().await;
+    let line = said.failure(2);
+    assert!(line.contains("audit.enabled"), "{line}");
+}
+
+#[tokio::test]
 async fn the_log_is_in_json_where_that_is_wanted_and_changes_while_running() {
     let json = "[audit]\nenabled = false\n[log]\nformat = \"json\"\n";
     let hub = Hub::with().config(json).start().await;

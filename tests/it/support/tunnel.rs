@@ -9,14 +9,22 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{ClientConfig, HandshakeKind, RootCertStore};
 
 use super::certificates::{Certificates, Issued};
 
 /// Passes bytes on as long as its test runs. A connection that the far end refuses is closed.
 pub struct Tunnel {
     pub address: SocketAddr,
-    seen: Arc<Mutex<Vec<CertificateDer<'static>>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+/// What the hub has shown to a connection.
+#[derive(Clone)]
+pub struct Seen {
+    pub certificate: CertificateDer<'static>,
+    /// It went on with a session of before.
+    pub is_resumed: bool,
 }
 
 impl Tunnel {
@@ -39,8 +47,8 @@ impl Tunnel {
         format!("http://{}", self.address)
     }
 
-    /// What the hub has shown to each connection so far.
-    pub fn certificates(&self) -> Vec<CertificateDer<'static>> {
+    /// Each connection so far.
+    pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().expect("no panic").clone()
     }
 }
@@ -71,14 +79,15 @@ async fn pass_on(
     mut client: TcpStream,
     hub: SocketAddr,
     connector: TlsConnector,
-    seen: Arc<Mutex<Vec<CertificateDer<'static>>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 ) {
     if let Ok(mut hub) = connected(hub, &connector).await {
         let (_, session) = hub.get_ref();
         let shown = session.peer_certificates().expect("a certificate");
-        seen.lock()
-            .expect("no panic")
-            .push(shown[0].clone().into_owned());
+        seen.lock().expect("no panic").push(Seen {
+            certificate: shown[0].clone().into_owned(),
+            is_resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+        });
         let _ = client.set_nodelay(true);
         let _ = tokio::io::copy_bidirectional(&mut client, &mut hub).await;
     }

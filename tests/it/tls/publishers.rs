@@ -35,6 +35,9 @@ async fn a_token_is_not_enough_and_a_certificate_alone_is_not_either() {
     assert_eq!(publisher.post("/alerts", &alert).await.status, 202);
     let nobody = Api::at(tunnel.url(), None);
     assert_eq!(nobody.post("/publish", &body).await.status, 401);
+    // Attack: a certificate that has run out lives on in sessions that are resumed.
+    let seen = tunnel.seen();
+    assert!(seen.len() >= 2 && seen.iter().all(|it| !it.is_resumed));
 }
 
 /// Attack: getting by without TLS, or without the certificate.

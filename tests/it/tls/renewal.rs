@@ -28,7 +28,10 @@ async fn connections_to_come_see_the_new_one_and_streams_live_on() {
     let api = Api::at(later.url(), Some(ada));
     api.publish("m", json!(1)).await;
     assert_eq!(stream.next_message("metrics_update").await["data"]["m"], 1);
-    assert_ne!(tunnel.certificates()[0], later.certificates()[0]);
+    assert_ne!(tunnel.seen()[0].certificate, later.seen()[0].certificate);
+    // Who renews it sees that it was taken over.
+    let line = safe.hub.logged("settings read again").await;
+    assert!(line.ends_with("changed: tls.certificate_file"), "{line}");
 }
 
 #[tokio::test]
@@ -52,5 +55,5 @@ async fn one_that_cannot_be_read_changes_nothing_and_is_told() {
     let other = safe.tunnel().await;
     let api = Api::at(other.url(), None);
     assert_eq!(api.get("/api/health").await.status, 200);
-    assert_eq!(tunnel.certificates()[0], other.certificates()[0]);
+    assert_eq!(tunnel.seen()[0].certificate, other.seen()[0].certificate);
 }

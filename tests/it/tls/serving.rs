@@ -67,6 +67,24 @@ async fn the_hub_says_that_it_speaks_tls_and_its_own_commands_find_it() {
     assert_eq!(values.get("/metrics").await.data()["orders"]["value"], 5);
 }
 
+/// Attack: connections that begin no handshake, more than the HTTP server takes on at once by itself.
+#[tokio::test]
+async fn hundreds_that_say_nothing_keep_nobody_out() {
+    let safe = Safe::with("[http]\nworkers = 1\nheader_timeout_ms = 600000\n").await;
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        silent.push(RawClient::connect(safe.hub.address).await);
+    }
+    let tunnel = safe.tunnel().await;
+    for _ in 0..2 {
+        let api = Api::at(tunnel.url(), None);
+        assert_eq!(api.get("/api/health").await.status, 200);
+    }
+    // Here who comes again need not be asked for everything again.
+    assert!(tunnel.seen().iter().any(|it| it.is_resumed));
+    drop(silent);
+}
+
 /// A scanner, a browser that was given http://, and one who only holds the door open.
 /// Attack: getting by without TLS, or without the certificate.
 #[tokio::test]
