@@ -90,11 +90,11 @@ async fn every_operation_answers_as_described_to_good_requests_and_bad_ones() {
         good: RefCell::default(),
         bad: RefCell::default(),
     };
-    let api = hub.api(&token::admin("ada"));
-    let (sse, notice) = hub
-        .opened(Sse, "?metrics=users.*", &token::admin("ada"))
-        .await;
-    let (websocket, _) = hub.opened(WebSocket, "", &token::admin("ada")).await;
+    // One for all: a stream is not renewed by a token that ends before its own.
+    let ada = token::admin("ada");
+    let api = hub.api(&ada);
+    let (sse, notice) = hub.opened(Sse, "?metrics=users.*", &ada).await;
+    let (websocket, _) = hub.opened(WebSocket, "", &ada).await;
     let session = notice["reconnectToken"].clone();
     published(&held, &api).await;
     own(&held, &api, &session).await;
