@@ -92,10 +92,10 @@ fn take_over(
         state.authenticator.reload(&new.auth)?;
     }
     logging::init(&new.log)?;
-    if let (Some(certificate), Some(renewed)) = (certificate, renewed) {
-        if certificate.exchange(&renewed) {
-            changes.applied.push("tls.certificate_file".to_owned());
-        }
+    if let (Some(certificate), Some(renewed)) = (certificate, renewed)
+        && certificate.exchange(&renewed)
+    {
+        changes.applied.push("tls.certificate_file".to_owned());
     }
     if let Some(sources) = sources {
         state.sources.exchange(sources, interval);
