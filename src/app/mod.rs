@@ -10,7 +10,7 @@ mod server;
 mod service;
 mod sources;
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 
 use actix_rt::Arbiter;
@@ -45,6 +45,8 @@ pub type Reread = Box<dyn Fn(&Settings) -> Result<Settings, ConfigError>>;
 /// # Errors
 /// Whatever keeps it from starting, as one line that says what to do.
 pub async fn serve(mut settings: Settings, demo: bool, reread: Reread) -> anyhow::Result<()> {
+    // It takes variables out of the environment, which no other thread may be reading.
+    let given = service::listeners()?;
     logging::init(&settings.log)?;
     logging::report_panics();
     abort_on_panic();
@@ -61,7 +63,7 @@ pub async fn serve(mut settings: Settings, demo: bool, reread: Reread) -> anyhow
     } else {
         None
     };
-    let mut app = App::start(Arc::new(settings)).await?;
+    let mut app = App::start(Arc::new(settings), given).await?;
     app.announce(demo.is_some());
     app.run(&mut signals, reread).await;
     app.stop(&mut signals).await?;
@@ -85,7 +87,7 @@ struct App {
 }
 
 impl App {
-    async fn start(settings: Arc<Settings>) -> anyhow::Result<Self> {
+    async fn start(settings: Arc<Settings>, given: Vec<TcpListener>) -> anyhow::Result<Self> {
         let audit = Audit::start(&settings.audit).context("the audit trail cannot be written")?;
         let authenticator = Authenticator::start(&settings.auth)?;
         let certificate = Certificate::read(&settings.tls)?;
@@ -104,7 +106,7 @@ impl App {
             audit,
             reloads,
         ));
-        let (server, address) = listen(&settings, &state, tls)?;
+        let (server, address) = listen(&settings, &state, tls, given)?;
         state.stage.run();
         state.audit.record(Event {
             target: Some(address.to_string()),
@@ -184,8 +186,8 @@ fn listen(
     settings: &Arc<Settings>,
     state: &Data<State>,
     tls: Option<ServerConfig>,
+    given: Vec<TcpListener>,
 ) -> anyhow::Result<(ServerHandle, SocketAddr)> {
-    let given = service::listeners()?;
     if given.is_empty() {
         let address = listen_address(settings)?;
         let started = server::start(Place::Address(address), settings, state.clone(), tls);

@@ -32,8 +32,14 @@ pub async fn hub(site: &Site, report: &mut Report<'_>) -> anyhow::Result<bool> {
     let answer = match ask(site.request(Method::GET, "api/health")?).await {
         Ok(answer) => answer,
         Err(why) => {
-            let text = format!("{base} does not answer: {why}");
-            report.add(Finding::error(Check::Reachable, text).mended_by(recipes::NO_HUB))?;
+            let (text, recipe) = match why.contains("certificate") {
+                true => (
+                    format!("this machine does not trust the certificate at {base}: {why}"),
+                    recipes::UNTRUSTED,
+                ),
+                false => (format!("{base} does not answer: {why}"), recipes::NO_HUB),
+            };
+            report.add(Finding::error(Check::Reachable, text).mended_by(recipe))?;
             return Ok(false);
         }
     };

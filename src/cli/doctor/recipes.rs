@@ -178,3 +178,14 @@ pub const NO_HUB: Recipe = Recipe {
     aws_alb: "a target group with port 3001, health check path /health/ready",
     cloudflare: "an error 52x says that the origin does not answer: its address, its firewall",
 };
+
+pub const UNTRUSTED: Recipe = Recipe {
+    hub: Some(Cow::Borrowed(
+        "SSL_CERT_FILE=authority.pem statshub doctor --url https://NAME   # NAME as in the certificate",
+    )),
+    nginx: "ssl_certificate fullchain.pem;   # with the certificates in between",
+    haproxy: "bind :443 ssl crt fullchain-and-key.pem   # with the certificates in between",
+    caddy: "hub.example.org {   # by its name: it fetches a certificate itself",
+    aws_alb: "a certificate of ACM for that name on the HTTPS listener",
+    cloudflare: "SSL/TLS, Edge Certificates: one that covers that name",
+};

@@ -15,6 +15,8 @@ class LiveView extends HTMLElement {
   #grid = h("div", { class: "tiles" });
   #count = h("span", { class: "quiet" });
   #empty = h("p", { class: "panel empty" }, "No values yet. Publish one under ", h("a", { href: "#/try" }, "Try it"), ", or let the hub read a source.");
+  #waiting = h("p", { class: "panel empty" }, "Waiting for the stream…");
+  #wasLive = false;
   #filter = h("input", { type: "search", placeholder: "Filter by name", "aria-label": "Filter metrics by name", input: () => this.#judgeAll() });
   #painter = new Painter();
   #alerts = new AlertsPanel();
@@ -27,12 +29,14 @@ class LiveView extends HTMLElement {
       this.#alerts.element,
       h("section", { class: "metrics", "aria-labelledby": "metrics-title" },
         h("div", { class: "tiles-head" }, h("h2", { id: "metrics-title" }, "Metrics"), this.#count, this.#filter),
-        this.#empty, this.#grid));
+        this.#empty, this.#waiting, this.#grid));
     for (const metric of session.metrics.all.values()) this.#add(metric);
     const tick = setInterval(() => this.#painter.all(), 1000);
     const isLive = () => {
       this.#painter.isLive = session.hub?.state === "live";
+      this.#wasLive ||= this.#painter.isLive;
       this.#painter.all();
+      this.#tellCount();
     };
     session.addEventListener("change", isLive);
     isLive();
@@ -93,7 +97,8 @@ class LiveView extends HTMLElement {
     const all = this.#tiles.size;
     const shown = [...this.#tiles.values()].filter(({ element }) => !element.hidden).length;
     say(this.#count, shown === all ? all : `${shown} of ${all}`);
-    this.#empty.hidden = all > 0;
+    this.#empty.hidden = all > 0 || !this.#wasLive;
+    this.#waiting.hidden = all > 0 || this.#wasLive;
   }
 }
 
