@@ -44,6 +44,8 @@ const BACKENDS = {
     start: () => ["PROGRAM"],
     basic: true,
   },
+  laravel: { missing: "needs an application to go into, and Packagist" },
+  spring: { missing: "needs packages of Maven Central" },
 };
 
 let hub;
