@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { inTime } from "./wait.mjs";
 
 /** Those that run, for the case that the runner is told to stop in the middle. */
@@ -24,7 +24,7 @@ export class Program {
    * @param {{cwd: string, env?: Record<string, string>, log?: string}} options `log` names its output in `cwd`
    */
   constructor(command, args, { cwd, env, log = "output" }) {
-    this.file = join(cwd, log);
+    this.file = resolve(cwd, log);
     const output = openSync(this.file, "a");
     this.child = spawn(command, args, { cwd, env, stdio: ["ignore", output, output] });
     closeSync(output);
