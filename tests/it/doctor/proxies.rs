@@ -80,5 +80,8 @@ async fn over_tls_it_is_told_what_browsers_are_offered() {
         (Some(2), vec!["reachable"])
     );
     let told = text(&examined.of("reachable")["text"]);
-    assert!(told.starts_with("this machine does not trust the certificate"), "{told}");
+    assert!(
+        told.starts_with("this machine does not trust the certificate"),
+        "{told}"
+    );
 }
