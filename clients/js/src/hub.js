@@ -133,7 +133,7 @@ export class Hub {
     const named = this.#shared === true ? this.#tokens.subject : this.#shared;
     if (this.#closed || this.#tabs || this.#away) return;
     // A build names what tabs tell each other as it likes: those with other names do not understand each other.
-    const words = Object.keys({ kind: 0, from: 0, term: 0, patterns: 0, lastId: 0 });
+    const words = { kind: 0, from: 0, term: 0, lastId: 0 };
     const name = JSON.stringify(["statshub", words, this.#root, this.#transport, named]);
     this.#tabs = new Tabs(name, this.#env, {
       lead: () => this.#lead(),
