@@ -85,7 +85,7 @@ impl Code {
         match self {
             Self::InvalidRequest => ("The request is malformed: JSON that cannot be read, a wrong type, an unknown or missing parameter, a bad metric name or pattern.", "Mend the request; `error` names the place, and `details` has it for programs. The same again gets the same answer."),
             Self::Unauthenticated => ("There is no token, or it is not valid: bad signature, expired, wrong algorithm, a ticket that is used up.", "Come back with a fresh token. `statshub check-token` says what ails one."),
-            Self::Forbidden => ("The token is good and its role is not permitted to do this, or `userId` is not the token's user, or a foreign page used the cookie.", "Use a token with a permitted role (`auth.permitted_roles`, `auth.publisher_roles`). The same again gets the same answer."),
+            Self::Forbidden => ("The token is good and its role is not permitted to do this, or `userId` is not the token's user, or a foreign page used the cookie, or publishing takes a client certificate (`tls.publisher_ca_file`).", "Use a token with a permitted role (`auth.permitted_roles`, `auth.publisher_roles`). The same again gets the same answer."),
             Self::NotFound => ("There is no such path, or no such alert; or what lies there is switched off.", "Mend the path or the id."),
             Self::MethodNotAllowed => ("The path is there and does not take this method.", "Use one of the methods in `Allow`."),
             Self::RequestTimeout => ("The body took longer than `http.body_timeout_ms` to arrive.", "Send it again, over a better line or in smaller parts."),
