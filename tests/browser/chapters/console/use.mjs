@@ -82,14 +82,15 @@ export function use(world) {
       const console = await Console.open(await world.browser.person(t), site);
       const { page } = console.tab;
       const held = [];
+      let isHeld = true;
       await page.setRequestInterception(true);
-      page.on("request", (request) => (request.url().includes("/stream") ? held.push(request) : request.continue()));
+      page.on("request", (request) => (isHeld && request.url().includes("/stream") ? held.push(request) : request.continue()));
       await console.fills("Token (JWT) of an administrator", site.hub.token());
       await console.presses("Log in");
       await until("the stream to be asked for", () => held.length > 0);
       await console.says("None.", ".alerts");
       await site.hub.ask("/alerts", { severity: "high", message: "Payments are slow" });
-      await page.setRequestInterception(false);
+      isHeld = false;
       await Promise.all(held.map((request) => request.continue()));
       await console.says("Payments are slow", ".alerts-list");
     });
