@@ -142,8 +142,7 @@ async fn an_administrator_may_ask_for_it_and_is_told_what_came_of_it() {
     let hub = Hub::with().config(&connections(1)).start().await;
     let ada = hub.api(&token::admin("ada"));
     let service = hub.api(&token::service("app"));
-    let written = |text: &str| fs::write(hub.path("config.toml"), text).expect("a file");
-    written(&(connections(2) + "[http]\nworkers = 3\n"));
+    hub.write_config(&(connections(2) + "[http]\nworkers = 3\n"));
     assert_eq!(service.post("/reload", &json!({})).await.status, 403);
     let answer = ada.post("/reload", &json!({})).await;
     assert_eq!(
@@ -156,7 +155,7 @@ async fn an_administrator_may_ask_for_it_and_is_told_what_came_of_it() {
             })
         )
     );
-    written("[sessions]\nconnections_per_user_max = 0\n");
+    hub.write_config("[sessions]\nconnections_per_user_max = 0\n");
     let refused = ada.post("/reload", &json!({})).await;
     let (status, error) = (refused.status, refused.error());
     assert_eq!(status, 400, "{error}");

@@ -205,11 +205,16 @@ impl Hub {
         self.directory.path().join(name)
     }
 
-    /// Another `config.toml`, as an editor would write it, and the signal to read it.
-    pub fn reload(&self, config: &str) {
+    /// Another `config.toml`, as an editor would write it.
+    pub fn write_config(&self, config: &str) {
         let with_driver = with_driver(config);
         let config = with_driver.as_deref().unwrap_or(config);
         fs::write(self.path("config.toml"), config).expect("a config.toml");
+    }
+
+    /// Another one, and the signal to read it.
+    pub fn reload(&self, config: &str) {
+        self.write_config(config);
         self.signal(Signal::HUP);
     }
 
