@@ -72,7 +72,8 @@ fn take_over(
     written: Settings,
 ) -> anyhow::Result<Reloaded> {
     let mut changes = old.changes(&written);
-    let written_tls = written.tls.clone();
+    // Whoever renews a certificate writes the same files anew; other files wait for a restart.
+    let is_same_place = written.tls == old.tls;
     let new = Arc::new(merged(old, written));
     let interval = new.realtime.update_interval;
     let sources_change = new.realtime.enabled
@@ -81,13 +82,8 @@ fn take_over(
     // done. The filter has been parsed with the other settings.
     let sources = sources_change.then(|| state.sources.build(&new.sources));
     let sources = sources.transpose()?;
-    // Whoever renews a certificate writes the same files anew; other files wait for a restart.
-    let is_same = written_tls == old.tls;
-    let renewed = if is_same {
-        Certificate::read(&old.tls)?
-    } else {
-        None
-    };
+    let renewed = is_same_place.then(|| Certificate::read(&old.tls));
+    let renewed = renewed.transpose()?.flatten();
     if new.auth != old.auth {
         state.authenticator.reload(&new.auth)?;
     }

@@ -62,6 +62,7 @@ pub fn start(
     let adopted = sockets.clone();
     let sockets_max = settings.http.sockets_max;
     let newcomers = sockets_max.div_ceil(workers * NEWCOMERS_SHARE);
+    let taken_in = sockets_max.div_ceil(workers) + newcomers;
     let websocket_path = settings.websocket.path.clone();
     let server = HttpServer::new(move || {
         // Called once on each worker thread.
@@ -76,9 +77,9 @@ pub fn start(
     })
     .workers(workers)
     .backlog(BACKLOG)
-    .max_connections(sockets_max.div_ceil(workers) + newcomers)
+    .max_connections(taken_in)
     // As many may be in their handshake, or a few hundred that say nothing would keep all others out.
-    .max_connection_rate(sockets_max.div_ceil(workers) + newcomers)
+    .max_connection_rate(taken_in)
     // A stream is taken over when at most so much is waiting to be written before it.
     .h1_write_buffer_size(WRITE_BUFFER_BYTES)
     .keep_alive(settings.http.keep_alive + CLOCK_LATE)

@@ -74,9 +74,9 @@ pub fn stopping() {
     ]);
 }
 
-/// Gives signs of life, where they are wanted, for as long as the Hub answers.
+/// Gives signs of life, where they are wanted, for as long as messages come through the Hub and its workers.
 ///
-/// A timer alone would tell that this thread lives, and nothing of the one on which all depends.
+/// A timer alone would tell that this thread lives, and nothing of those on which all depends.
 pub fn watch(hub: HubHandle) {
     if let Some(limit) = sd_notify::watchdog_enabled() {
         log::debug!("signs of life are wanted within {limit:?}");
@@ -101,7 +101,6 @@ fn tell(state: &[NotifyState<'_>]) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use actix::Actor;
@@ -110,7 +109,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::config::{Overrides, Settings};
+    use crate::config::{AuthKeys, Settings};
     use crate::hub::{Clock, Hub};
 
     /// Time for many signs of life, where there are any.
@@ -118,13 +117,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn a_hub_that_hangs_gives_no_sign_of_life_and_one_that_goes_on_does() {
-        let secret = (
-            "JWT_SECRET".to_owned(),
-            "0123456789abcdefghijklmnopqrstuv".to_owned(),
-        );
-        let environment = BTreeMap::from([secret]);
-        let settings = Settings::parse("test.toml", "", &environment, &Overrides::default());
-        let settings = Arc::new(settings.unwrap());
+        let settings = Arc::new(Settings::with_keys(AuthKeys::Secret(String::new())));
         let (arbiter, given, clock) = (Arbiter::new(), settings.clone(), Clock::system());
         let hub = Hub::start_in_arbiter(&arbiter.handle(), move |_| Hub::new(given, clock));
         let hub = HubHandle::new(hub, &settings, clock, None, None);

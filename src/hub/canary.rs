@@ -65,7 +65,6 @@ fn micros(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::{Arc, mpsc};
 
     use actix::Actor;
@@ -73,7 +72,7 @@ mod tests {
 
     use super::super::{Clock, Hub, Worker};
     use super::*;
-    use crate::config::{Overrides, Settings};
+    use crate::config::{AuthKeys, Settings};
     use crate::domain::outbox::Limits;
     use crate::telemetry::audit::Audit;
 
@@ -95,10 +94,8 @@ mod tests {
     /// The Hub answers all the while; what does not go on is the thread that would write to clients.
     #[actix_rt::test]
     async fn a_worker_that_hangs_is_seen() {
-        let secret = "0123456789abcdefghijklmnopqrstuv";
-        let environment = BTreeMap::from([("JWT_SECRET".to_owned(), secret.to_owned())]);
-        let settings = Settings::parse("test.toml", "", &environment, &Overrides::default());
-        let (settings, clock) = (Arc::new(settings.unwrap()), Clock::system());
+        let settings = Settings::with_keys(AuthKeys::Secret(String::new()));
+        let (settings, clock) = (Arc::new(settings), Clock::system());
         let hub = Hub::new(settings.clone(), clock).start();
         let hub = HubHandle::new(hub, &settings, clock, None, None);
         let (let_go, held) = mpsc::channel::<()>();

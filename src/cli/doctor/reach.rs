@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use super::finding::{Check, Finding, Report};
 use super::recipes;
 use super::site::{Answer, Site, ask, seconds};
-use crate::config::is_loopback;
+use crate::cli::remote::is_local;
 
 /// What a token may be large with, some roles and groups in it.
 const HEAD_BYTES: usize = 4096;
@@ -63,9 +63,8 @@ pub async fn hub(site: &Site, report: &mut Report<'_>) -> anyhow::Result<bool> {
 
 /// Which HTTP and TLS a browser would be offered.
 pub async fn transport(site: &Site) -> Finding {
-    let host = site.base.host_str().unwrap_or_default();
     if site.base.scheme() != "https" {
-        return match is_loopback(host.trim_matches(['[', ']'])) {
+        return match is_local(&site.base) {
             true => Finding::ok(Check::Transport, "HTTP/1.1 without TLS, on this machine only"),
             false => Finding::warning(
                 Check::Transport,

@@ -106,19 +106,23 @@ impl Answer {
 
     /// What was answered, in a few words: the status, and who speaks.
     pub fn told(&self) -> String {
-        let status = self.status.as_u16();
-        match self.body["error"].as_str() {
-            Some(error) => format!("the hub answered {status}: {error}"),
-            None => format!("{status} was answered, {}", by_whom(&self.headers)),
-        }
+        in_words(self.status, &self.body, by_whom(&self.headers))
     }
 }
 
 /// The same of an answer whose body is a stream, or might be; it is read where it is none.
 pub async fn told(response: Response) -> String {
-    let (status, whose) = (response.status().as_u16(), by_whom(response.headers()));
+    let (status, whose) = (response.status(), by_whom(response.headers()));
     let body = tokio::time::timeout(ANSWER_WITHIN, response.json::<Value>()).await;
-    let body = body.ok().and_then(Result::ok).unwrap_or_default();
+    in_words(
+        status,
+        &body.ok().and_then(Result::ok).unwrap_or_default(),
+        whose,
+    )
+}
+
+fn in_words(status: StatusCode, body: &Value, whose: String) -> String {
+    let status = status.as_u16();
     match body["error"].as_str() {
         Some(error) => format!("the hub answered {status}: {error}"),
         None => format!("{status} was answered, {whose}"),

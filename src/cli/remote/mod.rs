@@ -112,7 +112,8 @@ pub fn builder(base: &Url) -> ClientBuilder {
     if local { builder.no_proxy() } else { builder }
 }
 
-fn is_local(base: &Url) -> bool {
+/// Whether only this machine can be meant.
+pub fn is_local(base: &Url) -> bool {
     base.host_str()
         .is_some_and(|host| is_loopback(host.trim_matches(['[', ']'])))
 }
