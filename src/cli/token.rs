@@ -115,7 +115,8 @@ fn read(given: &str) -> anyhow::Result<String> {
         .to_owned())
 }
 
-fn limited(reader: impl Read) -> io::Result<String> {
+/// What is there to be read, up to more than any token has: a file may be named by mistake.
+pub(super) fn limited(reader: impl Read) -> io::Result<String> {
     let mut text = String::new();
     reader.take(TOKEN_BYTES_MAX).read_to_string(&mut text)?;
     Ok(text)

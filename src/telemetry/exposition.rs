@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, MetricEncoder, NoLabelSet};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, MetricEncoder, NoLabelSet,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
@@ -34,13 +36,8 @@ impl Out<'_> {
         label: &str,
         values: impl IntoIterator<Item = (&'v str, u64)>,
     ) -> fmt::Result {
-        let mut family = self.describe(name, help, None, MetricType::Counter)?;
-        for (is, value) in values {
-            family
-                .encode_family(&[(label, is)])?
-                .encode_counter::<NoLabelSet, _, f64>(&value, None)?;
-        }
-        Ok(())
+        let values = values.into_iter();
+        self.family(name, help, values.map(|(is, value)| ([(label, is)], value)))
     }
 
     pub(super) fn deliveries(
@@ -49,15 +46,28 @@ impl Out<'_> {
         help: &str,
         delivered: &Delivered,
     ) -> fmt::Result {
-        let mut family = self.describe(name, help, None, MetricType::Counter)?;
-        for (transport, priority, count) in delivered.iter() {
+        let values = delivered.iter().map(|(transport, priority, count)| {
             let labels = [
                 ("transport", transport.as_str()),
                 ("priority", priority.as_str()),
             ];
+            (labels, count)
+        });
+        self.family(name, help, values)
+    }
+
+    /// Counters of one name, each with its labels.
+    fn family<S: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (S, u64)>,
+    ) -> fmt::Result {
+        let mut family = self.describe(name, help, None, MetricType::Counter)?;
+        for (labels, value) in values {
             family
                 .encode_family(&labels)?
-                .encode_counter::<NoLabelSet, _, f64>(&count, None)?;
+                .encode_counter::<NoLabelSet, _, f64>(&value, None)?;
         }
         Ok(())
     }

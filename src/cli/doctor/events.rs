@@ -106,14 +106,8 @@ async fn first_of(opened: Result<Stream, Failure>) -> Result<(Stream, Event), Fi
 
 /// What a stream begins with; its `retry:` may come before.
 async fn first_message(stream: &mut Stream) -> Next {
-    let until = Instant::now() + EVENT_WITHIN;
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        match stream.next(left).await {
-            Next::Event(event) if event.message["type"].is_null() => {}
-            other => return other,
-        }
-    }
+    let is_message = |event: &Event| !event.message["type"].is_null();
+    stream.wait_until(EVENT_WITHIN, is_message).await
 }
 
 /// Has a test message sent to the stream that is open; the message, where it came.

@@ -8,7 +8,7 @@ use super::recipes::Recipe;
 use crate::cli::remote::printable;
 
 /// How good what was seen is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     Ok,

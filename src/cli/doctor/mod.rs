@@ -15,11 +15,12 @@ mod site;
 mod stream;
 mod websocket;
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
 
+use super::token::limited;
 use super::{Environment, one_line, remote, whereabouts};
 use finding::{Check, Finding, Report};
 pub use flags::Doctor;
@@ -118,12 +119,11 @@ fn token(wanted: &Doctor) -> anyhow::Result<Option<String>> {
     let Some(file) = &wanted.token_file else {
         return Ok(wanted.token.as_deref().map(|it| it.trim().to_owned()));
     };
-    let mut text = String::new();
     let read = match file.as_os_str() == "-" {
-        true => io::stdin().read_to_string(&mut text),
-        false => std::fs::File::open(file).and_then(|mut it| it.read_to_string(&mut text)),
+        true => limited(io::stdin().lock()),
+        false => std::fs::File::open(file).and_then(limited),
     };
-    read.with_context(|| format!("the token cannot be read from {}", file.display()))?;
+    let text = read.with_context(|| format!("the token cannot be read from {}", file.display()))?;
     Ok(Some(text.trim().to_owned()))
 }
 

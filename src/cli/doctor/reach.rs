@@ -244,10 +244,7 @@ fn websocket_path(info: &Value) -> Option<String> {
 
 /// What the hub itself says ails it.
 pub async fn checks(site: &Site, report: &mut Report<'_>) -> anyhow::Result<()> {
-    let mut request = site.request(Method::GET, "api/health")?;
-    if let Some(token) = &site.token {
-        request = request.bearer_auth(token);
-    }
+    let request = site.with_token(site.request(Method::GET, "api/health")?);
     let answer = match ask(request).await {
         Ok(answer) => answer,
         Err(why) => return Ok(report.add(Finding::error(Check::Health, why))?),

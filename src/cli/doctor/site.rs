@@ -50,11 +50,15 @@ impl Site {
 
     /// `path` below the interface's base, as in `stream`; with the token, where there is one.
     pub fn api(&self, method: Method, path: &str) -> anyhow::Result<RequestBuilder> {
-        let request = self.request(method, &format!("{API}/{path}"))?;
-        Ok(match &self.token {
+        Ok(self.with_token(self.request(method, &format!("{API}/{path}"))?))
+    }
+
+    /// With the token, where there is one.
+    pub fn with_token(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
-        })
+        }
     }
 
     /// `scheme://host:port` of the address, as a page that came from there has it.

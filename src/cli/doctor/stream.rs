@@ -112,11 +112,20 @@ impl Stream {
 
     /// The first event of this type, for so long at most.
     pub async fn wait_for(&mut self, kind: &str, within: Duration) -> Next {
+        self.wait_until(within, |event| event.kind == kind).await
+    }
+
+    /// The first event that is wanted, for so long at most.
+    pub async fn wait_until(
+        &mut self,
+        within: Duration,
+        is_wanted: impl Fn(&Event) -> bool,
+    ) -> Next {
         let until = Instant::now() + within;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.next(left).await {
-                Next::Event(event) if event.kind != kind => {}
+                Next::Event(event) if !is_wanted(&event) => {}
                 other => return other,
             }
         }
@@ -127,8 +136,8 @@ impl Event {
     fn of(sse: Sse) -> Self {
         let data = sse.data.as_deref().unwrap_or_default();
         let message: Value = serde_json::from_str(data).unwrap_or_default();
-        let named = sse.event.clone();
-        let kind = named.or_else(|| message["type"].as_str().map(str::to_owned));
+        let kind = sse.event;
+        let kind = kind.or_else(|| message["type"].as_str().map(str::to_owned));
         Self {
             kind: kind.unwrap_or_else(|| "retry".to_owned()),
             id: sse.id,

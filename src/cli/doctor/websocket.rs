@@ -60,10 +60,7 @@ pub async fn all(site: &Site, info: &Info, report: &mut Report<'_>) -> anyhow::R
 
 /// One that has had its first message.
 pub async fn open(site: &Site, path: &str) -> anyhow::Result<Result<Socket, Finding>> {
-    let mut request = upgrade(site, path)?;
-    if let Some(token) = &site.token {
-        request = request.bearer_auth(token);
-    }
+    let request = site.with_token(upgrade(site, path)?);
     let error = |text: String| Finding::error(Check::Websocket, text);
     let answered = async {
         let response = request.send().await.map_err(|it| error(root_cause(&it)))?;

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::USERS;
 use super::operation::{Described, Draft, Who};
 use crate::http::code::Code::ReconnectTokenInvalid;
+use crate::http::reload::Nothing;
 use crate::http::routes::BASE;
 use crate::http::statistics::{ConnectionStats, WebSocketStats};
 use crate::http::status::{AllLatest, Chosen, WebSocketInfo};
@@ -137,11 +138,6 @@ fn status() -> Vec<Draft> {
     );
     vec![metrics, info, websockets, all]
 }
-
-/// A body that says nothing.
-#[derive(utoipa::ToSchema)]
-#[schema(as = Nothing)]
-struct Nothing {}
 
 fn get(path: &str, id: &str, summary: &str) -> Draft {
     Draft::get(format!("{BASE}/{path}"), id, summary).by(Who::Admin)

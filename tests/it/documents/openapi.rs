@@ -90,7 +90,7 @@ async fn it_is_what_openapi_says_it_should_be() {
     }
 }
 
-fn find<'a>(value: &'a Value, wanted: &str, found: &mut Vec<&'a Value>) {
+pub fn find<'a>(value: &'a Value, wanted: &str, found: &mut Vec<&'a Value>) {
     match value {
         Value::Array(list) => list.iter().for_each(|one| find(one, wanted, found)),
         Value::Object(fields) => {

@@ -10,6 +10,7 @@ use statshub::domain::notice::{Fault, Goodbye};
 use statshub::wire::notice::{fault_code, goodbye};
 use statshub::wire::websocket::Closing;
 
+use super::openapi::find;
 use super::schema::{hold, validator};
 use crate::support::hub::Hub;
 use crate::support::message::text;
@@ -62,28 +63,11 @@ fn every_message_is_that_of_its_name_and_belongs_to_a_channel() {
     assert_eq!(names("/channels/events/messages"), over_sse);
     assert_eq!(names("/channels/resumed/messages"), over_sse);
     let channels = names("/channels");
-    let mut missing = Vec::new();
-    check_references(&DOCUMENT, &mut missing);
+    let mut references = Vec::new();
+    find(&DOCUMENT, "$ref", &mut references);
+    let is_missing = |it: &&Value| DOCUMENT.pointer(text(it).trim_start_matches('#')).is_none();
+    let missing: Vec<_> = references.into_iter().filter(is_missing).collect();
     assert!(missing.is_empty() && channels.len() == 3, "{missing:?}");
-}
-
-fn check_references(value: &Value, missing: &mut Vec<String>) {
-    match value {
-        Value::Array(list) => list.iter().for_each(|one| check_references(one, missing)),
-        Value::Object(fields) => {
-            if let Some(Value::String(reference)) = fields.get("$ref")
-                && DOCUMENT
-                    .pointer(reference.trim_start_matches('#'))
-                    .is_none()
-            {
-                missing.push(reference.clone());
-            }
-            fields
-                .values()
-                .for_each(|one| check_references(one, missing));
-        }
-        _ => {}
-    }
 }
 
 #[test]

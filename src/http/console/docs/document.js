@@ -53,7 +53,7 @@ export function kindOf(document, schema) {
   if (real.oneOf ?? real.anyOf) return (real.oneOf ?? real.anyOf).map((/** @type {Json} */ one) => kindOf(document, one)).join(" or ");
   if (types[0] === "array") return `list of ${kindOf(document, real.items ?? {})}`;
   if (name) return name;
-  const words = types.length ? types.map((type) => (type === "null" ? "null" : type)).join(" or ") : real.allOf ? "object" : "any JSON";
+  const words = types.length ? types.join(" or ") : real.allOf ? "object" : "any JSON";
   return real.format ? `${words} (${real.format})` : words;
 }
 
