@@ -14,6 +14,7 @@ use super::state::{self, State};
 use crate::auth::KeyState;
 use crate::source::SourceState;
 use crate::telemetry::audit::AuditState;
+use crate::wire::hex::Hex;
 use crate::wire::message::timestamp;
 
 /// Above it new clients are better off elsewhere. Publishers wait and are refused before it comes to that.
@@ -62,6 +63,7 @@ async fn report(req: &HttpRequest, state: &State) -> HttpResponse {
     let log = state.hub.shared_log().map(|log| log.health());
     let mut ails = !are_good(&keys)
         || state.hub.lag() > LAG_MAX
+        || state.hub.store_lag() > LAG_MAX
         || audit.last_error.is_some()
         || sources.iter().any(is_ailing)
         || log.is_some_and(|log| log.ails().is_some())
@@ -188,6 +190,10 @@ fn audit_in_store(state: &State, audit: &AuditState) -> Value {
             "ok": store.audit.last_error.is_none(),
             "written": store.audit.written,
             "lost": store.audit.lost + audit.not_kept,
+            "newest": store.audit.newest.map(|newest| json!({
+                "id": newest.id,
+                "hash": Hex(&newest.hash).to_string(),
+            })),
             "lastError": store.audit.last_error,
         }),
     }
@@ -235,12 +241,13 @@ fn store(state: &State) -> Value {
     match state.hub.store() {
         None => json!({"ok": true, "durability": "memory"}),
         Some(health) => json!({
-            "ok": health.last_error.is_none(),
+            "ok": health.last_error.is_none() && state.hub.store_lag() <= LAG_MAX,
             "durability": state.settings.load().store.durability,
             "commits": health.commits,
             "batches": health.batches,
             "failures": health.failures,
             "waitingBytes": health.waiting_bytes,
+            "lagMs": state.hub.store_lag().as_millis() as u64,
             "lastError": health.last_error,
         }),
     }

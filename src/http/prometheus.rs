@@ -124,9 +124,11 @@ async fn snapshot(state: &State) -> Result<Snapshot, Problem> {
             commits: store.commits,
             batches: store.batches,
             failures: store.failures,
+            lag: state.hub.store_lag(),
             waiting_bytes: (store.waiting_bytes + store.audit.waiting_bytes) as u64,
             audit_written: store.audit.written,
             audit_lost: store.audit.lost + audit.not_kept,
+            audit_newest: store.audit.newest.map(|newest| newest.id as u64),
         }),
         redis: state.hub.shared_log().map(|log| redis(&log.health())),
         scribe: state.hub.scribe().map(|scribe| ScribeSnapshot {

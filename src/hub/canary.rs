@@ -4,15 +4,22 @@
 //! behind every message that the Hub has sent. What a process says of itself otherwise, that it listens and
 //! answers, is true too of one whose clients get nothing any more.
 
+//!
+//! Another goes the way of what is to be kept: behind all that waits to be written, through the thread that
+//! writes, onto the disk. A disk that hangs refuses nothing, so that nobody would hear of it.
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_rt::time::sleep;
 
-use super::handle::HubHandle;
+use super::Clock;
 
-/// How long one that has come back is taken for the truth.
-const EVERY: Duration = Duration::from_secs(1);
+/// How long one that has come back from the connections is taken for the truth.
+pub(super) const TO_CONNECTIONS_EVERY: Duration = Duration::from_secs(1);
+/// The same of the disk, which each is a write for.
+pub(super) const TO_STORE_EVERY: Duration = Duration::from_secs(10);
 /// None is on its way.
 const NONE: u64 = 0;
 
@@ -45,17 +52,21 @@ impl Canary {
     }
 }
 
-/// Sends one after the other, for as long as there is a hub.
-pub(super) async fn send_on(hub: HubHandle) {
-    let clock = hub.clock();
+/// Sends one after the other along `way`, which says whether it still leads anywhere.
+pub(super) async fn send_on(
+    canary: Arc<Canary>,
+    clock: Clock,
+    every: Duration,
+    way: impl AsyncFn() -> bool,
+) {
     loop {
         let sent = clock.mono();
-        hub.canary().sent(sent);
-        if !hub.pulse().await {
+        canary.sent(sent);
+        if !way().await {
             return;
         }
-        hub.canary().is_back(clock.mono().saturating_sub(sent));
-        sleep(EVERY).await;
+        canary.is_back(clock.mono().saturating_sub(sent));
+        sleep(every).await;
     }
 }
 
@@ -65,12 +76,12 @@ fn micros(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, mpsc};
+    use std::sync::mpsc;
 
     use actix::Actor;
     use actix_rt::Arbiter;
 
-    use super::super::{Clock, Hub, Worker};
+    use super::super::{Hub, HubHandle, Worker};
     use super::*;
     use crate::config::{AuthKeys, Settings};
     use crate::domain::outbox::Limits;

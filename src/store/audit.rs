@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::error::reason;
 use super::file::{get, put};
 use super::keys;
+use crate::wire::hex::Hex;
 
 /// Of a record and everything before it.
 pub type Hash = [u8; 32];
@@ -38,6 +39,8 @@ const GATHERS_FOR: Duration = Duration::from_millis(50);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Records in one transaction, so that publishers who share it need not wait long.
 const GROUP_MAX: usize = 1024;
+/// How often the log is told where the trail ends.
+const TELLS_END_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// The newest record that retention took away, to which the oldest one left is chained.
 const CUT_ID: &str = "audit_cut";
@@ -67,6 +70,8 @@ pub struct AuditHealth {
     pub lost: u64,
     /// Bytes that wait to be written.
     pub waiting_bytes: usize,
+    /// The newest record that was written since the start.
+    pub newest: Option<Link>,
     /// Why none can be written just now; `None` while all is well.
     pub last_error: Option<String>,
 }
@@ -77,6 +82,7 @@ pub(super) struct AuditShared {
     written: AtomicU64,
     lost: AtomicU64,
     waiting_bytes: AtomicUsize,
+    newest: Mutex<Option<Link>>,
     last_error: Mutex<Option<String>>,
 }
 
@@ -102,8 +108,17 @@ impl AuditShared {
             written: self.written.load(Ordering::Relaxed),
             lost: self.lost.load(Ordering::Relaxed),
             waiting_bytes: self.waiting_bytes.load(Ordering::Relaxed),
+            newest: self.newest(),
             last_error: last_error.unwrap_or_else(PoisonError::into_inner).clone(),
         }
+    }
+
+    fn newest(&self) -> Option<Link> {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ends_with(&self, newest: Link) {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(newest);
     }
 
     fn gone(&self, bytes: usize) {
@@ -182,6 +197,8 @@ pub(super) struct Waiting {
     due: Option<Instant>,
     /// Of `records`, those in the transaction that is under way; `None`: it has nothing to do with them.
     in_hand: Option<usize>,
+    /// Where the log was last told that the trail ends, and when.
+    told: Option<(Link, Instant)>,
 }
 
 impl Waiting {
@@ -243,6 +260,7 @@ impl Waiting {
             link
         };
         let links: Vec<_> = self.records.iter().take(count).map(chained).collect();
+        self.newest = Some(link);
         links.into_iter().zip(&self.records).collect()
     }
 
@@ -266,6 +284,13 @@ impl Waiting {
         shared.written.fetch_add(written as u64, Ordering::Relaxed);
         if written > 0 {
             shared.tell(None);
+            if let Some(newest) = self.newest {
+                shared.ends_with(newest);
+            }
+            let told = self.told.map(|(_, at)| at.elapsed());
+            if told.is_none_or(|ago| ago >= TELLS_END_EVERY) {
+                self.tell_end(shared);
+            }
         } else if had_any {
             self.newest = None;
         }
@@ -277,6 +302,17 @@ impl Waiting {
         };
     }
 
+    /// For logs that are kept elsewhere: with the hash `statshub audit verify --expect` finds an end that was cut off.
+    fn tell_end(&mut self, shared: &AuditShared) {
+        let told = self.told.map(|(link, _)| link);
+        let Some(newest) = shared.newest().filter(|newest| told != Some(*newest)) else {
+            return;
+        };
+        let (id, hash) = (newest.id, Hex(&newest.hash));
+        log::info!("the audit trail in the store ends with record {id}, hash {hash}");
+        self.told = Some((newest, Instant::now()));
+    }
+
     /// The end: what waits still is lost.
     pub fn give_up(&mut self, shared: &AuditShared) {
         let lost = self.records.len() as u64;
@@ -285,6 +321,7 @@ impl Waiting {
             log::warn!("{lost} events are missing from the audit trail in the store");
         }
         self.records.clear();
+        self.tell_end(shared);
     }
 }
 

@@ -296,6 +296,28 @@ async fn very_many_metrics_of_one_message_each_do_not_fill_the_file_for_ever() {
     assert!(size <= 1 << 20, "{size} bytes");
 }
 
+/// Failure: the disk hangs, and refuses nothing.
+#[actix_rt::test]
+async fn a_pulse_comes_back_when_something_can_be_written_and_not_before() {
+    let fixture = Fixture::new();
+    let writer = fixture.open().unwrap().start(Heard::default()).unwrap();
+    assert!(writer.pulse().await);
+    let other = fixture.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let pulse = tokio::spawn({
+        let writer = writer.clone();
+        async move { writer.pulse().await }
+    });
+    // Less than the writer's patience.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!pulse.is_finished());
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(pulse.await.unwrap());
+    assert_eq!(writer.health().last_error, None);
+    writer.close().await;
+    assert!(!writer.pulse().await);
+}
+
 #[test]
 fn only_one_has_the_file() {
     let fixture = Fixture::new();

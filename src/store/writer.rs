@@ -36,6 +36,7 @@ enum Command {
     Audit(Vec<AuditRecord>),
     Retain(config::Retention),
     RetainAudit(Duration),
+    Pulse(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
 }
 
@@ -137,6 +138,13 @@ impl Writer {
         self.shared.health()
     }
 
+    /// Ready once everything that was handed over before is written, or was refused, however long that takes;
+    /// where nothing was, something is written for it. False when the thread is gone.
+    pub async fn pulse(&self) -> bool {
+        let (pulse, is_back) = oneshot::channel();
+        self.commands.send(Command::Pulse(pulse)).is_ok() && is_back.await.is_ok()
+    }
+
     /// Writes what was handed over before, and closes the file. The future is ready when that is
     /// done.
     pub async fn close(&self) {
@@ -212,7 +220,7 @@ impl Thread {
         commands: &Receiver<Command>,
     ) -> Option<oneshot::Sender<()>> {
         let (mut batches, mut bytes) = (Vec::new(), 0);
-        let mut changes = Vec::new();
+        let (mut changes, mut pulses) = (Vec::new(), Vec::new());
         let mut closing = None;
         for command in std::iter::once(first).chain(commands.try_iter()) {
             match command {
@@ -224,6 +232,7 @@ impl Thread {
                 Command::Audit(records) => self.audit.add(records),
                 Command::RetainAudit(age) => self.ledger.retain_audit(age),
                 Command::Retain(retention) => self.ledger.retain(retention),
+                Command::Pulse(pulse) => pulses.push(pulse),
                 Command::Close(done) => closing = Some(done),
             }
             if batches.len() >= GROUP_MAX || bytes >= GROUP_BYTES_MAX || closing.is_some() {
@@ -232,12 +241,27 @@ impl Thread {
         }
         if !batches.is_empty() || !changes.is_empty() {
             self.commit(batches, &changes);
+        } else if !pulses.is_empty() {
+            self.probe();
+        }
+        for pulse in pulses {
+            let _ = pulse.send(());
         }
         // What was not taken along, and must not wait for a moment when nobody publishes.
         if self.audit_is_due() {
             self.commit(vec![], &[]);
         }
         closing
+    }
+
+    /// Whether something can be written, when nothing is to be.
+    fn probe(&mut self) {
+        // While one is in doubt there is no other transaction.
+        if self.doubt.is_none()
+            && let Err(reason) = self.ledger.probe()
+        {
+            let _ = self.shared.note(Err(reason));
+        }
     }
 
     fn commit(&mut self, batches: Vec<Batch>, changes: &[SessionChange]) {

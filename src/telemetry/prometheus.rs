@@ -93,9 +93,13 @@ pub struct StoreSnapshot {
     pub failures: u64,
     /// Bytes that wait to be written.
     pub waiting_bytes: u64,
+    /// How long something takes to be written.
+    pub lag: Duration,
     /// Records of the audit trail written, and those missing from it.
     pub audit_written: u64,
     pub audit_lost: u64,
+    /// The number of the newest of them; `None` while none has been written since the start.
+    pub audit_newest: Option<u64>,
 }
 
 /// One metric source. Its metric's name is the label.
@@ -306,10 +310,18 @@ impl Snapshot {
         let help = "Size of what waits to be written to the store.";
         let bytes = Some(&Unit::Bytes);
         out.gauge("store_waiting", help, bytes, &store.waiting_bytes)?;
+        let help = "How long something takes at the moment from the hub into the store.";
+        let lag = store.lag.as_secs_f64();
+        out.gauge("store_lag", help, Some(&Unit::Seconds), &lag)?;
         let help = "Events of the audit trail written to the store.";
         out.counter("store_audit_events_written", help, store.audit_written)?;
         let help = "Events missing from the audit trail in the store.";
-        out.counter("store_audit_events_lost", help, store.audit_lost)
+        out.counter("store_audit_events_lost", help, store.audit_lost)?;
+        let Some(newest) = store.audit_newest else {
+            return Ok(());
+        };
+        let help = "Number of the newest record of the audit trail in the store.";
+        out.gauge("store_audit_newest_record", help, None, &newest)
     }
 
     fn encode_sources(&self, out: &mut Out<'_>) -> fmt::Result {

@@ -102,6 +102,8 @@ fn full() -> Snapshot {
             commits: 6,
             batches: 8,
             waiting_bytes: 512,
+            lag: Duration::from_millis(125),
+            audit_newest: Some(42),
             ..StoreSnapshot::default()
         }),
         redis: Some(RedisSnapshot {
@@ -182,6 +184,8 @@ fn the_text_parses_and_says_what_the_snapshot_holds() {
         ("statshub_store_batches_total", 8.0),
         ("statshub_store_failures_total", 0.0),
         ("statshub_store_waiting_bytes", 512.0),
+        ("statshub_store_lag_seconds", 0.125),
+        ("statshub_store_audit_newest_record", 42.0),
         ("statshub_store_audit_events_written_total", 0.0),
         ("statshub_source_polls_total{source=\"credits.total\"}", 9.0),
         ("statshub_source_failures_total{source=\"never-yet\"}", 2.0),

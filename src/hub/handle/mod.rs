@@ -69,6 +69,7 @@ pub struct HubHandle {
     workers: Arc<AtomicU16>,
     waiting: Arc<AtomicUsize>,
     canary: Arc<Canary>,
+    store_canary: Arc<Canary>,
     /// Bytes that one worker may be behind before publishers have to wait.
     worker_backlog_bytes_max: usize,
     clock: Clock,
@@ -98,6 +99,7 @@ impl HubHandle {
             workers: Arc::default(),
             waiting: Arc::default(),
             canary: Arc::default(),
+            store_canary: Arc::default(),
             worker_backlog_bytes_max: settings.outgoing.worker_backlog_bytes_max,
             clock,
         }
@@ -215,9 +217,23 @@ impl HubHandle {
         self.hub.send(Pulse).await.is_ok()
     }
 
-    /// From now on [`HubHandle::lag`] is measured. In an actix system, once.
+    /// From now on [`HubHandle::lag`] and [`HubHandle::store_lag`] are measured. In an actix system, once.
     pub fn measure_lag(&self) {
-        actix_rt::spawn(canary::send_on(self.clone()));
+        let hub = self.clone();
+        actix_rt::spawn(canary::send_on(
+            self.canary.clone(),
+            self.clock,
+            canary::TO_CONNECTIONS_EVERY,
+            async move || hub.pulse().await,
+        ));
+        if let Some(store) = self.store.clone() {
+            actix_rt::spawn(canary::send_on(
+                self.store_canary.clone(),
+                self.clock,
+                canary::TO_STORE_EVERY,
+                async move || store.pulse().await,
+            ));
+        }
     }
 
     /// How long a message is on its way from the Hub to its connections at the moment.
@@ -225,6 +241,13 @@ impl HubHandle {
         self.canary.lag(self.clock.mono())
     }
 
+    /// How long something is on its way to the store at the moment, measured every ten seconds; nothing where
+    /// there is none.
+    pub fn store_lag(&self) -> Duration {
+        self.store_canary.lag(self.clock.mono())
+    }
+
+    #[cfg(test)]
     pub(super) fn canary(&self) -> &Canary {
         &self.canary
     }

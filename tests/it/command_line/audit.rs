@@ -89,6 +89,8 @@ async fn the_trail_is_one_chain_while_the_hub_runs_over_a_crash_and_over_a_stop(
     assert_eq!(hub.ended().await.code, Some(0));
     let (records, after) = whole(&verify(&hub, &["--expect", &before]).await);
     assert_eq!(records, 8);
+    let told = format!("the audit trail in the store ends with record 8, hash {after}");
+    assert!(hub.stderr().contains(&told), "{}", hub.stderr());
     let p = "publish";
     assert_eq!(actions(&hub), ["start", p, p, p, "start", p, p, "stop"]);
     let hub = hub.again().await;
