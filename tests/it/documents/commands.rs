@@ -49,7 +49,7 @@ ends() {
 curl() { ends curl "$@"; }
 statshub() { ends "$PROGRAM" "$@"; }
 echo "JWT_SECRET=$JWT_SECRET" > hub.env
-ID=$("$PROGRAM" publish orders.today '{"sum": 1}')
+ID=$("$PROGRAM" publish orders.today '{"sum": 1}' 2> said)
 failed() { echo "FAILED in block $1" >&2; exit 1; }
 "#;
 
