@@ -13,7 +13,7 @@ pub(super) fn documented() -> Vec<(String, &'static str, Vec<&'static str>)> {
     let mut families = Vec::new();
     for row in DOCUMENT
         .lines()
-        .filter(|line| line.starts_with("| `statshub_"))
+        .filter(|line| line.starts_with("| `statshub_") || line.starts_with("| `process_"))
     {
         let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
         let in_ticks = |cell: &'static str| cell.split('`').skip(1).step_by(2);
@@ -28,7 +28,7 @@ pub(super) fn documented() -> Vec<(String, &'static str, Vec<&'static str>)> {
                 .rsplit_once('_')
                 .expect("words")
                 .0;
-            let name = match name.starts_with("statshub") {
+            let name = match !name.starts_with('_') {
                 true => name.to_owned(),
                 false => format!("{stem}_{words}_total"),
             };
