@@ -175,14 +175,38 @@ fn the_text_parses_and_says_what_the_snapshot_holds() {
         ("statshub_keys_last_success_age_seconds", 600.0),
         ("statshub_keys_age_max_seconds", 86_400.0),
         ("statshub_reload_last_successful", 1.0),
-        ("statshub_reload_last_success_timestamp_seconds", 1_700_000_000.5),
-        ("statshub_http_requests_total{route=\"/a/{id}\",status=\"200\"}", 1.0),
-        ("statshub_http_requests_total{route=\"/a/{id}\",status=\"500\"}", 0.0),
-        ("statshub_http_requests_total{route=\"/stream\",status=\"200\"}", 1.0),
-        ("statshub_http_request_duration_seconds_bucket{le=\"0.1\",route=\"/a/{id}\"}", 0.0),
-        ("statshub_http_request_duration_seconds_bucket{le=\"0.25\",route=\"/a/{id}\"}", 1.0),
-        ("statshub_http_request_duration_seconds_count{route=\"/a/{id}\"}", 1.0),
-        ("statshub_http_request_duration_seconds_sum{route=\"/a/{id}\"}", 0.25),
+        (
+            "statshub_reload_last_success_timestamp_seconds",
+            1_700_000_000.5,
+        ),
+        (
+            "statshub_http_requests_total{route=\"/a/{id}\",status=\"200\"}",
+            1.0,
+        ),
+        (
+            "statshub_http_requests_total{route=\"/a/{id}\",status=\"500\"}",
+            0.0,
+        ),
+        (
+            "statshub_http_requests_total{route=\"/stream\",status=\"200\"}",
+            1.0,
+        ),
+        (
+            "statshub_http_request_duration_seconds_bucket{le=\"0.1\",route=\"/a/{id}\"}",
+            0.0,
+        ),
+        (
+            "statshub_http_request_duration_seconds_bucket{le=\"0.25\",route=\"/a/{id}\"}",
+            1.0,
+        ),
+        (
+            "statshub_http_request_duration_seconds_count{route=\"/a/{id}\"}",
+            1.0,
+        ),
+        (
+            "statshub_http_request_duration_seconds_sum{route=\"/a/{id}\"}",
+            0.25,
+        ),
         ("statshub_connections{transport=\"sse\"}", 3.0),
         ("statshub_connections{transport=\"websocket\"}", 4.0),
         ("statshub_sessions_away", 0.0),
@@ -251,7 +275,10 @@ fn the_text_parses_and_says_what_the_snapshot_holds() {
     assert!(!scraped.samples.contains_key(never));
     let mut samples = scraped.samples.keys();
     let is_timed = |it: &String| it.contains("_duration_") && it.contains("/stream");
-    assert!(!samples.any(is_timed), "how long a stream goes on is no duration of a request");
+    assert!(
+        !samples.any(is_timed),
+        "how long a stream goes on is no duration of a request"
+    );
 }
 
 #[test]
