@@ -28,6 +28,7 @@ pub fn reload(
         Ok(new) => take_over(state, certificate, &old, new).map_err(|error| format!("{error:#}")),
         Err(error) => Err(error.to_string()),
     };
+    state.last_reload.record(done.is_ok());
     match &done {
         Ok(Reloaded {
             applied,

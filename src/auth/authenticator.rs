@@ -1,6 +1,7 @@
 //! The judge of tokens: keys and rules in force, exchanged as one on a reload.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -35,6 +36,19 @@ pub struct KeyState {
     pub last_refresh_ms: Option<u64>,
     /// Why the last fetch failed; `None` when it did not.
     pub last_error: Option<String>,
+    /// `None` where they are not fetched.
+    pub fetched: Option<FetchState>,
+}
+
+/// How the fetching of keys is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FetchState {
+    /// Fetches that failed.
+    pub failures: u64,
+    /// Time since the last good one; `None` before.
+    pub age: Option<Duration>,
+    /// How old the keys may become.
+    pub age_max: Duration,
 }
 
 /// Verifies tokens. Clones share keys and rules.
@@ -168,14 +182,21 @@ impl Authenticator {
                 keys: keys.len(),
                 last_refresh_ms: None,
                 last_error: None,
+                fetched: None,
             },
             Holder::Remote(remote) => {
                 let fetched = remote.fetched();
+                let fetches = FetchState {
+                    failures: fetched.failures,
+                    age: fetched.age(),
+                    age_max: remote.settings.keep,
+                };
                 KeyState {
                     source,
                     keys: fetched.keys.map_or(0, |keys| keys.len()),
                     last_refresh_ms: fetched.refreshed_at_ms,
                     last_error: fetched.error,
+                    fetched: Some(fetches),
                 }
             }
         }

@@ -45,6 +45,8 @@ pub struct Fetched {
     pub refreshed_at_ms: Option<u64>,
     /// Why the last fetch failed; `None` when it did not.
     pub error: Option<String>,
+    /// Fetches that failed.
+    pub failures: u64,
     /// When the last fetch began; `None` before one has ended.
     attempted_at: Option<Instant>,
     /// When the last good keys were fetched.
@@ -229,6 +231,11 @@ impl Fetcher {
 }
 
 impl Fetched {
+    /// Time since the last good keys were fetched.
+    pub fn age(&self) -> Option<Duration> {
+        self.good_at.map(|at| at.elapsed())
+    }
+
     /// Takes a fetch's result in; one log line when the fortune changes.
     fn take(&mut self, result: anyhow::Result<KeySet>, began: Instant) {
         self.attempted_at = Some(began);
@@ -242,6 +249,7 @@ impl Fetched {
                 self.refreshed_at_ms = Some(wall_clock_ms());
             }
             Err(error) => {
+                self.failures += 1;
                 let error = format!("{error:#}");
                 if self.error.is_none() {
                     let kept = self.keys.as_ref().map_or(0, |keys| keys.len());

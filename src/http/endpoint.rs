@@ -11,6 +11,7 @@ pub struct Endpoint {
     path: String,
     resource: Resource,
     allow: Vec<Method>,
+    is_open_ended: bool,
 }
 
 impl Endpoint {
@@ -19,11 +20,23 @@ impl Endpoint {
             path: path.to_owned(),
             resource: web::resource(path),
             allow: Vec::new(),
+            is_open_ended: false,
         }
     }
 
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// For answers that go on for as long as their client wants, or as there is something to say: how long
+    /// they take says nothing of the hub.
+    pub fn open_ended(mut self) -> Self {
+        self.is_open_ended = true;
+        self
+    }
+
+    pub fn is_open_ended(&self) -> bool {
+        self.is_open_ended
     }
 
     pub fn get<F, Args>(self, handler: F) -> Self

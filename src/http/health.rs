@@ -59,17 +59,7 @@ fn check_lag(lag: Duration) -> Result<(), Problem> {
 async fn report(req: &HttpRequest, state: &State) -> HttpResponse {
     let (keys, audit) = (state.authenticator.key_state(), state.audit.state());
     let sources = state.sources.states();
-    let store = state.hub.store();
-    let log = state.hub.shared_log().map(|log| log.health());
-    let mut ails = !are_good(&keys)
-        || state.hub.lag() > LAG_MAX
-        || state.hub.store_lag() > LAG_MAX
-        || audit.last_error.is_some()
-        || sources.iter().any(is_ailing)
-        || log.is_some_and(|log| log.ails().is_some())
-        || state.hub.scribe().is_some_and(|it| it.last_error.is_some())
-        || store
-            .is_some_and(|store| store.last_error.is_some() || store.audit.last_error.is_some());
+    let mut ails = something_ails(state, &keys, &audit, &sources);
     // Strangers learn that something ails, not what; nor can they make the hub count its sessions.
     let checks = match access::is_admin(req, state).await {
         true => Some(checks(state, &keys, &audit, &sources, &mut ails).await),
@@ -81,6 +71,30 @@ async fn report(req: &HttpRequest, state: &State) -> HttpResponse {
         uptime_seconds: state.uptime().as_secs(),
         checks,
     })
+}
+
+/// What [`report`] says, to whoever has seen that the hub itself answers.
+pub(super) fn is_degraded(state: &State) -> bool {
+    let (keys, audit) = (state.authenticator.key_state(), state.audit.state());
+    something_ails(state, &keys, &audit, &state.sources.states())
+}
+
+fn something_ails(
+    state: &State,
+    keys: &KeyState,
+    audit: &AuditState,
+    sources: &[SourceState],
+) -> bool {
+    let store = state.hub.store();
+    let log = state.hub.shared_log().map(|log| log.health());
+    !are_good(keys)
+        || state.hub.lag() > LAG_MAX
+        || state.hub.store_lag() > LAG_MAX
+        || audit.last_error.is_some()
+        || sources.iter().any(is_ailing)
+        || log.is_some_and(|log| log.ails().is_some())
+        || state.hub.scribe().is_some_and(|it| it.last_error.is_some())
+        || store.is_some_and(|store| store.last_error.is_some() || store.audit.last_error.is_some())
 }
 
 /// How the hub is.

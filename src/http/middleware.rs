@@ -64,6 +64,8 @@ pub async fn outermost(
     let client = Client::of(req.request(), &state.settings.load().http.trusted_proxies);
     let in_use = req.conn_data::<Handle>().map(Handle::in_use);
     let line = AccessLine::begin(&req, &client);
+    // As actix finds its route: by the path with its escapes undone.
+    let route = state.routed.find(req.match_info().as_str());
     let payload = Shared::of(&mut req);
     req.extensions_mut().insert(client.clone());
 
@@ -85,7 +87,8 @@ pub async fn outermost(
             _ => kept::until_written(in_use, response),
         }
     });
-    line.end(&result);
+    let (status, took) = line.end(&result);
+    state.routed.requests.record(route, status.as_u16(), took);
     result
 }
 
@@ -164,7 +167,9 @@ impl AccessLine {
         }
     }
 
-    fn end(self, result: &Result<ServiceResponse<BoxBody>, Error>) {
+    /// Writes it, and tells the status and the time that it took.
+    fn end(self, result: &Result<ServiceResponse<BoxBody>, Error>) -> (StatusCode, Duration) {
+        let took = self.begun.elapsed();
         let (status, user) = match result {
             Ok(answer) => (answer.status(), client::user(answer.request())),
             Err(error) => (error.as_response_error().status_code(), None),
@@ -178,10 +183,11 @@ impl AccessLine {
         log::log!(
             target: ACCESS_LOG, level,
             method = self.method.as_str(), path = self.path.as_str(), status = status.as_u16(),
-            ms = milliseconds(self.begun.elapsed()), remote:% = remote, user,
+            ms = milliseconds(took), remote:% = remote, user,
             request_id = request_id.as_ref();
             "answered"
         );
+        (status, took)
     }
 }
 

@@ -35,6 +35,7 @@ mod publish;
 mod refusal;
 pub mod reload;
 pub mod reply;
+mod routed;
 pub mod routes;
 pub mod state;
 mod statistics;

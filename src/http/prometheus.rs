@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::access::record_denied;
+use super::health;
 use super::origin;
 use super::reply::{Code, Problem};
 use super::state::State;
@@ -17,9 +18,11 @@ use crate::auth::{self, Credential, Endpoint, Source, credential, www_authentica
 use crate::broker::redis::Health;
 use crate::config;
 use crate::source::SourceState;
+use crate::telemetry::process::Process;
 use crate::telemetry::prometheus::{
     self, RedisSnapshot, ScribeSnapshot, Snapshot, SourceSnapshot, StoreSnapshot,
 };
+use crate::telemetry::standing::{KeysFetched, Standing};
 
 /// What proxies add. A request that has one of them came from somewhere else, whoever the peer is.
 const FORWARDING: [&str; 6] = [
@@ -106,6 +109,9 @@ async fn snapshot(state: &State) -> Result<Snapshot, Problem> {
     let audit = state.audit.state();
     Ok(Snapshot {
         uptime: overview.uptime,
+        process: web::block(Process::read).await.ok().flatten(),
+        standing: standing(state),
+        requests: state.routed.requests.answered(),
         connections_sse: statistics.sse.total as u64,
         connections_websocket: statistics.websocket.total as u64,
         sessions_away: statistics.away as u64,
@@ -140,6 +146,22 @@ async fn snapshot(state: &State) -> Result<Snapshot, Problem> {
         audit,
         sources: sources(state.sources.states(), Timestamp::now()),
     })
+}
+
+fn standing(state: &State) -> Standing {
+    let keys = state.authenticator.key_state();
+    Standing {
+        is_degraded: health::is_degraded(state),
+        connections_max: state.settings.load().sessions.connections_max as u64,
+        keys: keys.keys as u64,
+        keys_fetched: keys.fetched.map(|fetched| KeysFetched {
+            failures: fetched.failures,
+            last_success_age: fetched.age,
+            age_max: fetched.age_max,
+        }),
+        has_reloaded: state.last_reload.has_succeeded(),
+        reloaded_at: state.last_reload.succeeded_at(),
+    }
 }
 
 fn redis(health: &Health) -> RedisSnapshot {

@@ -1,7 +1,11 @@
 //! `POST reload`: the settings are read again, as on SIGHUP. Who can do that is not in this room, so the
 //! wish is passed on.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
 use actix_web::{HttpResponse, web};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
@@ -12,6 +16,44 @@ use super::body::OptionalJsonBody;
 use super::reply::{self, Problem};
 use super::state::{COME_BACK_AFTER, State};
 use crate::telemetry::audit::{Action, Event};
+
+/// How the settings were last read. The start counts as a success.
+#[derive(Debug)]
+pub struct LastReload {
+    has_failed: AtomicBool,
+    succeeded_at_ms: AtomicU64,
+}
+
+impl Default for LastReload {
+    fn default() -> Self {
+        Self {
+            has_failed: AtomicBool::new(false),
+            succeeded_at_ms: AtomicU64::new(now_ms()),
+        }
+    }
+}
+
+impl LastReload {
+    pub fn record(&self, succeeded: bool) {
+        self.has_failed.store(!succeeded, Ordering::Relaxed);
+        if succeeded {
+            self.succeeded_at_ms.store(now_ms(), Ordering::Relaxed);
+        }
+    }
+
+    pub fn has_succeeded(&self) -> bool {
+        !self.has_failed.load(Ordering::Relaxed)
+    }
+
+    /// When one last did, since the Unix epoch.
+    pub fn succeeded_at(&self) -> Duration {
+        Duration::from_millis(self.succeeded_at_ms.load(Ordering::Relaxed))
+    }
+}
+
+fn now_ms() -> u64 {
+    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
+}
 
 /// More than one waits its turn; of a crowd most would read the same file again.
 const WAITING_MAX: usize = 4;

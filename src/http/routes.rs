@@ -15,18 +15,23 @@ pub const BASE: &str = "/api/admin/analytics";
 /// Registers every route. Wants `web::Data` of a [`super::state::State`] and a
 /// [`crate::hub::Worker`] in the app's data.
 pub fn configure(cfg: &mut web::ServiceConfig, websocket_path: &str) {
-    cfg.service(Endpoint::at(websocket_path).get(streams::websocket));
-    for endpoint in endpoints() {
+    for endpoint in all(websocket_path) {
         cfg.service(endpoint);
     }
     cfg.default_service(web::to(not_found));
 }
 
+/// In the order in which they are tried.
+pub(super) fn all(websocket_path: &str) -> impl Iterator<Item = Endpoint> {
+    let websocket = Endpoint::at(websocket_path).get(streams::websocket);
+    [websocket.open_ended()].into_iter().chain(endpoints())
+}
+
 fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = vec![
         // Streams; the WebSocket's path is a setting
-        at("/stream").get(streams::stream),
-        at("/reconnect").get(streams::reconnect),
+        at("/stream").get(streams::stream).open_ended(),
+        at("/reconnect").get(streams::reconnect).open_ended(),
         // Publishers
         at("/publish").post(publish::publish),
         at("/alerts").get(alerts::list).post(publish::alert),
@@ -43,7 +48,7 @@ fn endpoints() -> Vec<Endpoint> {
         at("/connection-stats").get(status::connections),
         // What there was
         at("/history").get(history::history),
-        at("/export").get(history::export),
+        at("/export").get(history::export).open_ended(),
         at("/alerts/{id}/acknowledge").post(alerts::acknowledge),
         at("/alerts/{id}/resolve").post(alerts::resolve),
         // Operators

@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use super::failed_resumes::FailedResumes;
 use super::limit::Rates;
 use super::openapi::Document;
-use super::reload::Reloads;
+use super::reload::{LastReload, Reloads};
 use super::reply::Problem;
+use super::routed::Routed;
 use super::turns::Handfuls;
 use crate::auth::{Authenticator, Tickets};
 use crate::config::Settings;
@@ -49,6 +50,8 @@ pub struct State {
     pub stage: Stage,
     /// For who wants the settings read again.
     pub reloads: Reloads,
+    pub last_reload: LastReload,
+    pub(super) routed: Routed,
     pub document: Document,
     started: Instant,
 }
@@ -83,6 +86,8 @@ impl State {
             sources,
             stage: Stage::default(),
             reloads,
+            last_reload: LastReload::default(),
+            routed: Routed::of(super::routes::all(&settings.websocket.path)),
             document: Document::new(&settings.websocket.path),
             started: Instant::now(),
             settings: ArcSwap::new(settings),

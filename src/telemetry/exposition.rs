@@ -57,7 +57,7 @@ impl Out<'_> {
     }
 
     /// Counters of one name, each with its labels.
-    fn family<S: EncodeLabelSet>(
+    pub(super) fn family<S: EncodeLabelSet>(
         &mut self,
         name: &str,
         help: &str,

@@ -11,5 +11,8 @@ mod exposition;
 pub mod latency;
 pub mod log;
 pub mod mask;
+pub mod process;
 pub mod prometheus;
+pub mod requests;
+pub mod standing;
 pub mod throttle;

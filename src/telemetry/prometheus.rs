@@ -15,6 +15,9 @@ use super::counters::{Counter, Totals};
 use super::delivered::Delivered;
 use super::exposition::Out;
 use super::latency::{BOUNDS, Summary};
+use super::process::Process;
+use super::requests::{self, Answered};
+use super::standing::Standing;
 use crate::domain::message::PerPriority;
 use crate::domain::pattern::MetricName;
 
@@ -25,6 +28,10 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Snapshot {
     pub uptime: Duration,
+    /// `None`: the system does not say.
+    pub process: Option<Process>,
+    pub standing: Standing,
+    pub requests: Vec<Answered>,
     pub connections_sse: u64,
     pub connections_websocket: u64,
     pub sessions_away: u64,
@@ -119,8 +126,13 @@ pub struct SourceSnapshot {
 /// # Errors
 /// None that a `String` can cause.
 pub fn render(snapshot: Snapshot) -> Result<String, fmt::Error> {
-    let mut registry = Registry::with_prefix("statshub");
-    registry.register_collector(Box::new(snapshot));
+    let mut registry = Registry::default();
+    if let Some(process) = snapshot.process {
+        let registry = registry.sub_registry_with_prefix("process");
+        registry.register_collector(Box::new(process));
+    }
+    let ours = registry.sub_registry_with_prefix("statshub");
+    ours.register_collector(Box::new(snapshot));
     let mut out = String::with_capacity(8 * 1024);
     text::encode(&mut out, &registry)?;
     Ok(out)
@@ -130,6 +142,8 @@ impl Collector for Snapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut out = Out(encoder);
         self.encode_process(&mut out)?;
+        self.standing.encode(&mut out)?;
+        requests::encode(&self.requests, &mut out)?;
         self.encode_sessions(&mut out)?;
         self.encode_messages(&mut out)?;
         self.encode_refusals(&mut out)?;

@@ -4,6 +4,8 @@ use super::*;
 use crate::domain::message::Priority;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::latency::Latency;
+use crate::telemetry::requests::Requests;
+use crate::telemetry::standing::KeysFetched;
 
 /// What a scraper makes of the text: kinds by name, and samples by name with labels.
 #[derive(Default)]
@@ -12,6 +14,8 @@ struct Scraped {
     helped: BTreeSet<String>,
     samples: BTreeMap<String, f64>,
 }
+
+const ENDINGS: [&str; 5] = ["_total", "_info", "_bucket", "_sum", "_count"];
 
 /// Reads the exposition strictly: anything out of place is a panic.
 fn scrape(text: &str) -> Scraped {
@@ -84,8 +88,31 @@ fn full() -> Snapshot {
         last_duration: Duration::from_millis(250),
         last_success_age,
     };
+    let requests = Requests::of([("/a/{id}".to_owned(), true), ("/stream".to_owned(), false)]);
+    requests.record(0, 200, Duration::from_millis(250));
+    requests.record(1, 200, Duration::from_secs(3600));
     Snapshot {
         uptime: Duration::from_millis(1500),
+        process: Some(Process {
+            open_fds: Some(12),
+            max_fds: Some(1024),
+            resident_bytes: 4096,
+            cpu_seconds: 1.25,
+            started_at: 1_700_000_000,
+        }),
+        standing: Standing {
+            is_degraded: true,
+            connections_max: 100,
+            keys: 2,
+            keys_fetched: Some(KeysFetched {
+                failures: 3,
+                last_success_age: Some(Duration::from_secs(600)),
+                age_max: Duration::from_secs(86_400),
+            }),
+            has_reloaded: true,
+            reloaded_at: Duration::from_millis(1_700_000_000_500),
+        },
+        requests: requests.answered(),
         connections_sse: 3,
         connections_websocket: 4,
         dropped,
@@ -136,6 +163,50 @@ fn the_text_parses_and_says_what_the_snapshot_holds() {
     for (series, expected) in [
         (version.as_str(), 1.0),
         ("statshub_uptime_seconds", 1.5),
+        ("process_open_fds", 12.0),
+        ("process_max_fds", 1024.0),
+        ("process_resident_memory_bytes", 4096.0),
+        ("process_cpu_seconds_total", 1.25),
+        ("process_start_time_seconds", 1_700_000_000.0),
+        ("statshub_degraded", 1.0),
+        ("statshub_connections_max", 100.0),
+        ("statshub_keys", 2.0),
+        ("statshub_keys_fetch_failures_total", 3.0),
+        ("statshub_keys_last_success_age_seconds", 600.0),
+        ("statshub_keys_age_max_seconds", 86_400.0),
+        ("statshub_reload_last_successful", 1.0),
+        (
+            "statshub_reload_last_success_timestamp_seconds",
+            1_700_000_000.5,
+        ),
+        (
+            "statshub_http_requests_total{route=\"/a/{id}\",status=\"200\"}",
+            1.0,
+        ),
+        (
+            "statshub_http_requests_total{route=\"/a/{id}\",status=\"500\"}",
+            0.0,
+        ),
+        (
+            "statshub_http_requests_total{route=\"/stream\",status=\"200\"}",
+            1.0,
+        ),
+        (
+            "statshub_http_request_duration_seconds_bucket{le=\"0.1\",route=\"/a/{id}\"}",
+            0.0,
+        ),
+        (
+            "statshub_http_request_duration_seconds_bucket{le=\"0.25\",route=\"/a/{id}\"}",
+            1.0,
+        ),
+        (
+            "statshub_http_request_duration_seconds_count{route=\"/a/{id}\"}",
+            1.0,
+        ),
+        (
+            "statshub_http_request_duration_seconds_sum{route=\"/a/{id}\"}",
+            0.25,
+        ),
         ("statshub_connections{transport=\"sse\"}", 3.0),
         ("statshub_connections{transport=\"websocket\"}", 4.0),
         ("statshub_sessions_away", 0.0),
@@ -202,6 +273,12 @@ fn the_text_parses_and_says_what_the_snapshot_holds() {
     }
     let never = "statshub_source_last_success_age_seconds{source=\"never-yet\"}";
     assert!(!scraped.samples.contains_key(never));
+    let mut samples = scraped.samples.keys();
+    let is_timed = |it: &String| it.contains("_duration_") && it.contains("/stream");
+    assert!(
+        !samples.any(is_timed),
+        "how long a stream goes on is no duration of a request"
+    );
 }
 
 #[test]
@@ -212,9 +289,13 @@ fn names_follow_the_conventions() {
         "each has its help and its type"
     );
     for (name, kind) in &scraped.kinds {
-        assert!(name.starts_with("statshub_"), "{name}");
+        let is_ours = name.starts_with("statshub_");
+        assert!(is_ours || name.starts_with("process_"), "{name}");
         assert!(!name.ends_with("_total"), "{name}: the encoder adds that");
-        let of_family = |series: &&String| series.starts_with(name.as_str());
+        let of_family = |series: &&String| {
+            let rest = check_series(series).strip_prefix(name.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || ENDINGS.contains(&rest))
+        };
         let mut series = scraped.samples.keys().filter(of_family);
         match kind.as_str() {
             "counter" => assert!(series.any(|s| s.contains("_total"))),

@@ -169,20 +169,38 @@ impl Family {
         }
     }
 
+    /// Each set of labels has buckets of its own.
     fn check_buckets(&self, name: &str) {
-        let (mut below, mut bound) = (0.0, f64::NEG_INFINITY);
-        for sample in self
+        for whole in self.samples.iter().filter(|it| it.name.ends_with("_count")) {
+            let (mut below, mut bound) = (0.0, f64::NEG_INFINITY);
+            let is_of = |it: &&Sample| {
+                let mut labels = it.labels.clone();
+                labels.remove("le").is_some() && labels == whole.labels
+            };
+            for sample in self.samples.iter().filter(is_of) {
+                let le: f64 = sample.labels["le"].parse().expect("a bound");
+                assert!(le > bound && sample.value >= below, "{sample:?}");
+                (below, bound) = (sample.value, le);
+            }
+            assert_eq!((bound, below), (f64::INFINITY, whole.value), "{name}");
+        }
+        let with_bound = self
             .samples
             .iter()
-            .filter(|it| it.labels.contains_key("le"))
-        {
-            let le: f64 = sample.labels["le"].parse().expect("a bound");
-            assert!(le > bound && sample.value >= below, "{sample:?}");
-            (below, bound) = (sample.value, le);
-        }
-        let count = self.samples.iter().find(|it| it.name.ends_with("_count"));
-        let count = count.map(|it| it.value);
-        assert_eq!((bound, Some(below)), (f64::INFINITY, count), "{name}");
+            .filter(|it| it.labels.contains_key("le"));
+        let of_some = with_bound.clone().filter(|it| self.has_count(it)).count();
+        assert_eq!(
+            of_some,
+            with_bound.count(),
+            "{name}: buckets without a count"
+        );
+    }
+
+    fn has_count(&self, bucket: &Sample) -> bool {
+        let mut labels = bucket.labels.clone();
+        labels.remove("le");
+        let mut counts = self.samples.iter().filter(|it| it.name.ends_with("_count"));
+        counts.any(|it| it.labels == labels)
     }
 }
 
@@ -195,6 +213,11 @@ fn the_format_is_read_and_held_to() {
     assert_eq!(read.value("a_b_total", &[("y", "\n")]), 2.0);
     assert_eq!(read.find("a_b_total", &[("y", "2")]), None);
     assert_eq!(read.families["h"].kind, "histogram");
+    let each = "# HELP h H.\n# TYPE h histogram\n\
+                h_count{r=\"a\"} 2\nh_bucket{le=\"1.0\",r=\"a\"} 2\nh_bucket{le=\"+Inf\",r=\"a\"} 2\n\
+                h_count{r=\"b\"} 1\nh_bucket{le=\"1.0\",r=\"b\"} 0\nh_bucket{le=\"+Inf\",r=\"b\"} 1\n# EOF\n";
+    let read = Exposition::parse(each);
+    assert_eq!(read.value("h_count", &[("r", "b")]), 1.0);
     for (what, instead) in [
         ("# EOF", "# EOF\n# EOF"),
         ("# EOF\n", ""),
@@ -210,6 +233,8 @@ fn the_format_is_read_and_held_to() {
         ("le=\"1.0\"} 1", "le=\"1.0\"} 3"),
         ("+Inf", "2.0"),
         ("h_count 2", "h_count 3"),
+        ("h_count 2\n", ""),
+        ("le=\"1.0\"", "le=\"1.0\",r=\"a\""),
         ("h_sum 0.5", "h_sum NaN"),
         ("# HELP h H.", "# HELP a_b H."),
     ] {

@@ -6,13 +6,15 @@ use serde_json::Value;
 
 use super::families::documented;
 
-const DASHBOARD: &str = include_str!("../../../../docs/operations/grafana.json");
+pub(super) const DASHBOARD: &str = include_str!("../../../../docs/operations/grafana.json");
 const ALERTS: &str = include_str!("../../../../docs/operations/alerts.yml");
 
 /// Every name of ours in the text, as the documentation has it: the samples of a histogram have
 /// endings of their own.
 fn named(text: &str) -> BTreeSet<&str> {
-    let starts = text.match_indices("statshub_").map(|(at, _)| &text[at..]);
+    let starts = ["statshub_", "process_"];
+    let starts = starts.into_iter().flat_map(|it| text.match_indices(it));
+    let starts = starts.map(|(at, _)| &text[at..]);
     let names = starts.map(|rest| {
         let is_over = |it: char| !it.is_ascii_alphanumeric() && it != '_';
         &rest[..rest.find(is_over).unwrap_or(rest.len())]

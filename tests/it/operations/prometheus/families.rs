@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use jsonwebtoken::Algorithm::RS256;
+
 use super::scraped_when;
 use crate::support::exposition::{Exposition, Family};
 use crate::support::hub::Hub;
+use crate::support::jwks::JwksServer;
+use crate::support::token::jwk;
 
 const DOCUMENT: &str = include_str!("../../../../docs/operations.md");
 
@@ -13,7 +17,7 @@ pub(super) fn documented() -> Vec<(String, &'static str, Vec<&'static str>)> {
     let mut families = Vec::new();
     for row in DOCUMENT
         .lines()
-        .filter(|line| line.starts_with("| `statshub_"))
+        .filter(|line| line.starts_with("| `statshub_") || line.starts_with("| `process_"))
     {
         let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
         let in_ticks = |cell: &'static str| cell.split('`').skip(1).step_by(2);
@@ -28,7 +32,7 @@ pub(super) fn documented() -> Vec<(String, &'static str, Vec<&'static str>)> {
                 .rsplit_once('_')
                 .expect("words")
                 .0;
-            let name = match name.starts_with("statshub") {
+            let name = match !name.starts_with('_') {
                 true => name.to_owned(),
                 false => format!("{stem}_{words}_total"),
             };
@@ -45,18 +49,30 @@ async fn every_family_of_the_documentation_is_there_as_it_says_and_no_other() {
     let scraped = scraped_when(&hub, "a first read", |it| {
         it.find("statshub_source_last_success_age_seconds", &[])
             .is_some()
+            && it
+                .find("statshub_http_request_duration_seconds_count", &[])
+                .is_some()
     })
     .await;
     let documented = documented();
     assert!(documented.len() > 20, "{documented:?}");
     // These are of a hub that is one of several only, be its log and their database there or not.
+    let issuer = JwksServer::start().await;
+    issuer.serve(&[jwk("rsa_a", RS256, "a")]);
     let of_several = Hub::with()
+        .without_env("JWT_SECRET")
         .env("REDIS_URL", "redis://127.0.0.1:9")
-        .env("DATABASE_URL", "postgres://127.0.0.1:9/none");
+        .env("DATABASE_URL", "postgres://127.0.0.1:9/none")
+        .config(&format!("[auth]\njwks_url = {:?}", issuer.url));
     let of_several = of_several.start().await;
-    let of_several = scraped_when(&of_several, "an answer", |_| true).await;
-    let is_shared =
-        |name: &str| name.starts_with("statshub_redis_") || name.starts_with("statshub_scribe_");
+    let of_several = scraped_when(&of_several, "its keys", |it| {
+        it.find("statshub_keys_last_success_age_seconds", &[])
+            .is_some()
+    })
+    .await;
+    // And these of one whose keys are behind a URL.
+    const SHARED: [&str; 3] = ["statshub_redis_", "statshub_scribe_", "statshub_keys_"];
+    let is_shared = |name: &str| SHARED.iter().any(|it| name.starts_with(it));
     let shared = of_several.families.into_iter();
     let shared = shared.filter(|(name, _)| is_shared(name));
     let mut scraped = scraped;

@@ -5,6 +5,9 @@ mod access;
 mod dashboards;
 mod families;
 mod numbers;
+mod requests;
+mod scraped;
+mod standing;
 
 use reqwest::{Method, RequestBuilder};
 
