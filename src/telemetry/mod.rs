@@ -13,3 +13,4 @@ pub mod log;
 pub mod mask;
 pub mod prometheus;
 pub mod throttle;
+mod window;
