@@ -39,7 +39,7 @@ impl From<&config::Audit> for Shares {
 pub(super) struct Repeats {
     shares: Shares,
     /// When sums were told last, or might have been.
-    told: Instant,
+    pub told: Instant,
     seen: HashMap<Kind, Seen>,
     /// Of `seen`, those with a sum.
     sums: usize,

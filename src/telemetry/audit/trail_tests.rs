@@ -122,6 +122,20 @@ fn what_is_summed_up_is_written_before_the_stop_and_at_the_end() {
 }
 
 #[test]
+fn a_sum_is_told_when_it_is_due_though_nothing_else_happens() {
+    let (_dir, path) = temporary();
+    let audit = Audit::waiting(10, SHARES);
+    (0..10).for_each(|_| publish(&audit, "a"));
+    let trail = audit.trail.as_ref().unwrap();
+    trail.lock().repeats.told -= Duration::from_millis(59_500);
+    audit
+        .write_to(Sink::open(Some(path.clone())).unwrap())
+        .unwrap();
+    until(&audit, |state| state.written == 4);
+    assert_eq!(events(&path), 10);
+}
+
+#[test]
 fn a_sum_that_could_not_be_written_is_lost_with_all_that_it_stands_for() {
     let audit = started(Path::new("/dev/full"));
     (0..10).for_each(|_| publish(&audit, "a"));
