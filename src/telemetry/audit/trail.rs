@@ -126,8 +126,12 @@ impl Audit {
             queue.tell_all(now);
         }
         queue.push(event, trail.capacity, now);
+        let is_idle = queue.is_idle();
         drop(queue);
-        trail.wake.notify_one();
+        // Sums are told when they are due, without a word.
+        if !is_idle {
+            trail.wake.notify_one();
+        }
     }
 
     /// From now on everything goes to `keeper` too.
