@@ -329,20 +329,21 @@ impl Waiting {
     }
 }
 
-/// What the records take up, roughly: as many as there are, of the size that some have that lie evenly among
-/// them. To add all up would mean to read all.
-pub(super) fn bytes(connection: &Connection) -> rusqlite::Result<u64> {
+/// How many of the oldest records are more than fit into so many bytes, roughly: by the size that some have
+/// that lie evenly among them. To add all up would mean to read all.
+pub(super) fn beyond(connection: &Connection, bytes_max: u64) -> rusqlite::Result<usize> {
     let text = "WITH RECURSIVE span(oldest, newest) AS MATERIALIZED ( \
                     SELECT (SELECT min(id) FROM audit), (SELECT max(id) FROM audit) \
                 ), place(n) AS ( \
                     SELECT 0 UNION ALL SELECT n + 1 FROM place WHERE n < ?1 \
                 ) \
-                SELECT coalesce(avg(octet_length(record) + ?2) * (newest - oldest + 1), 0.0) \
+                SELECT coalesce(avg(octet_length(record) + ?2), 0.0), coalesce(newest - oldest + 1, 0) \
                 FROM span, place JOIN audit ON audit.id = oldest + (newest - oldest) * n / ?1";
     let mut statement = connection.prepare_cached(text)?;
-    let row = |row: &rusqlite::Row<'_>| row.get::<_, f64>(0);
-    let bytes = statement.query_row(params![SAMPLED, ROW_BYTES], row)?;
-    Ok(bytes as u64)
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, f64>(0)?, row.get::<_, usize>(1)?));
+    let (each, records) = statement.query_row(params![SAMPLED, ROW_BYTES], row)?;
+    let fit = bytes_max / (each as u64).max(1);
+    Ok(records.saturating_sub(usize::try_from(fit).unwrap_or(usize::MAX)))
 }
 
 /// Takes away up to `rows_max` of the oldest records, those from before `before_ms`, and keeps what

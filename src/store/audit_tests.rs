@@ -301,20 +301,19 @@ fn a_file_that_is_full_of_messages_keeps_the_trail_and_messages_go() {
 }
 
 #[test]
-fn the_size_of_the_trail_is_known_without_reading_it() {
+fn how_much_of_the_trail_is_too_much_is_known_without_reading_it() {
     let (_directory, path, _) = trail();
     let store = store(&path);
-    let bytes = || bytes(&store.connection).unwrap();
+    let beyond = |bytes| beyond(&store.connection, bytes).unwrap();
     let each = record(1).text.len() as u64 + ROW_BYTES as u64;
-    assert!(bytes().abs_diff(10 * each) < 10, "{} bytes", bytes());
+    assert_eq!((beyond(10 * each), beyond(7 * each), beyond(0)), (0, 3, 10));
     tamper(
         &path,
         "UPDATE audit SET record = record || printf('%.*c', 1000, 'x')",
     );
-    let each = each + 1000;
-    assert!(bytes().abs_diff(10 * each) < 10, "{} bytes", bytes());
+    assert_eq!(beyond(10 * each), 9);
     tamper(&path, "DELETE FROM audit");
-    assert_eq!(bytes(), 0);
+    assert_eq!((beyond(0), beyond(each)), (0, 0));
 }
 
 #[test]

@@ -121,8 +121,9 @@ fn make_room(
     settings: &config::Retention,
 ) -> rusqlite::Result<(usize, MessageId)> {
     let share = settings.file_bytes_max / 100 * AUDIT_PERCENT;
-    if audit::bytes(transaction)? > share {
-        return Ok((forget_records(transaction)?, from));
+    let beyond = audit::beyond(transaction, share)?.min(ROWS_MAX);
+    if beyond > 0 {
+        return Ok((audit::forget(transaction, i64::MAX, beyond)?, from));
     }
     let end = MessageId::from_bits(i64::MAX as u64);
     let (messages, next) = oldest(transaction, from, end, Which::Followed)?;
@@ -134,11 +135,8 @@ fn make_room(
     if messages > 0 {
         return Ok((messages, next));
     }
-    Ok((forget_records(transaction)?, MessageId::ZERO))
-}
-
-fn forget_records(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
-    audit::forget(transaction, i64::MAX, ROWS_MAX)
+    let records = audit::forget(transaction, i64::MAX, ROWS_MAX)?;
+    Ok((records, MessageId::ZERO))
 }
 
 /// Above this SQLite itself refuses, and keeps the disk from filling up, which would stop even
