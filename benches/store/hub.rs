@@ -18,9 +18,10 @@ pub struct Hub {
 impl Hub {
     pub fn start(durability: &str, audit: bool) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        // Every publish in the trail, as none would be summed up.
         let config = format!(
             "[store]\ndurability = \"{durability}\"\n[audit]\nenabled = {audit}\n\
-             [log]\nfilter = \"error\"\n[limits]\nper_ip_per_second = 1000000\n\
+             alike_per_hour = 1000000000\n[log]\nfilter = \"error\"\n[limits]\nper_ip_per_second = 1000000\n\
              per_ip_burst = 1000000\nper_user_per_second = 1000000\nper_user_burst = 1000000\n"
         );
         std::fs::write(folder.path().join("config.toml"), config).expect("a config.toml");

@@ -37,6 +37,7 @@ impl Settings {
                 required: false,
                 retention: seconds(365 * 24 * 3600),
                 denied_per_minute: 100,
+                alike_per_hour: 60,
             },
             prometheus: Prometheus {
                 enabled: true,

@@ -282,6 +282,8 @@ pub struct Audit {
     pub retention: Duration,
     /// Requests turned away (401, 403) that are events of their own in one minute.
     pub denied_per_minute: u32,
+    /// Events of one user, action and outcome that stand for themselves in one hour.
+    pub alike_per_hour: u32,
 }
 
 /// `[prometheus]`.

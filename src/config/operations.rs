@@ -8,6 +8,9 @@ use super::{LogFormat, Settings, secrets};
 const LOG_FORMATS: Choice<LogFormat> =
     Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
 
+/// More than anybody does in an hour: then every event stands for itself.
+const ALIKE_MAX: u32 = 1_000_000_000;
+
 /// Every setting of these sections, in the order of `config.toml`.
 pub(super) fn visit<V: Visitor>(settings: &mut Settings, v: &mut V) -> Result<(), V::Error> {
     v.visit("audit.enabled", Flag, &mut settings.audit.enabled)?;
@@ -22,6 +25,11 @@ pub(super) fn visit<V: Visitor>(settings: &mut Settings, v: &mut V) -> Result<()
         "audit.denied_per_minute",
         Number(1..=RATE_MAX),
         &mut settings.audit.denied_per_minute,
+    )?;
+    v.visit(
+        "audit.alike_per_hour",
+        Number(1..=ALIKE_MAX),
+        &mut settings.audit.alike_per_hour,
     )?;
     v.visit("prometheus.enabled", Flag, &mut settings.prometheus.enabled)?;
     v.visit(

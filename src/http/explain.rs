@@ -108,8 +108,8 @@ pub(super) async fn explain(
     let found = state.hub.explain(id, user).await?;
     state.audit.record(Event {
         target: Some(question.user_id.clone()),
-        details: Some(json!({"explained": question.message_id})),
-        ..caller.event(Action::ReadConnections)
+        details: Some(json!({"messageId": question.message_id})),
+        ..caller.event(Action::Explain)
     });
     let (message, of, sessions) = match found {
         Err(Missing::NeverPublished) => ("never_published", None, Vec::new()),

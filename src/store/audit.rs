@@ -37,6 +37,10 @@ const RECORD_BYTES: usize = 64;
 const GATHERS_FOR: Duration = Duration::from_millis(50);
 /// How long after a failure writing is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// What a row of the table takes up besides its text: hash, time, number, and a share of the page.
+const ROW_BYTES: i64 = 64;
+/// Records that stand for the size of all.
+const SAMPLED: i64 = 100;
 /// Records in one transaction, so that publishers who share it need not wait long.
 const GROUP_MAX: usize = 1024;
 /// How often the log is told where the trail ends.
@@ -325,11 +329,21 @@ impl Waiting {
     }
 }
 
-/// When the oldest record happened.
-pub(super) fn oldest_ms(connection: &Connection) -> rusqlite::Result<Option<i64>> {
-    let text = "SELECT at_ms FROM audit ORDER BY id LIMIT 1";
+/// How many of the oldest records are more than fit into so many bytes, roughly: by the size that some have
+/// that lie evenly among them. To add all up would mean to read all.
+pub(super) fn beyond(connection: &Connection, bytes_max: u64) -> rusqlite::Result<usize> {
+    let text = "WITH RECURSIVE span(oldest, newest) AS MATERIALIZED ( \
+                    SELECT (SELECT min(id) FROM audit), (SELECT max(id) FROM audit) \
+                ), place(n) AS ( \
+                    SELECT 0 UNION ALL SELECT n + 1 FROM place WHERE n < ?1 \
+                ) \
+                SELECT coalesce(avg(octet_length(record) + ?2), 0.0), coalesce(newest - oldest + 1, 0) \
+                FROM span, place JOIN audit ON audit.id = oldest + (newest - oldest) * n / ?1";
     let mut statement = connection.prepare_cached(text)?;
-    statement.query_row([], |row| row.get(0)).optional()
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, f64>(0)?, row.get::<_, usize>(1)?));
+    let (each, records) = statement.query_row(params![SAMPLED, ROW_BYTES], row)?;
+    let fit = bytes_max / (each as u64).max(1);
+    Ok(records.saturating_sub(usize::try_from(fit).unwrap_or(usize::MAX)))
 }
 
 /// Takes away up to `rows_max` of the oldest records, those from before `before_ms`, and keeps what

@@ -6,9 +6,11 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::{self, AuthKeys, Settings};
+use crate::domain::message::{Priority, Topic};
 use crate::domain::time::Now;
 use crate::store::chain::{AuditTrail, Fault, Summary, Verdict};
 use crate::store::retention::Retention;
+use crate::store::tests::{BEGIN_MS, batch, message, metric};
 use crate::store::{Listener, Settled, Store, Writer};
 
 /// 2026-01-01.
@@ -253,6 +255,65 @@ fn a_file_that_is_full_keeps_the_newest_records() {
     {}
     let summary = whole(&path);
     assert!(summary.records < 90 && summary.removed > 10, "{summary:?}");
+}
+
+/// Attack: a publisher fills the store, to push out of the trail what others did.
+#[test]
+fn a_file_that_is_full_of_messages_keeps_the_trail_and_messages_go() {
+    let one_metric = |_| metric("m");
+    let a_metric_each = |n| metric(&format!("m{n}"));
+    for topic in [&one_metric as &dyn Fn(u64) -> Topic, &a_metric_each] {
+        let (_directory, path, _) = trail();
+        let later = Now {
+            wall_ms: BEGAN_MS as u64 + 60_000,
+            mono: Duration::ZERO,
+        };
+        let mut settings = settings(&path);
+        let writer = Store::open(&settings, later).unwrap();
+        let writer = writer.start(Nobody).unwrap();
+        // All of them newer than the trail.
+        let first = BEGAN_MS as u64 - BEGIN_MS + 20_000;
+        for from in (first..first + 8000).step_by(1000) {
+            let messages = from..from + 1000;
+            let messages = messages.map(|n| message(n, topic(n), Priority::Normal));
+            let batch = batch(messages.collect(), Vec::new());
+            writer.append(batch).unwrap();
+        }
+        block_on(writer.close());
+        drop(writer);
+        let mut store = Store::open(&settings, later).unwrap();
+        settings.retention.file_bytes_max = 1 << 20;
+        let mut retention = Retention::new(&settings);
+        while retention
+            .step(&mut store.connection, later.wall_ms)
+            .unwrap()
+        {}
+        let count = "SELECT count(*) FROM message";
+        let left: u64 = store
+            .connection
+            .query_row(count, [], |row| row.get(0))
+            .unwrap();
+        assert!((1..8000).contains(&left), "{left} messages");
+        drop(store);
+        let summary = whole(&path);
+        assert_eq!((summary.records, summary.removed), (10, 0));
+    }
+}
+
+#[test]
+fn how_much_of_the_trail_is_too_much_is_known_without_reading_it() {
+    let (_directory, path, _) = trail();
+    let store = store(&path);
+    let beyond = |bytes| beyond(&store.connection, bytes).unwrap();
+    let each = record(1).text.len() as u64 + ROW_BYTES as u64;
+    assert_eq!((beyond(10 * each), beyond(7 * each), beyond(0)), (0, 3, 10));
+    tamper(
+        &path,
+        "UPDATE audit SET record = record || printf('%.*c', 1000, 'x')",
+    );
+    assert_eq!(beyond(10 * each), 9);
+    tamper(&path, "DELETE FROM audit");
+    assert_eq!((beyond(0), beyond(each)), (0, 0));
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! It is done in steps of a few hundred rows, between the transactions of publishers. The newest
 //! message of a ring is a metric's value: it goes because of its age, and because of the file's size
 //! only where nothing else is left. Alerts stay until they are resolved, and then as long as messages do.
+//! The audit trail has half of the file: whoever publishes much pushes out messages, and not what others
+//! did.
 
 use std::time::Duration;
 
@@ -21,6 +23,8 @@ const ROWS_MAX: usize = 500;
 const PAGES_MAX: usize = 256;
 /// The file may fill up to here, in percent of what it may be; then the oldest go.
 const FULL_PERCENT: u64 = 90;
+/// Of what it may be, this belongs to the audit trail: up to here its records go after everything else.
+const AUDIT_PERCENT: u64 = 50;
 
 /// What is to be kept, and how far the present round has got.
 #[derive(Debug)]
@@ -85,7 +89,7 @@ impl Retention {
         };
         let alerts = alerts::forget(&transaction, alerts_before, ROWS_MAX)?;
         let (large, made_room_to) = match is_full {
-            true => make_room(&transaction, self.made_room_to)?,
+            true => make_room(&transaction, self.made_room_to, &self.settings)?,
             false => (0, MessageId::ZERO),
         };
         self.removed_rings |= forget_rings(&transaction)?;
@@ -109,28 +113,30 @@ pub(super) fn sql_ms(ms: u64) -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX)
 }
 
-/// Takes away the oldest, be it messages or records of the audit trail, so that both reach equally far
-/// back: messages older than the oldest record, or else records. Returns how many, and from where on
-/// to look next.
+/// Takes away the oldest: records of the audit trail where it has more than its share, messages otherwise.
+/// Returns how many, and from where on to look next.
 fn make_room(
     transaction: &Transaction<'_>,
     from: MessageId,
+    settings: &config::Retention,
 ) -> rusqlite::Result<(usize, MessageId)> {
-    let audited_ms = audit::oldest_ms(transaction)?;
-    let up_to = match audited_ms {
-        Some(ms) => MessageId::new(u64::try_from(ms).unwrap_or_default(), 0).unwrap_or_default(),
-        None => MessageId::from_bits(i64::MAX as u64),
-    };
-    let (messages, next) = oldest(transaction, from, up_to, Which::Followed)?;
+    let share = settings.file_bytes_max / 100 * AUDIT_PERCENT;
+    let beyond = audit::beyond(transaction, share)?.min(ROWS_MAX);
+    if beyond > 0 {
+        return Ok((audit::forget(transaction, i64::MAX, beyond)?, from));
+    }
+    let end = MessageId::from_bits(i64::MAX as u64);
+    let (messages, next) = oldest(transaction, from, end, Which::Followed)?;
     if messages > 0 || next > MessageId::ZERO {
         return Ok((messages, next));
     }
-    let records = audit::forget(transaction, i64::MAX, ROWS_MAX)?;
-    if records > 0 {
-        return Ok((records, MessageId::ZERO));
-    }
     // Very many metrics, of which each has one message: better to lose the oldest than to take no more.
-    oldest(transaction, MessageId::ZERO, up_to, Which::All)
+    let (messages, next) = oldest(transaction, MessageId::ZERO, end, Which::All)?;
+    if messages > 0 {
+        return Ok((messages, next));
+    }
+    let records = audit::forget(transaction, i64::MAX, ROWS_MAX)?;
+    Ok((records, MessageId::ZERO))
 }
 
 /// Above this SQLite itself refuses, and keeps the disk from filling up, which would stop even

@@ -16,3 +16,4 @@ pub mod prometheus;
 pub mod requests;
 pub mod standing;
 pub mod throttle;
+mod window;

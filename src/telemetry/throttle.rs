@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::window::Window;
+
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// Logs the first few events of a kind in each minute, and how many more there were.
@@ -14,12 +16,6 @@ const WINDOW: Duration = Duration::from_secs(60);
 pub struct Throttle {
     first_n_per_minute: u64,
     windows: Mutex<HashMap<&'static str, Window>>,
-}
-
-#[derive(Debug)]
-struct Window {
-    began: Instant,
-    events: u64,
 }
 
 impl Throttle {
@@ -52,40 +48,21 @@ impl Throttle {
     /// Whether this event is printed, and how many of the minute before were not.
     fn admit(&self, key: &'static str, now: Instant) -> (bool, u64) {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = Window {
-            began: now,
-            events: 0,
-        };
-        let window = windows.entry(key).or_insert(fresh);
+        let window = windows.entry(key).or_insert_with(|| Window::new(now));
         let mut suppressed = 0;
-        if window.is_over(now) {
-            suppressed = self.suppressed(window);
-            *window = Window {
-                began: now,
-                events: 0,
-            };
+        if window.is_over(now, WINDOW) {
+            suppressed = window.beyond(self.first_n_per_minute);
+            *window = Window::new(now);
         }
-        window.events += 1;
-        (window.events <= self.first_n_per_minute, suppressed)
+        (window.admit(self.first_n_per_minute), suppressed)
     }
 
     fn take_finished(&self, now: Instant) -> Vec<(&'static str, u64)> {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         windows
-            .extract_if(|_, window| window.is_over(now))
-            .map(|(key, window)| (key, self.suppressed(&window)))
+            .extract_if(|_, window| window.is_over(now, WINDOW))
+            .map(|(key, window)| (key, window.beyond(self.first_n_per_minute)))
             .collect()
-    }
-
-    fn suppressed(&self, window: &Window) -> u64 {
-        window.events.saturating_sub(self.first_n_per_minute)
-    }
-}
-
-impl Window {
-    /// Workers read their clocks before they get here, so `now` may lie a little before the start.
-    fn is_over(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.began) >= WINDOW
     }
 }
 

@@ -32,11 +32,12 @@ pub enum Action {
     Export,
     ReadAlerts,
     ReadAudit,
+    Explain,
     AcknowledgeAlert,
     ResolveAlert,
     /// A request turned away before it was known what it wanted.
     Denied,
-    /// Written by the trail itself: so many more were turned away in the minute before.
+    /// Written by the trail itself: so many more were turned away since it last said so.
     DeniedMore,
     Start,
     Reload,
@@ -45,8 +46,43 @@ pub enum Action {
     EventsLost,
 }
 
+impl Action {
+    /// What changes something for others or for the hub itself: each time is worth a line.
+    pub(super) fn is_deed(self) -> bool {
+        match self {
+            Self::OperatorDisconnect
+            | Self::AcknowledgeAlert
+            | Self::ResolveAlert
+            | Self::Start
+            | Self::Reload
+            | Self::Stop
+            | Self::DeniedMore
+            | Self::EventsLost => true,
+            Self::Connect
+            | Self::Resume
+            | Self::Disconnect
+            | Self::Subscribe
+            | Self::Unsubscribe
+            | Self::Publish
+            | Self::Alert
+            | Self::TestConnection
+            | Self::Ticket
+            | Self::Refresh
+            | Self::ReadConnections
+            | Self::ReadStats
+            | Self::ReadMetrics
+            | Self::ReadHistory
+            | Self::Export
+            | Self::ReadAlerts
+            | Self::ReadAudit
+            | Self::Explain
+            | Self::Denied => false,
+        }
+    }
+}
+
 /// How it ended. Written as `ok`, or as the code of the refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     Ok,
     /// The code the client was given, such as `connection_limit`.
@@ -108,14 +144,6 @@ impl Event {
         }
     }
 
-    /// Says that `events` more were turned away, which are not told one by one.
-    pub(super) fn denied_more(events: u64, time: Timestamp) -> Self {
-        Self {
-            details: Some(json!({ "denied": events })),
-            ..Self::new(Action::DeniedMore, time)
-        }
-    }
-
     /// The event for whoever keeps it elsewhere than in a file of lines.
     pub(super) fn record(&self, line: &str) -> Record {
         Record {
@@ -144,8 +172,13 @@ pub struct Record {
     pub text: String,
 }
 
+/// As times are written in a line.
+pub(super) fn written(time: Timestamp) -> String {
+    format!("{time:.3}")
+}
+
 fn millis<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{time:.3}"))
+    serializer.collect_str(&written(*time))
 }
 
 #[cfg(test)]

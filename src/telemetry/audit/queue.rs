@@ -1,17 +1,17 @@
 //! What waits between those who record and the thread that writes.
 
 use std::collections::VecDeque;
-
-use jiff::Timestamp;
+use std::time::Instant;
 
 use super::event::Event;
-use super::refusals::Refusals;
+use super::repeats::{Repeats, Shares};
 use super::trail::{AuditState, Keeper};
 
 #[derive(Debug)]
 pub(super) struct Queue {
-    pub events: VecDeque<Event>,
-    pub refusals: Refusals,
+    /// Each with how many it stands for.
+    pub events: VecDeque<(Event, u64)>,
+    pub repeats: Repeats,
     /// Of `state.lost`, those the trail does not tell of yet.
     pub lost_untold: u64,
     /// On its way to the thread.
@@ -23,10 +23,10 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub fn new(denied_per_minute: u64) -> Self {
+    pub fn new(shares: Shares) -> Self {
         Self {
             events: VecDeque::new(),
-            refusals: Refusals::new(denied_per_minute),
+            repeats: Repeats::new(shares, Instant::now()),
             lost_untold: 0,
             keeper: None,
             reopen: false,
@@ -36,19 +36,33 @@ impl Queue {
         }
     }
 
-    pub fn push(&mut self, event: Event, capacity: usize) {
-        if self.closing || self.events.len() >= capacity {
-            self.state.lost += 1;
-            self.lost_untold += 1;
+    /// Takes the event, unless it becomes part of a sum, or there is no room.
+    pub fn push(&mut self, event: Event, capacity: usize, now: Instant) {
+        if self.closing {
+            self.lose(1);
             return;
         }
-        self.events.push_back(event);
+        let Some(event) = self.repeats.admit(event, now) else {
+            return;
+        };
+        match self.events.len() < capacity {
+            true => self.events.push_back((event, 1)),
+            false => self.lose(1),
+        }
     }
 
-    pub fn push_denied_more(&mut self, events: u64, capacity: usize) {
-        if events > 0 {
-            self.push(Event::denied_more(events, Timestamp::now()), capacity);
-        }
+    fn lose(&mut self, events: u64) {
+        self.state.lost += events;
+        self.lost_untold += events;
+    }
+
+    /// Sums take no part in the capacity, for their number has a bound of its own.
+    pub fn tell_due(&mut self, now: Instant) {
+        self.events.extend(self.repeats.due(now));
+    }
+
+    pub fn tell_all(&mut self, now: Instant) {
+        self.events.extend(self.repeats.all(now));
     }
 
     pub fn is_idle(&self) -> bool {

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::event::{Event, Record};
+use super::event::{Action, Event, Record};
 use super::queue::Queue;
+use super::repeats::Shares;
 use super::sink::Sink;
 use crate::config;
 
@@ -70,7 +71,7 @@ impl Audit {
             return Ok(Self::disabled());
         }
         let sink = Sink::open(settings.file.clone())?;
-        let audit = Self::waiting(QUEUE_EVENTS_MAX, settings.denied_per_minute.into());
+        let audit = Self::waiting(QUEUE_EVENTS_MAX, settings.into());
         audit.write_to(sink)?;
         Ok(audit)
     }
@@ -81,11 +82,11 @@ impl Audit {
     }
 
     /// Takes events, and writes none before [`Audit::write_to`].
-    fn waiting(capacity: usize, denied_per_minute: u64) -> Self {
+    fn waiting(capacity: usize, shares: Shares) -> Self {
         Self {
             trail: Some(Arc::new(Trail {
                 capacity,
-                queue: Mutex::new(Queue::new(denied_per_minute)),
+                queue: Mutex::new(Queue::new(shares)),
                 wake: Condvar::new(),
                 ended: Condvar::new(),
                 thread: Mutex::default(),
@@ -113,21 +114,24 @@ impl Audit {
     }
 
     /// Hands the event over; never waits for the disk and never fails. When the queue is full, or
-    /// the trail closed, the event is counted as lost. Of refusals that anybody can cause only so many
-    /// a minute are events of their own.
+    /// the trail closed, the event is counted as lost. What somebody does very often becomes part of a sum.
     pub fn record(&self, event: Event) {
         let Some(trail) = &self.trail else {
             return;
         };
         let now = Instant::now();
         let mut queue = trail.lock();
-        let left_out = queue.refusals.left_out(now);
-        queue.push_denied_more(left_out, trail.capacity);
-        if queue.refusals.admit(&event, now) {
-            queue.push(event, trail.capacity);
+        if event.action == Action::Stop {
+            // What came before it stands before it.
+            queue.tell_all(now);
         }
+        queue.push(event, trail.capacity, now);
+        let is_idle = queue.is_idle();
         drop(queue);
-        trail.wake.notify_one();
+        // Sums are told when they are due, without a word.
+        if !is_idle {
+            trail.wake.notify_one();
+        }
     }
 
     /// From now on everything goes to `keeper` too.
@@ -160,8 +164,7 @@ impl Audit {
             return true;
         };
         let mut queue = trail.lock();
-        let left_out = queue.refusals.rest();
-        queue.push_denied_more(left_out, trail.capacity);
+        queue.tell_all(Instant::now());
         queue.closing = true;
         trail.wake.notify_one();
         let waited = trail
@@ -186,8 +189,8 @@ impl Trail {
 struct Writer {
     trail: Arc<Trail>,
     sink: Sink,
-    /// Lines for the sink.
-    pending: VecDeque<String>,
+    /// Lines for the sink, each with how many events it stands for.
+    pending: VecDeque<(String, u64)>,
     /// Events behind them, for which there was no more room.
     pending_lost: u64,
     keeper: Option<Box<dyn Keeper>>,
@@ -227,17 +230,12 @@ impl Writer {
         let trail = self.trail.clone();
         let queue = trail.lock();
         let untold = (self.not_kept > 0).then_some(RETRY_AFTER);
-        let mut queue = match self.retry_in().or(untold) {
-            Some(wait) => {
-                let idle = |queue: &mut Queue| queue.is_idle();
-                let waited = trail.wake.wait_timeout_while(queue, wait, idle);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-            None => {
-                let waited = trail.wake.wait_while(queue, |queue| queue.is_idle());
-                waited.unwrap_or_else(PoisonError::into_inner)
-            }
-        };
+        let retry = self.retry_in().or(untold).unwrap_or(Duration::MAX);
+        let wait = retry.min(queue.repeats.due_in(Instant::now()));
+        let idle = |queue: &mut Queue| queue.is_idle();
+        let waited = trail.wake.wait_timeout_while(queue, wait, idle);
+        let mut queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        queue.tell_due(Instant::now());
         if let Some(keeper) = queue.keeper.take() {
             self.keeper = Some(keeper);
         }
@@ -255,22 +253,26 @@ impl Writer {
 
     /// To the sink and to the keeper: `events`, and behind them that so many more are lost, which came
     /// after all that was in the full queue.
-    fn hand_out(&mut self, events: &VecDeque<Event>, lost: u64) {
+    fn hand_out(&mut self, events: &VecDeque<(Event, u64)>, lost: u64) {
         let has_keeper = self.keeper.is_some();
         let mut records = Vec::new();
+        // How many events each of the records stands for that would be missing without it.
+        let mut stands_for = Vec::new();
         if has_keeper && self.not_kept > 0 {
             let lost = lost_now(self.not_kept);
             records.push(lost.record(&lost.line()));
+            stands_for.push(0);
         }
         let told = records.len();
-        for event in events {
+        for (event, count) in events {
             let line = event.line();
             if has_keeper {
                 records.push(event.record(&line));
+                stands_for.push(*count);
             }
-            if !self.pend(line) {
-                self.pending_lost += 1;
-                self.trail.lock().state.lost += 1;
+            if !self.pend(line, *count) {
+                self.pending_lost += count;
+                self.trail.lock().state.lost += count;
             }
         }
         if lost > 0 {
@@ -278,41 +280,41 @@ impl Writer {
             let line = event.line();
             if has_keeper {
                 records.push(event.record(&line));
+                stands_for.push(lost);
             }
-            if !self.pend(line) {
+            if !self.pend(line, 0) {
                 self.pending_lost += lost;
             }
         }
         let Some(keeper) = self.keeper.as_ref().filter(|_| !records.is_empty()) else {
             return;
         };
-        let count = records.len();
         let kept = keeper.keep(records);
         if kept >= told {
             self.not_kept = 0;
         }
-        let refused = count.saturating_sub(kept.max(told)) as u64;
+        let refused: u64 = stands_for.iter().skip(kept).sum();
         self.not_kept += refused;
         self.trail.lock().state.not_kept += refused;
     }
 
     /// A line for the sink, behind what is known to be lost before it. False: there is no room.
-    fn pend(&mut self, line: String) -> bool {
+    fn pend(&mut self, line: String, stands_for: u64) -> bool {
         let room = self.trail.capacity.saturating_sub(self.pending.len());
         if room < 1 + usize::from(self.pending_lost > 0) {
             return false;
         }
         if self.pending_lost > 0 {
             let lost = lost_now(std::mem::take(&mut self.pending_lost));
-            self.pending.push_back(lost.line());
+            self.pending.push_back((lost.line(), 0));
         }
-        self.pending.push_back(line);
+        self.pending.push_back((line, stands_for));
         true
     }
 
     fn write(&mut self) -> io::Result<()> {
         self.sink.refresh()?;
-        while let Some(line) = self.pending.front() {
+        while let Some((line, _)) = self.pending.front() {
             self.sink.append(line)?;
             self.pending.pop_front();
             self.trail.lock().state.written += 1;
@@ -350,8 +352,9 @@ impl Drop for Writer {
         let mut queue = self.trail.lock();
         queue.closing = true;
         queue.ended = true;
-        queue.state.lost += (self.pending.len() + queue.events.len()) as u64;
-        queue.events.clear();
+        let events: u64 = queue.events.drain(..).map(|(_, count)| count).sum();
+        let pending: u64 = self.pending.iter().map(|(_, count)| count).sum();
+        queue.state.lost += pending + events + queue.repeats.untold();
         self.trail.ended.notify_all();
     }
 }

@@ -6,6 +6,10 @@ use super::super::event::Action;
 use super::*;
 
 const SOON: Duration = Duration::from_secs(10);
+const SHARES: Shares = Shares {
+    denied_per_minute: 100,
+    alike_per_hour: 3,
+};
 
 fn started(path: &Path) -> Audit {
     Audit::start(&config::Audit {
@@ -14,6 +18,7 @@ fn started(path: &Path) -> Audit {
         required: false,
         retention: SOON,
         denied_per_minute: 100,
+        alike_per_hour: 3,
     })
     .unwrap()
 }
@@ -67,7 +72,7 @@ fn events_are_written_in_order_from_every_clone() {
 #[test]
 fn what_a_full_queue_lost_is_told_just_behind_it() {
     let (_dir, path) = temporary();
-    let audit = Audit::waiting(3, 100);
+    let audit = Audit::waiting(3, SHARES);
     for target in ["a", "b", "c", "d", "e"] {
         record(&audit, target);
     }
@@ -80,6 +85,83 @@ fn what_a_full_queue_lost_is_told_just_behind_it() {
     assert!(audit.close(SOON));
     assert_eq!(lines(&path), ["a", "b", "c", "lost 2", "f"]);
     assert_eq!(audit.state().lost, 2);
+}
+
+fn publish(audit: &Audit, target: &str) {
+    audit.record(Event {
+        actor: crate::domain::message::UserId::parse("shop"),
+        target: Some(target.to_owned()),
+        ..Event::new(Action::Publish, Timestamp::UNIX_EPOCH)
+    });
+}
+
+/// How many events the lines stand for.
+fn events(path: &Path) -> u64 {
+    let text = fs::read_to_string(path).unwrap();
+    let line = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let stands_for = |line: serde_json::Value| {
+        let details = &line["details"];
+        let count = details["events"].as_u64().or(details["lost"].as_u64());
+        count.unwrap_or(1)
+    };
+    text.lines().map(line).map(stands_for).sum()
+}
+
+#[test]
+fn what_is_summed_up_is_written_before_the_stop_and_at_the_end() {
+    let (_dir, path) = temporary();
+    let audit = started(&path);
+    (0..10).for_each(|_| publish(&audit, "a"));
+    audit.record(Event::new(Action::Stop, Timestamp::UNIX_EPOCH));
+    (0..5).for_each(|_| publish(&audit, "b"));
+    assert!(audit.close(SOON));
+    let text = fs::read_to_string(&path).unwrap();
+    let actions: Vec<_> = text.lines().map(|line| line.contains("stop")).collect();
+    assert_eq!(actions, [false, false, false, false, true, false]);
+    assert_eq!((events(&path), audit.state().lost), (16, 0));
+}
+
+#[test]
+fn a_sum_is_told_when_it_is_due_though_nothing_else_happens() {
+    let (_dir, path) = temporary();
+    let audit = Audit::waiting(10, SHARES);
+    (0..10).for_each(|_| publish(&audit, "a"));
+    let trail = audit.trail.as_ref().unwrap();
+    trail.lock().repeats.told -= Duration::from_millis(59_500);
+    audit
+        .write_to(Sink::open(Some(path.clone())).unwrap())
+        .unwrap();
+    until(&audit, |state| state.written == 4);
+    assert_eq!(events(&path), 10);
+}
+
+#[test]
+fn a_sum_that_could_not_be_written_is_lost_with_all_that_it_stands_for() {
+    let audit = started(Path::new("/dev/full"));
+    (0..10).for_each(|_| publish(&audit, "a"));
+    until(&audit, |state| state.last_error.is_some());
+    assert!(audit.close(SOON));
+    assert_eq!((audit.state().written, audit.state().lost), (0, 10));
+    let (audit, none) = (started(Path::new("/dev/null")), shelf(0));
+    audit.keep_in(none);
+    (0..10).for_each(|_| publish(&audit, "a"));
+    assert!(audit.close(SOON));
+    assert_eq!(audit.state().not_kept, 10);
+}
+
+/// Attack: a publisher that floods the audit trail, to push out of it what others did.
+#[test]
+fn a_flood_of_one_user_leaves_room_in_the_queue_for_the_others() {
+    let (_dir, path) = temporary();
+    let audit = Audit::waiting(5, SHARES);
+    (0..100).for_each(|_| publish(&audit, "a"));
+    record(&audit, "b");
+    assert_eq!(audit.state().lost, 0);
+    audit
+        .write_to(Sink::open(Some(path.clone())).unwrap())
+        .unwrap();
+    assert!(audit.close(SOON));
+    assert_eq!(events(&path), 101);
 }
 
 /// Attack: somebody changes or stops the audit trail.
@@ -124,6 +206,7 @@ fn a_file_that_cannot_be_opened_stops_the_start() {
         required: false,
         retention: SOON,
         denied_per_minute: 100,
+        alike_per_hour: 3,
     };
     let error = Audit::start(&settings).unwrap_err().to_string();
     assert!(
@@ -162,7 +245,7 @@ fn closing_does_not_wait_for_a_file_that_cannot_be_written() {
 
 #[test]
 fn closing_gives_up_after_its_limit() {
-    let audit = Audit::waiting(1, 100);
+    let audit = Audit::waiting(1, SHARES);
     assert!(!audit.close(Duration::ZERO), "no thread will ever end");
 }
 
@@ -184,6 +267,7 @@ fn switched_off_it_does_nothing_and_all_is_well() {
         required: false,
         retention: SOON,
         denied_per_minute: 100,
+        alike_per_hour: 3,
     })
     .unwrap();
     record(&audit, "a");
@@ -239,7 +323,7 @@ fn a_keeper_gets_what_the_file_gets_and_also_while_the_file_cannot_be_written() 
 #[test]
 fn a_keeper_without_room_is_told_later_how_much_it_lacks() {
     let (_dir, path) = temporary();
-    let (audit, full) = (Audit::waiting(10, 100), shelf(1));
+    let (audit, full) = (Audit::waiting(10, SHARES), shelf(1));
     for target in ["a", "b", "c"] {
         record(&audit, target);
     }

@@ -14,7 +14,7 @@ const PAGE = 100;
 /** So that a page left open does not grow without end. */
 const SHOWN_MAX = 1000;
 
-const READS = ["read_connections", "read_stats", "read_metrics", "read_history", "export", "read_alerts", "read_audit"];
+const READS = ["read_connections", "read_stats", "read_metrics", "read_history", "export", "read_alerts", "read_audit", "explain"];
 const DEEDS = [
   "connect", "resume", "disconnect", "subscribe", "unsubscribe", "publish", "alert", "test_connection", "ticket", "refresh",
   "operator_disconnect", "acknowledge_alert", "resolve_alert", "denied", "denied_more", "start", "reload", "stop", "events_lost",

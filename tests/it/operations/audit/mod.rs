@@ -1,6 +1,7 @@
 //! The audit trail: one line for everything that somebody did, or was kept from doing.
 
 mod file;
+mod flood;
 mod over_http;
 mod requests;
 mod streams;

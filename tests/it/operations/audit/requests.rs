@@ -124,6 +124,11 @@ async fn whatever_an_operator_reads_or_does_is_a_line() {
             .await,
         ada.gets("/audit?actor=bob", ("read_audit", json!("bob"), "ok"))
             .await,
+        ada.gets(
+            "/explain?messageId=1-0&userId=bob",
+            ("explain", json!("bob"), "ok"),
+        )
+        .await,
         ada.posts(
             "/alerts/1-0/acknowledge",
             json!({}),
