@@ -20,6 +20,7 @@ use crate::source::SourceState;
 use crate::telemetry::prometheus::{
     self, RedisSnapshot, ScribeSnapshot, Snapshot, SourceSnapshot, StoreSnapshot,
 };
+use crate::trace;
 
 /// What proxies add. A request that has one of them came from somewhere else, whoever the peer is.
 const FORWARDING: [&str; 6] = [
@@ -137,6 +138,7 @@ async fn snapshot(state: &State) -> Result<Snapshot, Problem> {
         }),
         audit,
         sources: sources(state.sources.states(), Timestamp::now()),
+        spans: trace::totals(),
     })
 }
 

@@ -69,7 +69,7 @@ pub(super) fn batch(messages: Vec<Arc<Message>>, keys: Vec<Option<Keyed>>) -> Ba
         keys,
         alert: None,
         is_copy: false,
-        answer: oneshot::channel().0,
+        answer: Answer::unheard(),
     }
 }
 

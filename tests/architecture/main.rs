@@ -18,7 +18,7 @@ use scan::{code, paths, without_tests};
 /// nothing is counted or audited twice.
 const LAYERS: [&[&str]; 8] = [
     &["domain"],
-    &["wire", "config"],
+    &["wire", "config", "trace"],
     &[
         "telemetry",
         "auth",
