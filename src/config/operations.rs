@@ -2,7 +2,7 @@
 
 use super::keys::{DAY, RATE_MAX, SECOND};
 use super::kinds::{Choice, Flag, Fraction, Maybe, Millis, Number, Visitor};
-use super::texts::{collector, file, log_filter, word};
+use super::texts::{file, log_filter, word};
 use super::{LogFormat, Settings, Traces, secrets};
 
 const LOG_FORMATS: Choice<LogFormat> =
@@ -36,7 +36,11 @@ pub(super) fn visit<V: Visitor>(settings: &mut Settings, v: &mut V) -> Result<()
 }
 
 fn traces<V: Visitor>(traces: &mut Traces, v: &mut V) -> Result<(), V::Error> {
-    v.visit("traces.endpoint", Maybe(collector()), &mut traces.endpoint)?;
+    v.visit(
+        "traces.endpoint",
+        Maybe(secrets::collector_url()),
+        &mut traces.endpoint,
+    )?;
     v.visit("traces.ratio", Fraction, &mut traces.ratio)?;
     v.visit("traces.service_name", word(), &mut traces.service_name)?;
     v.visit(

@@ -90,21 +90,6 @@ pub fn origin() -> Text<String> {
     )
 }
 
-/// What is behind it is the protocol's, and a user in it would be shown: credentials have a variable.
-pub fn collector() -> Text<String> {
-    text(
-        "a URL that begins with http:// or https://, without a user, a query and a fragment",
-        |text| {
-            let url = Url::parse(text).ok()?;
-            let is_plain = url.username().is_empty()
-                && url.password().is_none()
-                && url.query().is_none()
-                && url.fragment().is_none();
-            (is_plain && matches!(url.scheme(), "http" | "https")).then(|| text.to_owned())
-        },
-    )
-}
-
 pub fn network() -> Text<IpNet> {
     Text {
         allowed: "an IP address or network such as 10.0.0.0/8",

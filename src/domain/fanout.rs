@@ -128,11 +128,7 @@ impl<O: Outlet> Fanout<O> {
     }
 
     /// Hands a message to every connection it is for. `became` hears of each what that made of it.
-    pub fn deliver(
-        &mut self,
-        message: &Message,
-        mut became: impl FnMut(ConnectionKey, Pushed),
-    ) {
+    pub fn deliver(&mut self, message: &Message, mut became: impl FnMut(ConnectionKey, Pushed)) {
         let Self {
             entries, routes, ..
         } = self;

@@ -63,7 +63,7 @@ pub fn trace(req: &HttpRequest) -> trace::Context {
 
 /// What the client says of the trace that the request is part of.
 pub(super) fn incoming(headers: &HeaderMap) -> trace::Incoming<'_> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     trace::Incoming {
         parent: text("traceparent"),
         state: text("tracestate"),

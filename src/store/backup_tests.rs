@@ -11,7 +11,7 @@ use crate::domain::history::{History, Limits};
 use crate::domain::message::{Json, MessageId, Priority, Retain, Topic};
 use crate::domain::pattern::MetricName;
 use crate::domain::time::Now;
-use crate::store::{Batch, Listener, Recovered, Settled, Store, Wanted, Writer};
+use crate::store::{Answer, Batch, Listener, Recovered, Settled, Store, Wanted, Writer};
 use crate::wire::message::{Publication, encode};
 
 /// 2026-01-01.

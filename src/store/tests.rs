@@ -1,8 +1,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 use super::retention::Retention;
 use super::*;
 use crate::config::{AuthKeys, Durability, Settings};

@@ -36,10 +36,7 @@ impl Tally {
 ///
 /// # Errors
 /// The endpoint is no URL, or a variable of OpenTelemetry says what is not there.
-pub fn processor(
-    wanted: &Wanted,
-    tally: &Arc<Tally>,
-) -> Result<impl SpanProcessor + 'static, ExporterBuildError> {
+pub fn processor(wanted: &Wanted, tally: &Arc<Tally>) -> Result<Bounded, ExporterBuildError> {
     let endpoint = format!("{}/v1/traces", wanted.endpoint.trim_end_matches('/'));
     let exporter = SpanExporter::builder()
         .with_http()
@@ -67,7 +64,7 @@ pub fn processor(
 
 /// The SDK drops what its queue has no room for too, but tells nobody how much.
 #[derive(Debug)]
-struct Bounded {
+pub struct Bounded {
     batches: BatchSpanProcessor,
     tally: Arc<Tally>,
     spans_max: usize,

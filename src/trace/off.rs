@@ -26,7 +26,7 @@ pub fn totals() -> Totals {
 
 /// Of no trace.
 #[derive(Debug, Clone, Default)]
-pub struct Context;
+pub struct Context(());
 
 impl Context {
     pub fn traceparent(&self) -> Option<String> {
@@ -34,13 +34,13 @@ impl Context {
     }
 
     pub fn of(_: Option<&str>) -> Self {
-        Self
+        Self(())
     }
 }
 
 /// No span.
 #[derive(Debug, Default)]
-pub struct Span;
+pub struct Span(());
 
 impl Span {
     #[inline]
@@ -50,17 +50,17 @@ impl Span {
         _: impl FnOnce() -> bool,
         _: impl FnOnce() -> Beginning,
     ) -> Self {
-        Self
+        Self(())
     }
 
     #[inline]
     pub fn below(_: &Context, _: Kind, _: impl FnOnce() -> Beginning) -> Self {
-        Self
+        Self(())
     }
 
     #[inline]
     pub fn context(&self) -> Context {
-        Context
+        Context(())
     }
 
     #[inline]
@@ -85,12 +85,12 @@ impl Span {
 
 /// Nobody counts.
 #[derive(Debug, Clone, Default)]
-pub struct FanOut;
+pub struct FanOut(());
 
 impl FanOut {
     #[inline]
     pub fn new(_: Span) -> Self {
-        Self
+        Self(())
     }
 
     #[inline]

@@ -76,7 +76,10 @@ pub fn stop(within: Duration) {
 }
 
 pub fn totals() -> Totals {
-    RUNNING.get().map(|it| it.tally.totals()).unwrap_or_default()
+    RUNNING
+        .get()
+        .map(|it| it.tally.totals())
+        .unwrap_or_default()
 }
 
 /// A span that others may be below; empty where that is not kept.
@@ -88,7 +91,9 @@ impl Context {
     pub fn traceparent(&self) -> Option<String> {
         let context = self.0.as_deref()?;
         let headers = headers(context.clone());
-        headers.into_iter().find_map(|(name, value)| (name == "traceparent").then_some(value))
+        headers
+            .into_iter()
+            .find_map(|(name, value)| (name == "traceparent").then_some(value))
     }
 
     /// Back from [`Context::traceparent`].
@@ -231,7 +236,9 @@ impl FanOut {
     /// So many more `connections` have the message in their queues, and so many more are too far behind.
     pub fn add(&self, connections: usize, lagging: usize) {
         if let Some(reached) = &self.0 {
-            reached.connections.fetch_add(connections, Ordering::Relaxed);
+            reached
+                .connections
+                .fetch_add(connections, Ordering::Relaxed);
             reached.lagging.fetch_add(lagging, Ordering::Relaxed);
         }
     }

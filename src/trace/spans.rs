@@ -21,13 +21,21 @@ type Word = (&'static str, &'static str);
 
 /// A request: from its head until its answer's head, which for a stream is its opening. `may_begin`: it is worth
 /// a trace of its own.
-pub fn request(incoming: Incoming<'_>, may_begin: impl FnOnce() -> bool, method: &str, scheme: &'static str) -> Span {
+pub fn request(
+    incoming: Incoming<'_>,
+    may_begin: impl FnOnce() -> bool,
+    method: &str,
+    scheme: &'static str,
+) -> Span {
     Span::root(Kind::Server, incoming, may_begin, || {
         let known = METHODS.contains(&method);
         Beginning {
             name: if known { method } else { "HTTP" }.to_owned(),
             attributes: vec![
-                ("http.request.method", if known { method } else { "_OTHER" }.into()),
+                (
+                    "http.request.method",
+                    if known { method } else { "_OTHER" }.into(),
+                ),
                 ("url.scheme", scheme.into()),
             ],
         }
@@ -68,7 +76,7 @@ pub fn publish(parent: &Context, drafts: &[Draft]) -> Span {
         let first = drafts.first().map(|draft| draft.metric.as_str());
         let one = first.filter(|name| drafts.iter().all(|it| it.metric.as_str() == *name));
         let mut beginning = publishing(one, "metrics_update");
-        let more = match drafts {
+        let more: Option<Attribute> = match drafts {
             [draft] => draft.priority.map(|it| (PRIORITY, it.as_str().into())),
             _ => Some(("messaging.batch.message_count", drafts.len().into())),
         };
@@ -194,12 +202,17 @@ pub fn read<T, E: Display>(span: &mut Span, outcome: &Result<T, E>) {
 
 /// A reading is the beginning of a trace.
 fn reading(metric: &MetricName, beginning: impl FnOnce() -> Beginning) -> Span {
-    Span::root(Kind::Client, Incoming::default(), || true, || {
-        let mut beginning = beginning();
-        let metric = ("statshub.source.metric", metric.as_str().into());
-        beginning.attributes.push(metric);
-        beginning
-    })
+    Span::root(
+        Kind::Client,
+        Incoming::default(),
+        || true,
+        || {
+            let mut beginning = beginning();
+            let metric = ("statshub.source.metric", metric.as_str().into());
+            beginning.attributes.push(metric);
+            beginning
+        },
+    )
 }
 
 fn word((key, text): Word) -> Attribute {

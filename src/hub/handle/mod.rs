@@ -334,7 +334,7 @@ impl HubHandle {
                 self.hub.send(wanted).await.map_err(|_| Error::Busy)?;
                 answered.await.map_err(|_| Error::Busy)
             };
-            Ok(timeout(PATIENCE, done).await.map_err(|_| Error::Busy)???)
+            Ok::<_, Error>(timeout(PATIENCE, done).await.map_err(|_| Error::Busy)???)
         };
         let outcome = done.await;
         spans::published(&mut span, &outcome);

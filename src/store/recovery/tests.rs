@@ -1,6 +1,4 @@
-use tokio::sync::oneshot;
-
-use super::super::append::{Batch, Rings};
+use super::super::append::{Answer, Batch, Rings};
 use super::*;
 use crate::config;
 use crate::domain::message::Retain;

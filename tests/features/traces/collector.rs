@@ -13,6 +13,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1 as otlp;
 use prost::Message;
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 
 use crate::support::eventually;
 
@@ -39,6 +40,8 @@ pub struct Span {
 struct Kept {
     spans: Mutex<Vec<Span>>,
     headers: Mutex<Vec<HeaderMap>>,
+    /// Held for writing while nothing is to be answered.
+    answers: Arc<RwLock<()>>,
 }
 
 pub struct Collector {
@@ -75,6 +78,11 @@ impl Collector {
         self.kept.spans.lock().expect("spans").clone()
     }
 
+    /// Answers nothing while this is held.
+    pub async fn hold(&self) -> OwnedRwLockWriteGuard<()> {
+        self.kept.answers.clone().write_owned().await
+    }
+
     pub fn headers(&self) -> Vec<HeaderMap> {
         self.kept.headers.lock().expect("headers").clone()
     }
@@ -96,6 +104,7 @@ impl Collector {
 }
 
 async fn take(request: HttpRequest, kept: web::Data<Kept>, body: web::Bytes) -> HttpResponse {
+    let _may_answer = kept.answers.read().await;
     let protobuf = "application/x-protobuf";
     assert_eq!(request.headers()[CONTENT_TYPE], protobuf);
     let sent = ExportTraceServiceRequest::decode(body).expect("spans of OTLP");

@@ -82,7 +82,9 @@ async fn a_batch_is_one_publish_and_as_many_deliveries_as_messages() {
     let count = known::MESSAGING_BATCH_MESSAGE_COUNT;
     assert_eq!(produce.says(count), Some("3"));
     let delivered = collector.spans_when("deliver a", 2).await;
-    let delivered = delivered.into_iter().chain([collector.span("deliver b").await]);
+    let delivered = delivered
+        .into_iter()
+        .chain([collector.span("deliver b").await]);
     delivered.for_each(|span| is_below(&span, &produce));
 
     let alert = json!({"severity": "high", "message": "look"});
@@ -110,7 +112,12 @@ async fn what_is_refused_is_a_failure_of_the_publish_alone() {
     assert_eq!(failed.says(known::ERROR_TYPE), Some("not_published"));
     // By the conventions what a client did wrong is no error of the server's.
     let requests = collector.spans_when("POST /api/admin/analytics/publish", 2);
-    assert!(requests.await.iter().all(|it| it.status == StatusCode::Unset));
+    assert!(
+        requests
+            .await
+            .iter()
+            .all(|it| it.status == StatusCode::Unset)
+    );
     hub.stop().await;
 }
 
@@ -133,7 +140,9 @@ async fn several_hubs_deliver_in_one_trace() {
     let reached = |span: &Span| span.says("statshub.connections.reached").map(str::to_owned);
     let reached = BTreeSet::from_iter(delivered.iter().filter_map(reached));
     assert_eq!(reached, BTreeSet::from(["0".to_owned(), "1".to_owned()]));
-    let hubs = delivered.iter().map(|it| &it.resource[known::SERVICE_INSTANCE_ID]);
+    let hubs = delivered
+        .iter()
+        .map(|it| &it.resource[known::SERVICE_INSTANCE_ID]);
     assert_eq!(BTreeSet::from_iter(hubs).len(), 2);
     one.stop().await;
     other.stop().await;

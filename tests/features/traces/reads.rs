@@ -66,8 +66,13 @@ async fn a_query_is_a_trace_of_its_own() {
     let file = directory.path().join("app.db");
     let options = SqliteConnectOptions::new().filename(&file);
     let options = options.create_if_missing(true);
-    let mut database = SqliteConnection::connect_with(&options).await.expect("a database");
-    database.execute("CREATE TABLE t (v INTEGER)").await.expect("a table");
+    let mut database = SqliteConnection::connect_with(&options)
+        .await
+        .expect("a database");
+    database
+        .execute("CREATE TABLE t (v INTEGER)")
+        .await
+        .expect("a table");
     let config = format!(
         "[[source]]\nmetric = \"rows\"\nkind = \"sql\"\nurl = \"sqlite:{}\"\nquery = \"SELECT count(*) AS n FROM t\"\n",
         file.display()

@@ -27,7 +27,9 @@ async fn of_those_that_begin_here_the_ratio_is_kept() {
     let start = hub(&collector).config("[traces]\nratio = 0\n");
     let hub = start.env("OTEL_SERVICE_NAME", "hub of one").start().await;
     for _ in 0..20 {
-        hub.api(&token::admin("ada")).publish("let.go", json!(1)).await;
+        hub.api(&token::admin("ada"))
+            .publish("let.go", json!(1))
+            .await;
     }
     publish(&hub, &message("kept"), "01").await;
     hub.stop().await;
@@ -58,7 +60,7 @@ async fn a_stream_is_its_opening_and_probes_are_nothing() {
     hub.api(&token::admin("ada")).publish("a", json!(1)).await;
     stream.next_message("metrics_update").await;
     websocket.next_message("metrics_update").await;
-    collector.span("deliver a").await;
+    collector.span("POST /api/admin/analytics/publish").await;
     let requests = collector.spans();
     let requests = requests.iter().filter(|it| it.kind == SpanKind::Server);
     assert_eq!(requests.count(), 3);

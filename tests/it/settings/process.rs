@@ -192,7 +192,10 @@ async fn a_hub_without_traces_says_so_where_they_are_wanted() {
     let start = Hub::with().env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
     let hub = start.start().await;
     let line = hub.logged("traces.endpoint").await;
-    assert!(line.contains(" WARN ") && line.contains("--features otel"), "{line}");
+    assert!(
+        line.contains(" WARN ") && line.contains("--features otel"),
+        "{line}"
+    );
     hub.api(&token::admin("ada")).publish("a", json!(1)).await;
     hub.stop().await;
 }
