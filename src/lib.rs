@@ -4,6 +4,7 @@
 //!
 //! 1. [`domain`]: pure, what the hub decides. No actix, no I/O, no clock.
 //! 2. [`wire`]: bytes to domain and back. [`config`]: file, environment and flags to checked settings.
+//!    [`trace`]: spans for OpenTelemetry, in builds that have them.
 //! 3. [`telemetry`]: log, audit trail, Prometheus. [`auth`]: who is asking. [`broker`]: where a message
 //!    gets its id. [`store`]: what survives a restart. [`source`]: where metrics come from. [`demo`]: the simulated platform.
 //!    [`load`]: the load generator.
@@ -26,5 +27,6 @@ pub mod load;
 pub mod source;
 pub mod store;
 pub mod telemetry;
+pub mod trace;
 pub mod transport;
 pub mod wire;

@@ -14,6 +14,7 @@ use statshub::domain::pattern::{MetricName, Pattern};
 use statshub::domain::session::Identity;
 use statshub::hub::{Clock, Hub, HubHandle, Line, Stream, Wanted, Worker};
 use statshub::telemetry::audit::Audit;
+use statshub::trace::Context;
 
 /// Some day in 2033, in milliseconds since the Unix epoch.
 const EPOCH_MS: u64 = 2_000_000_000_000;
@@ -92,7 +93,7 @@ impl Harness {
             retain: None,
         };
         self.hub
-            .publish(vec![draft], Vec::new())
+            .publish(vec![draft], Vec::new(), &Context::default())
             .await
             .expect("room for one");
     }

@@ -5,10 +5,12 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use jiff::Timestamp;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::http::state::State;
 use crate::telemetry::audit::{Action, Event};
+use crate::trace;
 
 /// How often it is looked whether the streams have gone.
 const LOOKS_EVERY: Duration = Duration::from_millis(10);
@@ -18,6 +20,8 @@ const KEPT_BACK: Duration = Duration::from_secs(3);
 const KEPT_TO_THE_LAST: Duration = Duration::from_millis(1500);
 /// How long the store may take to be written and closed.
 const STORE_WITHIN: Duration = Duration::from_secs(1);
+/// How long the last spans may take to be sent.
+const TRACES_WITHIN: Duration = Duration::from_secs(1);
 /// How long the audit trail may take to be written.
 const AUDIT_WITHIN: Duration = Duration::from_secs(1);
 
@@ -41,6 +45,8 @@ pub async fn drain(state: &Data<State>, server: ServerHandle) {
     if timeout(requests, server.stop(true)).await.is_err() {
         log::warn!("some requests did not end in time");
     }
+    // Beside what follows, which is in no trace.
+    let traces = spawn_blocking(|| trace::stop(TRACES_WITHIN));
     state
         .audit
         .record(Event::new(Action::Stop, Timestamp::now()));
@@ -54,6 +60,8 @@ pub async fn drain(state: &Data<State>, server: ServerHandle) {
     {
         log::warn!("the store was not closed in time; the next start reads what is there");
     }
+    // It has a limit of its own, and cannot panic but in the SDK.
+    let _ = traces.await;
     log::info!("stopped");
 }
 

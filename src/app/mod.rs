@@ -23,7 +23,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::auth::Authenticator;
-use crate::config::{ConfigError, Settings};
+use crate::config::{self, ConfigError, Settings};
 use crate::demo::{self, Demo};
 use crate::http;
 use crate::http::reload::Wish;
@@ -31,6 +31,7 @@ use crate::http::state::State;
 use crate::hub::{Clock, abort_on_panic};
 use crate::telemetry::audit::{Action, Audit, Event};
 use crate::telemetry::log as logging;
+use crate::trace;
 use crate::transport::tls::{self, Certificate};
 use server::Place;
 
@@ -88,6 +89,7 @@ struct App {
 
 impl App {
     async fn start(settings: Arc<Settings>, given: Vec<TcpListener>) -> anyhow::Result<Self> {
+        traces(&settings.traces)?;
         let audit = Audit::start(&settings.audit).context("the audit trail cannot be written")?;
         let authenticator = Authenticator::start(&settings.auth)?;
         let certificate = Certificate::read(&settings.tls)?;
@@ -171,6 +173,19 @@ impl App {
             () = told_again => Err(anyhow!("stopped at once, as told twice; not everything was finished")),
         }
     }
+}
+
+/// Where there is a collector to send them to.
+fn traces(settings: &config::Traces) -> anyhow::Result<()> {
+    let Some(endpoint) = settings.endpoint.clone() else {
+        return Ok(());
+    };
+    trace::start(&trace::Wanted {
+        endpoint,
+        ratio: settings.ratio,
+        service_name: settings.service_name.clone(),
+        queue_spans_max: settings.queue_spans_max,
+    })
 }
 
 /// Every stream takes two descriptors. Whatever the limit is, it is no reason not to start.

@@ -45,13 +45,18 @@ pub fn start(settings: &Settings, hub: &HubHandle) -> anyhow::Result<Sources> {
 }
 
 async fn publish(mut readings: mpsc::Receiver<Reading>, hub: HubHandle) {
-    while let Some(Reading { draft, fence }) = readings.recv().await {
+    while let Some(reading) = readings.recv().await {
+        let Reading {
+            draft,
+            fence,
+            trace,
+        } = reading;
         let metric = draft.metric.clone();
         let held = fence.map(|fence| Held {
             source: metric.to_string(),
             fence,
         });
-        if let Err(error) = hub.publish_reading(draft, held).await {
+        if let Err(error) = hub.publish_reading(draft, held, &trace).await {
             log::warn!("what was read for {} is lost: {error}", metric.as_str());
         }
     }

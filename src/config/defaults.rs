@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{
     Acknowledge, Audit, Auth, AuthKeys, Console, Driver, Durability, History, Http, Limits, Log,
     LogFormat, Outgoing, Prometheus, RealTime, Redis, Retention, Sessions, Settings, Store, Tls,
-    WebSocket,
+    Traces, WebSocket,
 };
 
 const KIB: usize = 1024;
@@ -47,6 +47,12 @@ impl Settings {
             log: Log {
                 filter: "info".to_owned(),
                 format: LogFormat::Text,
+            },
+            traces: Traces {
+                endpoint: None,
+                ratio: 1.0,
+                service_name: "statshub".to_owned(),
+                queue_spans_max: 4096,
             },
             metrics: Vec::new(),
             sources: Vec::new(),

@@ -46,6 +46,8 @@ pub const VARIABLES: [(&str, Option<&str>); 18] = [
     ("REDIS_URL", Some("redis.url")),
     (DATABASE_URL, None),
     ("RUST_LOG", Some("log.filter")),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", Some("traces.endpoint")),
+    ("OTEL_SERVICE_NAME", Some("traces.service_name")),
 ];
 pub const JWT_SECRET: &str = "JWT_SECRET";
 pub const DATABASE_URL: &str = "DATABASE_URL";

@@ -73,6 +73,27 @@ impl<N: Copy + PartialOrd + Display + TryFrom<i64> + TryInto<i64>> Kind for Numb
     }
 }
 
+/// A part of a whole.
+pub struct Fraction;
+
+impl Kind for Fraction {
+    type Meant = f64;
+
+    fn allowed(&self) -> String {
+        "a number from 0 to 1".to_owned()
+    }
+
+    fn read(&self, value: &Value) -> Option<f64> {
+        let whole = || value.as_integer().map(|whole| whole as f64);
+        let fraction = value.as_float().or_else(whole)?;
+        (0.0..=1.0).contains(&fraction).then_some(fraction)
+    }
+
+    fn write(&self, meant: &f64) -> Option<Value> {
+        Some(Value::Float(*meant))
+    }
+}
+
 /// A time, written as a whole number of milliseconds in a range.
 pub struct Millis(pub RangeInclusive<u64>);
 

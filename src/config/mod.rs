@@ -63,6 +63,7 @@ pub struct Settings {
     pub prometheus: Prometheus,
     pub console: Console,
     pub log: Log,
+    pub traces: Traces,
     /// Retention declared per metric, first match wins.
     pub metrics: Vec<Metric>,
     pub sources: Vec<Source>,
@@ -317,6 +318,19 @@ pub struct Log {
     /// `RUST_LOG`, an env_logger filter.
     pub filter: String,
     pub format: LogFormat,
+}
+
+/// `[traces]`: spans for OpenTelemetry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traces {
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`. A collector's address for OTLP over HTTP; `None`: there are none.
+    pub endpoint: Option<String>,
+    /// Of the traces that begin here, this many are kept, 0 to 1.
+    pub ratio: f64,
+    /// `OTEL_SERVICE_NAME`.
+    pub service_name: String,
+    /// Spans that may wait to be sent; above it they are dropped.
+    pub queue_spans_max: usize,
 }
 
 /// How an event of the log is written.

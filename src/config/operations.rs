@@ -1,9 +1,9 @@
-//! Settings of what operators see: the audit trail, Prometheus, the console, the log.
+//! Settings of what operators see: the audit trail, Prometheus, the console, the log, traces.
 
 use super::keys::{DAY, RATE_MAX, SECOND};
-use super::kinds::{Choice, Flag, Maybe, Millis, Number, Visitor};
-use super::texts::{file, log_filter};
-use super::{LogFormat, Settings, secrets};
+use super::kinds::{Choice, Flag, Fraction, Maybe, Millis, Number, Visitor};
+use super::texts::{file, log_filter, word};
+use super::{LogFormat, Settings, Traces, secrets};
 
 const LOG_FORMATS: Choice<LogFormat> =
     Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
@@ -39,5 +39,21 @@ pub(super) fn visit<V: Visitor>(settings: &mut Settings, v: &mut V) -> Result<()
     )?;
     v.visit("console.enabled", Flag, &mut settings.console.enabled)?;
     v.visit("log.filter", log_filter(), &mut settings.log.filter)?;
-    v.visit("log.format", LOG_FORMATS, &mut settings.log.format)
+    v.visit("log.format", LOG_FORMATS, &mut settings.log.format)?;
+    traces(&mut settings.traces, v)
+}
+
+fn traces<V: Visitor>(traces: &mut Traces, v: &mut V) -> Result<(), V::Error> {
+    v.visit(
+        "traces.endpoint",
+        Maybe(secrets::collector_url()),
+        &mut traces.endpoint,
+    )?;
+    v.visit("traces.ratio", Fraction, &mut traces.ratio)?;
+    v.visit("traces.service_name", word(), &mut traces.service_name)?;
+    v.visit(
+        "traces.queue_spans_max",
+        Number(512..=1_000_000),
+        &mut traces.queue_spans_max,
+    )
 }

@@ -148,6 +148,21 @@ pub fn postgres_url() -> Link {
     }))
 }
 
+/// Where traces go. Who may send them there is said by headers; a user in the URL would be sent nowhere.
+pub fn collector_url() -> Link {
+    Link(text(
+        "a URL that begins with http:// or https://, without a user, a query and a fragment",
+        |text| {
+            let url = Url::parse(text).ok()?;
+            let is_plain = url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none();
+            is_plain.then(|| parse_url(text, &WEB_SCHEMES))?
+        },
+    ))
+}
+
 /// Where a source of a kind not yet known is.
 pub fn source_url() -> Link {
     Link(text(

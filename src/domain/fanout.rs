@@ -127,13 +127,8 @@ impl<O: Outlet> Fanout<O> {
         entry.subscription = subscription;
     }
 
-    /// Hands a message to every connection it is for. `overflowed` hears of each connection that
-    /// is lagging from now on, with its position.
-    pub fn deliver(
-        &mut self,
-        message: &Message,
-        mut overflowed: impl FnMut(ConnectionKey, MessageId),
-    ) {
+    /// Hands a message to every connection it is for. `became` hears of each what that made of it.
+    pub fn deliver(&mut self, message: &Message, mut became: impl FnMut(ConnectionKey, Pushed)) {
         let Self {
             entries, routes, ..
         } = self;
@@ -155,9 +150,7 @@ impl<O: Outlet> Fanout<O> {
             let pushed = entry
                 .outlet
                 .with(|outbox| outbox.push_live(message.id, piece));
-            if let Pushed::Overflow(position) = pushed {
-                overflowed(entry.outlet.key(), position);
-            }
+            became(entry.outlet.key(), pushed);
         });
         self.through = message.id;
     }
@@ -257,8 +250,10 @@ mod tests {
         fn deliver(&mut self, n: u64, topic: Topic) -> Vec<(u64, u64)> {
             let mut lagging = Vec::new();
             self.fanout
-                .deliver(&message(n, topic, Priority::Normal), |key, position| {
-                    lagging.push((key.number(), position.millis()))
+                .deliver(&message(n, topic, Priority::Normal), |key, became| {
+                    if let Pushed::Overflow(position) = became {
+                        lagging.push((key.number(), position.millis()));
+                    }
                 });
             lagging
         }

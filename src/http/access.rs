@@ -24,6 +24,7 @@ use crate::domain::message::UserId;
 use crate::domain::session::Identity;
 use crate::telemetry::audit::{Action, Event, Outcome};
 use crate::telemetry::counters::Counter;
+use crate::trace;
 use crate::transport::tls::IsCertified;
 
 /// When to ask again where there are no keys yet to judge tokens by.
@@ -35,6 +36,7 @@ pub struct Caller {
     pub identity: Arc<Identity>,
     pub remote: IpAddr,
     pub request_id: Arc<str>,
+    pub trace: trace::Context,
 }
 
 impl Caller {
@@ -43,6 +45,7 @@ impl Caller {
             identity: identity.into(),
             remote: client::remote(req),
             request_id: client::request_id(req),
+            trace: client::trace(req),
         }
     }
 

@@ -294,8 +294,7 @@ async fn change(
     let fields = shown(alert).map_err(Failed::Json)?;
     // On one line: the publisher's part came so out of the log.
     let data = Json::trusted(serde_json::to_string(&fields).map_err(Failed::Json)?);
-    let told = state
-        .hub
-        .alert(data, AlertWrite::Change(Box::new(change)), Vec::new());
+    let change = AlertWrite::Change(Box::new(change));
+    let told = state.hub.alert(data, change, Vec::new(), &caller.trace);
     told.await.map_err(Failed::Hub)
 }

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::domain::message::UserId;
+use crate::trace;
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -23,6 +24,8 @@ const USER_AGENT_CHARS_MAX: usize = 256;
 pub(super) struct Client {
     pub request_id: Arc<str>,
     pub remote: IpAddr,
+    /// Of the request's own span.
+    pub trace: trace::Context,
 }
 
 impl Client {
@@ -31,6 +34,7 @@ impl Client {
             request_id: given_request_id(req.headers())
                 .unwrap_or_else(|| Uuid::new_v4().to_string().into()),
             remote: remote_ip(req, trusted_proxies),
+            trace: trace::Context::default(),
         }
     }
 }
@@ -48,6 +52,22 @@ pub fn remote(req: &HttpRequest) -> IpAddr {
     let extensions = req.extensions();
     let client = extensions.get::<Client>();
     client.map_or_else(|| peer_ip(req), |client| client.remote)
+}
+
+/// What this request's part of its trace is below.
+pub fn trace(req: &HttpRequest) -> trace::Context {
+    let extensions = req.extensions();
+    let client = extensions.get::<Client>();
+    client.map_or_else(Default::default, |client| client.trace.clone())
+}
+
+/// What the client says of the trace that the request is part of.
+pub(super) fn incoming(headers: &HeaderMap) -> trace::Incoming<'_> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    trace::Incoming {
+        parent: text("traceparent"),
+        state: text("tracestate"),
+    }
 }
 
 /// Lets the access log name the user. Whoever has checked the credentials calls this.

@@ -18,17 +18,19 @@ use actix_web::http::header::{
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, ResponseError, web};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use futures::FutureExt;
 
 use super::client::{self, Client, X_REQUEST_ID};
 use super::kept;
 use super::origin;
 use super::reply::Problem;
+use super::routes;
 use super::state::State;
 use super::unread::Shared;
 use crate::domain::message::UserId;
 use crate::telemetry::counters::Counter;
+use crate::trace::{Span, spans};
 use crate::transport::socket::Handle;
 
 /// Log target of the access log, so that a filter can turn it off alone.
@@ -61,7 +63,9 @@ pub async fn outermost(
     mut req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let client = Client::of(req.request(), &state.settings.load().http.trusted_proxies);
+    let mut client = Client::of(req.request(), &state.settings.load().http.trusted_proxies);
+    let span = begin_span(&req, &state);
+    client.trace = span.context();
     let in_use = req.conn_data::<Handle>().map(Handle::in_use);
     let line = AccessLine::begin(&req, &client);
     // As actix finds its route: by the path with its escapes undone.
@@ -87,9 +91,35 @@ pub async fn outermost(
             _ => kept::until_written(in_use, response),
         }
     });
+    end_span(span, &line, &result);
     let (status, took) = line.end(&result);
     state.routed.requests.record(route, status.as_u16(), took);
     result
+}
+
+/// Probes, scrapes and the console's files begin no trace of their own: nobody would look at it.
+fn begin_span(req: &ServiceRequest, state: &State) -> Span {
+    let scheme = match req.app_config().secure() {
+        true => "https",
+        false => "http",
+    };
+    let is_interface = || {
+        let path = req.path();
+        path.starts_with(routes::BASE) || path == state.settings.load().websocket.path
+    };
+    let incoming = client::incoming(req.headers());
+    spans::request(incoming, is_interface, req.method().as_str(), scheme)
+}
+
+/// Of a path only the route's template is told, since it may be anything.
+fn end_span(mut span: Span, line: &AccessLine, result: &Result<ServiceResponse<BoxBody>, Error>) {
+    let (status, request) = match result {
+        Ok(answer) => (answer.status(), Some(answer.request())),
+        Err(error) => (error.as_response_error().status_code(), None),
+    };
+    let route = || request.and_then(HttpRequest::match_pattern);
+    let request_id = &line.client.request_id;
+    spans::answered(&mut span, &line.method, route, status.as_u16(), request_id);
 }
 
 /// Applies `change` to the answer, also when that is still an error: then there is no request to
@@ -179,7 +209,9 @@ impl AccessLine {
             _ => log::Level::Info,
         };
         let user = user.as_ref().map_or("-", UserId::as_str);
-        let Client { request_id, remote } = &self.client;
+        let Client {
+            request_id, remote, ..
+        } = &self.client;
         log::log!(
             target: ACCESS_LOG, level,
             method = self.method.as_str(), path = self.path.as_str(), status = status.as_u16(),

@@ -23,6 +23,7 @@ use crate::telemetry::prometheus::{
     self, RedisSnapshot, ScribeSnapshot, Snapshot, SourceSnapshot, StoreSnapshot,
 };
 use crate::telemetry::standing::{KeysFetched, Standing};
+use crate::trace;
 
 /// What proxies add. A request that has one of them came from somewhere else, whoever the peer is.
 const FORWARDING: [&str; 6] = [
@@ -145,6 +146,7 @@ async fn snapshot(state: &State) -> Result<Snapshot, Problem> {
         }),
         audit,
         sources: sources(state.sources.states(), Timestamp::now()),
+        spans: trace::totals(),
     })
 }
 

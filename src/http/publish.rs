@@ -124,7 +124,7 @@ async fn published(
     let drafts = drafts(written, is_batch, data_bytes_max)?;
     event.target = Some(named(&drafts));
     event.details = Some(json!({"count": drafts.len()}));
-    let ids = state.hub.publish(drafts, keys).await?;
+    let ids = state.hub.publish(drafts, keys, &caller.trace).await?;
     let texts: Vec<_> = ids.iter().map(MessageId::to_string).collect();
     event.details = Some(json!({"count": ids.len(), "first": texts.first(), "last": texts.last()}));
     let durability = state.hub.durability();
@@ -269,7 +269,8 @@ async fn alerted(
         state.settings.load().http.message_bytes_max,
     )?;
     let keys = key.of_alert(caller.user(), &data);
-    let id = state.hub.alert(data, AlertWrite::New(alert.severity), keys);
+    let new = AlertWrite::New(alert.severity);
+    let id = state.hub.alert(data, new, keys, &caller.trace);
     let id = id.await?.to_string();
     event.details = Some(json!({"messageId": id}));
     Ok(reply::accepted(Published::One {

@@ -25,6 +25,7 @@ use crate::domain::message::{MessageId, Topic};
 use crate::domain::time::Now;
 use crate::store::{KeysInMemory, Recovered, Writer};
 use crate::telemetry::latency::Summary;
+use crate::trace;
 
 /// Requests and reports that may wait for the Hub.
 const MAILBOX_MESSAGES_MAX: usize = 4096;
@@ -161,6 +162,7 @@ impl Hub {
             workers: &self.workers,
             retry: self.settings.realtime.sse_retry,
             wall_ms: now.wall_ms,
+            trace: trace::Context::default(),
         };
         (&mut self.state, outlets)
     }

@@ -13,6 +13,7 @@ use crate::domain::message::{Message, MessageId, Transport};
 use crate::domain::notice::{Goodbye, Piece};
 use crate::domain::pattern::Subscription;
 use crate::domain::session::Session;
+use crate::trace::{self, spans};
 use crate::wire::notice;
 
 /// A worker as the Hub sees it.
@@ -28,6 +29,8 @@ pub struct Outlets<'a> {
     pub retry: std::time::Duration,
     /// The wall clock, for the time stamps of notices.
     pub wall_ms: u64,
+    /// Of what is being delivered.
+    pub trace: trace::Context,
 }
 
 impl Outlets<'_> {
@@ -40,9 +43,11 @@ impl Outlets<'_> {
 
 impl Effects for Outlets<'_> {
     fn deliver(&mut self, message: &Arc<Message>) {
+        let span = spans::deliver(&self.trace, message, self.workers.len());
         for worker in self.workers.values() {
             worker.meter.handed_over(message.cost());
-            worker.fanout.do_send(ToWorker::Deliver(message.clone()));
+            let deliver = ToWorker::Deliver(message.clone(), span.clone());
+            worker.fanout.do_send(deliver);
         }
     }
 

@@ -14,8 +14,9 @@ use crate::config::Settings;
 use crate::domain::fanout::{ConnectionKey, Entry, Outlet};
 use crate::domain::message::{Message, MessageId, Transport, UserId};
 use crate::domain::notice::Goodbye;
-use crate::domain::outbox::Outgoing;
+use crate::domain::outbox::{Outgoing, Pushed};
 use crate::domain::pattern::Subscription;
+use crate::trace::FanOut;
 use crate::wire::{notice, websocket};
 
 /// Messages fanned out before the connections get to write.
@@ -25,7 +26,7 @@ const BATCH: usize = 32;
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 pub enum ToWorker {
-    Deliver(Arc<Message>),
+    Deliver(Arc<Message>, FanOut),
     /// A new connection: its opening, and live messages after `through`.
     Attach {
         key: ConnectionKey,
@@ -79,9 +80,26 @@ impl Fanout {
         }
     }
 
-    fn deliver(&self, message: &Message) {
+    fn deliver(&self, message: &Message, span: &FanOut) {
         let mut fanout = self.worker.fanout.borrow_mut();
-        fanout.deliver(message, |key, position| self.worker.lagging(key, position));
+        let lags = |key, became| {
+            if let Pushed::Overflow(position) = became {
+                self.worker.lagging(key, position);
+            }
+        };
+        if span.is_kept() {
+            let (mut reached, mut lagging) = (0, 0);
+            fanout.deliver(message, |key, became| {
+                match became {
+                    Pushed::Queued => reached += 1,
+                    Pushed::Overflow(_) | Pushed::Skipped => lagging += 1,
+                }
+                lags(key, became);
+            });
+            span.add(reached, lagging);
+        } else {
+            fanout.deliver(message, lags);
+        }
         self.worker.meter.fanned_out(message.cost());
     }
 
@@ -158,8 +176,8 @@ impl Handler<ToWorker> for Fanout {
 
     fn handle(&mut self, what: ToWorker, ctx: &mut Context<Self>) {
         match what {
-            ToWorker::Deliver(message) => {
-                self.deliver(&message);
+            ToWorker::Deliver(message, span) => {
+                self.deliver(&message, &span);
                 self.delivered += 1;
                 // An actor's mailbox is read until it is empty; without a pause a steady stream of
                 // messages would keep this thread from ever writing one.

@@ -26,9 +26,7 @@ impl Hub {
         let now = self.clock.now();
         let topics = publications.iter().map(|publication| &publication.topic);
         if let Err(error) = self.state.admit(topics.chain(&self.new_topics), now) {
-            // Here and below: it fails when the publisher has gone.
-            let _ = answer.send(Err(error.into()));
-            return;
+            return answer.send(Err(error.into()));
         }
         if let Some(redis) = self.redis() {
             let wanted = ForAll {
@@ -88,11 +86,12 @@ impl Hub {
     fn deliver(&mut self, batch: Settled, now: Now) {
         if let Ok(ids) = &batch.outcome {
             let (state, mut outlets) = self.parts(now);
+            outlets.trace = batch.answer.trace.clone();
             let new = batch.messages.into_iter().zip(ids);
             let new = new.filter(|(message, id)| message.id == **id);
             new.for_each(|(message, _)| state.published(message, &mut outlets));
         }
-        let _ = batch.answer.send(batch.outcome);
+        batch.answer.send(batch.outcome);
     }
 
     /// What a draft leaves open is what is declared for its metric, first match first.

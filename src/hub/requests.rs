@@ -2,7 +2,6 @@
 
 use actix::{Context, Handler, MessageResult, ResponseFuture};
 use futures::future::join_all;
-use tokio::sync::oneshot;
 
 use super::actor::Hub;
 use super::fanout::Settle;
@@ -15,6 +14,7 @@ use crate::domain::message::{Json, Priority, Retain, Topic};
 use crate::domain::pattern::NameError;
 use crate::domain::session::Session;
 use crate::domain::time::Now;
+use crate::store::Answer;
 use crate::wire::message::Publication;
 
 impl Handler<Pulse> for Hub {
@@ -90,8 +90,7 @@ impl Handler<Test> for Hub {
                 retain: Retain::All,
             };
             // Whoever asked sees on the connections whether it came.
-            let (answer, _) = oneshot::channel();
-            self.publish(vec![test], Vec::new(), None, answer, None, ctx);
+            self.publish(vec![test], Vec::new(), None, Answer::unheard(), None, ctx);
         }
         connections
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sysinfo::{Disks, MINIMUM_CPU_UPDATE_INTERVAL, Networks, System};
 
 use super::{Source, SourceError};
+use crate::trace::Span;
 
 /// Reads what the kernel counts. The counters that need two looks (CPU, network rates) tell about the time
 /// since the read before.
@@ -15,7 +16,7 @@ use super::{Source, SourceError};
 pub(super) struct Host(Arc<Mutex<Option<Counters>>>);
 
 impl Source for Host {
-    fn read(&self) -> BoxFuture<'_, Result<Value, SourceError>> {
+    fn read<'a>(&'a self, _: &'a mut Span) -> BoxFuture<'a, Result<Value, SourceError>> {
         let counters = self.0.clone();
         Box::pin(async move {
             // A dead mount can hold a thread for ever, so reads take turns without waiting: one

@@ -12,6 +12,8 @@ use reqwest::{Client, Response, Url};
 use serde_json::Value;
 
 use super::{Source, SourceError};
+use crate::domain::pattern::MetricName;
+use crate::trace::{Span, spans};
 
 const REDIRECTS_MAX: usize = 3;
 /// An idle connection is kept between reads; a server that vanished is noticed by probes.
@@ -54,9 +56,13 @@ impl Http {
         })
     }
 
-    async fn get(&self) -> Result<Value, SourceError> {
-        let request = self.client.get(self.url.clone()).send();
-        let response = request.await.map_err(|error| self.failed(&error))?;
+    async fn get(&self, span: &mut Span) -> Result<Value, SourceError> {
+        let mut request = self.client.get(self.url.clone());
+        for (name, value) in span.headers() {
+            request = request.header(name, value);
+        }
+        let response = request.send().await.map_err(|error| self.failed(&error))?;
+        spans::got(span, response.status().as_u16());
         if !response.status().is_success() {
             return Err(SourceError::Status {
                 url: self.shown.clone(),
@@ -102,8 +108,13 @@ impl Http {
 }
 
 impl Source for Http {
-    fn read(&self) -> BoxFuture<'_, Result<Value, SourceError>> {
-        Box::pin(self.get())
+    fn span(&self, metric: &MetricName) -> Span {
+        let host = self.url.host_str().unwrap_or_default();
+        spans::get(metric, &self.shown, host, self.url.port_or_known_default())
+    }
+
+    fn read<'a>(&'a self, span: &'a mut Span) -> BoxFuture<'a, Result<Value, SourceError>> {
+        Box::pin(self.get(span))
     }
 }
 

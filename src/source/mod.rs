@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 use crate::config;
 use crate::domain::message::Draft;
 use crate::domain::pattern::MetricName;
+use crate::trace::{Context, Span};
 
 pub use error::SourceError;
 pub use state::SourceState;
@@ -40,7 +41,13 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// Whatever kept the value from being read, in words for an operator, without credentials.
-    fn read(&self) -> BoxFuture<'_, Result<Value, SourceError>>;
+    /// `span` is that of [`Source::span`].
+    fn read<'a>(&'a self, span: &'a mut Span) -> BoxFuture<'a, Result<Value, SourceError>>;
+
+    /// What reading it now is in a trace; nothing where nobody else is asked.
+    fn span(&self, _metric: &MetricName) -> Span {
+        Span::default()
+    }
 }
 
 /// What was read.
@@ -49,6 +56,8 @@ pub struct Reading {
     pub draft: Draft,
     /// By which right, where several hubs share the sources.
     pub fence: Option<u64>,
+    /// Of the read.
+    pub trace: Context,
 }
 
 /// Whether this hub is to read a source now.

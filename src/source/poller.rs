@@ -16,6 +16,7 @@ use super::{Reading, Source, SourceError, Turn, Turns};
 use crate::config;
 use crate::domain::message::{Draft, Json, Priority};
 use crate::domain::pattern::MetricName;
+use crate::trace::{self, Span, spans};
 
 /// Reads its source when it starts and then once every interval, never twice at a time.
 pub(super) struct Poller {
@@ -88,17 +89,19 @@ impl Poller {
             lock(&self.record).skipped();
             return;
         }
-        let read = read(self.source.clone(), self.timeout);
+        let span = self.source.span(&self.metric);
+        let read = read(self.source.clone(), self.timeout, span);
         ctx.spawn(
             read.into_actor(self)
-                .map(move |(value, took), poller, _| poller.finish(value, took, fence)),
+                .map(move |read, poller, _| poller.finish(read, fence)),
         );
     }
 
-    fn finish(&mut self, value: Result<Value, SourceError>, took: Duration, fence: Option<u64>) {
+    fn finish(&mut self, read: Read, fence: Option<u64>) {
         self.reading = false;
+        let Read { value, took, trace } = read;
         let result = value
-            .and_then(|value| self.publish(&value, fence))
+            .and_then(|value| self.publish(&value, fence, trace))
             .map_err(|error| error.to_string());
         let line = result.clone();
         let change = lock(&self.record).finished(result, took, Timestamp::now());
@@ -113,7 +116,12 @@ impl Poller {
 
     /// Hands the value on without waiting: a hub that cannot keep up wants fewer updates, and the
     /// next read brings a newer value anyway.
-    fn publish(&self, value: &Value, fence: Option<u64>) -> Result<(), SourceError> {
+    fn publish(
+        &self,
+        value: &Value,
+        fence: Option<u64>,
+        trace: trace::Context,
+    ) -> Result<(), SourceError> {
         let draft = Draft {
             metric: self.metric.clone(),
             data: Json::trusted(value.to_string()),
@@ -122,7 +130,11 @@ impl Poller {
             retain: None,
         };
         let sink = &self.out.sink;
-        let sent = sink.try_send(Reading { draft, fence });
+        let sent = sink.try_send(Reading {
+            draft,
+            fence,
+            trace,
+        });
         sent.map_err(|error| match error {
             TrySendError::Full(_) => SourceError::SinkFull(sink.max_capacity()),
             TrySendError::Closed(_) => SourceError::SinkClosed,
@@ -130,19 +142,28 @@ impl Poller {
     }
 }
 
+/// What came of one read.
+struct Read {
+    value: Result<Value, SourceError>,
+    took: Duration,
+    trace: trace::Context,
+}
+
 /// One read, bounded in time, with a panic turned into an error.
-async fn read(
-    source: Arc<dyn Source>,
-    timeout: Duration,
-) -> (Result<Value, SourceError>, Duration) {
+async fn read(source: Arc<dyn Source>, timeout: Duration, mut span: Span) -> Read {
     let began = Instant::now();
-    let read = AssertUnwindSafe(async { source.read().await }).catch_unwind();
+    let read = AssertUnwindSafe(async { source.read(&mut span).await }).catch_unwind();
     let value = match tokio::time::timeout(timeout, read).await {
         Ok(Ok(value)) => value,
         Ok(Err(_)) => Err(SourceError::Panicked),
         Err(_) => Err(SourceError::TimedOut(timeout)),
     };
-    (value, began.elapsed())
+    spans::read(&mut span, &value);
+    Read {
+        value,
+        took: began.elapsed(),
+        trace: span.context(),
+    }
 }
 
 impl Actor for Poller {
@@ -190,7 +211,7 @@ mod tests {
     struct Scripted(Script, AtomicUsize);
 
     impl Source for Scripted {
-        fn read(&self) -> BoxFuture<'_, Result<Value, SourceError>> {
+        fn read<'a>(&'a self, _: &'a mut Span) -> BoxFuture<'a, Result<Value, SourceError>> {
             let reads = self.1.fetch_add(1, Ordering::Relaxed);
             match self.0 {
                 Script::Panics => panic!("as scripted"),

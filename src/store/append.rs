@@ -12,6 +12,7 @@ use super::file::to_sql;
 use super::keys::{self, Keyed};
 use crate::domain::message::{Message, MessageId, Priority, Retain, Topic, Transport, UserId};
 use crate::domain::pattern::MetricName;
+use crate::trace;
 
 /// What one publisher wants in the log, whole or not at all.
 #[derive(Debug)]
@@ -39,8 +40,14 @@ pub struct Settled {
     pub answer: Answer,
 }
 
-/// Who waits for the ids.
-pub type Answer = oneshot::Sender<Outcome>;
+/// Who waits for the ids, and of which trace all this is.
+#[derive(Debug)]
+pub struct Answer {
+    to: oneshot::Sender<Outcome>,
+    pub trace: trace::Context,
+    /// The batch is on its way into the store.
+    pub(super) writing: trace::Span,
+}
 
 /// The ids of a batch, or why it was not taken.
 pub type Outcome = Result<Vec<MessageId>, AppendError>;
@@ -50,6 +57,26 @@ pub type Outcome = Result<Vec<MessageId>, AppendError>;
 pub(super) struct Rings {
     numbers: HashMap<(Topic, Priority), i64>,
     added: HashMap<i64, i64>,
+}
+
+impl Answer {
+    pub fn new(to: oneshot::Sender<Outcome>, trace: trace::Context) -> Self {
+        Self {
+            to,
+            trace,
+            writing: trace::Span::default(),
+        }
+    }
+
+    /// For what nobody waits for.
+    pub fn unheard() -> Self {
+        Self::new(oneshot::channel().0, trace::Context::default())
+    }
+
+    /// Whoever waited may have gone.
+    pub fn send(self, outcome: Outcome) {
+        let _ = self.to.send(outcome);
+    }
 }
 
 impl Batch {

@@ -11,7 +11,7 @@ use crate::domain::history::{History, Limits};
 use crate::domain::message::{Json, MessageId, Priority, Retain, Topic};
 use crate::domain::pattern::MetricName;
 use crate::domain::time::Now;
-use crate::store::{Batch, Listener, Recovered, Settled, Store, Wanted, Writer};
+use crate::store::{Answer, Batch, Listener, Recovered, Settled, Store, Wanted, Writer};
 use crate::wire::message::{Publication, encode};
 
 /// 2026-01-01.
@@ -22,7 +22,7 @@ struct Nobody;
 impl Listener for Nobody {
     fn settled(&self, batches: Vec<Settled>) {
         for batch in batches {
-            let _ = batch.answer.send(batch.outcome);
+            batch.answer.send(batch.outcome);
         }
     }
     fn sessions_wanted(&self) {}
@@ -90,7 +90,7 @@ fn publish(writer: &Writer, seconds: impl IntoIterator<Item = u64>) {
             wall_ms: at(seconds).wall_ms,
             alert: None,
             is_copy: false,
-            answer,
+            answer: Answer::new(answer, Default::default()),
         };
         assert!(writer.append(batch).is_ok());
         block_on(answered).unwrap().unwrap();

@@ -1,8 +1,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 use super::retention::Retention;
 use super::*;
 use crate::config::{AuthKeys, Durability, Settings};
@@ -69,7 +67,7 @@ pub(super) fn batch(messages: Vec<Arc<Message>>, keys: Vec<Option<Keyed>>) -> Ba
         keys,
         alert: None,
         is_copy: false,
-        answer: oneshot::channel().0,
+        answer: Answer::unheard(),
     }
 }
 

@@ -17,6 +17,7 @@ use super::health::{Health, Shared};
 use super::ledger::{Failure, Group, Ledger};
 use super::sessions::SessionChange;
 use crate::config;
+use crate::trace::spans;
 
 /// Batches in one transaction, so that the first of them need not wait for ever.
 const GROUP_MAX: usize = 1024;
@@ -85,12 +86,13 @@ impl Writer {
     ///
     /// # Errors
     /// Too much waits already, or the thread is gone: the batch comes back.
-    pub fn append(&self, batch: Batch) -> Result<(), (Batch, AppendError)> {
+    pub fn append(&self, mut batch: Batch) -> Result<(), (Batch, AppendError)> {
         if self.shared.waiting_bytes.load(Ordering::Relaxed) > WAITING_BYTES_MAX {
             self.shared.lacks_copies(std::slice::from_ref(&batch));
             let text = "more waits for the disk than may";
             return Err((batch, AppendError::Failed(text.to_owned())));
         }
+        batch.answer.writing = spans::write(&batch.answer.trace, batch.messages.len());
         let bytes = batch.bytes();
         self.shared
             .waiting_bytes
@@ -339,9 +341,14 @@ impl Thread {
         shared
             .batches
             .fetch_add(batches.len() as u64, Ordering::Relaxed);
+        let group = batches.len();
         let settled = batches.into_iter().zip(outcomes);
         let settled: Vec<Settled> = settled
-            .map(|(batch, outcome)| batch.settled(outcome))
+            .map(|(mut batch, outcome)| {
+                let mut writing = std::mem::take(&mut batch.answer.writing);
+                spans::written(&mut writing, group, &outcome);
+                batch.settled(outcome)
+            })
             .collect();
         if !settled.is_empty() {
             self.listener.settled(settled);

@@ -20,6 +20,7 @@ use super::requests::{self, Answered};
 use super::standing::Standing;
 use crate::domain::message::PerPriority;
 use crate::domain::pattern::MetricName;
+use crate::trace;
 
 /// What the text must be served as, because Prometheus picks its parser by it.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -61,6 +62,8 @@ pub struct Snapshot {
     /// `None`: hubs have no database in common.
     pub scribe: Option<ScribeSnapshot>,
     pub sources: Vec<SourceSnapshot>,
+    /// Zeros, where none are made.
+    pub spans: trace::Totals,
 }
 
 /// The log that several hubs share.
@@ -151,7 +154,13 @@ impl Collector for Snapshot {
         self.encode_store(&mut out)?;
         self.encode_redis(&mut out)?;
         self.encode_scribe(&mut out)?;
-        self.encode_sources(&mut out)
+        self.encode_sources(&mut out)?;
+        let spans = [
+            ("exported", self.spans.exported),
+            ("dropped", self.spans.dropped),
+        ];
+        let help = "Spans of traces that a collector took, and that were lost.";
+        out.counters("trace_spans", help, "outcome", spans)
     }
 }
 

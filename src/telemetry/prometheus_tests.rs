@@ -149,6 +149,10 @@ fn full() -> Snapshot {
             source("credits.total", Some(Duration::from_secs(30))),
             source("never-yet", None),
         ],
+        spans: trace::Totals {
+            exported: 11,
+            dropped: 2,
+        },
         ..Snapshot::default()
     }
 }
@@ -268,6 +272,7 @@ fn the_text_parses_and_says_what_the_snapshot_holds() {
             "statshub_source_last_success_age_seconds{source=\"credits.total\"}",
             30.0,
         ),
+        ("statshub_trace_spans_total{outcome=\"dropped\"}", 2.0),
     ] {
         assert_eq!(scraped.samples.get(series), Some(&expected), "{series}");
     }

@@ -15,10 +15,10 @@ use scan::{code, paths, without_tests};
 /// neighbours both need belongs further in, and what one tells the other goes through a channel or a
 /// function that `app` hands over. That holds for telemetry too. It stands among those who might
 /// report to it, and they do not: they return what happened, and the outer rooms record it, so that
-/// nothing is counted or audited twice.
+/// nothing is counted or audited twice. `trace` stands further in: a span begins where the work does.
 const LAYERS: [&[&str]; 8] = [
     &["domain"],
-    &["wire", "config"],
+    &["wire", "config", "trace"],
     &[
         "telemetry",
         "auth",

@@ -58,6 +58,7 @@ async fn publish(log: &Log, alert: Option<AlertNote>) -> Appended {
         wall_ms: 0,
         alert,
         held: None,
+        trace: Default::default(),
     };
     log.append(append).await.expect("an answer")
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use statshub::domain::fanout::{ConnectionKey, Entry, Fanout, Outlet};
 use statshub::domain::message::{Message, MessageId, Priority, Transport};
 use statshub::domain::notice::{Notice, Piece};
-use statshub::domain::outbox::{Limits, Outbox, Outgoing, Progress};
+use statshub::domain::outbox::{Limits, Outbox, Outgoing, Progress, Pushed};
 
 use crate::oracle::Oracle;
 use crate::rng::Rng;
@@ -142,8 +142,11 @@ impl Worker {
         match effect {
             Effect::Deliver(message) => {
                 let mut lagging = Vec::new();
-                self.fanout
-                    .deliver(message, |key, position| lagging.push((key, position)));
+                self.fanout.deliver(message, |key, became| {
+                    if let Pushed::Overflow(position) = became {
+                        lagging.push((key, position));
+                    }
+                });
                 lagging.sort();
                 reports.extend(
                     lagging

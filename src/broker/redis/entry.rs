@@ -9,6 +9,7 @@ use crate::domain::message::{
 };
 use crate::domain::pattern::MetricName;
 use crate::domain::time::Now;
+use crate::trace;
 use crate::wire::message::{Publication, encode};
 
 /// What is in the log.
@@ -28,6 +29,8 @@ pub struct Logged {
     pub keyed: Option<(String, String)>,
     /// What it means for the alerts, as whoever published it wrote it.
     pub alert: Option<String>,
+    /// Of whoever published it.
+    pub trace: trace::Context,
 }
 
 /// What hubs tell each other.
@@ -58,7 +61,7 @@ impl Entry {
 }
 
 /// The fields of a stream's entry; in the stream each has the first letter of its name here, but for `kind`, which
-/// is `c`.
+/// is `c`, and `trace`, which is `s`.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     previous: Option<String>,
@@ -68,6 +71,7 @@ pub(super) struct Fields {
     data: Option<String>,
     key: Option<String>,
     alert: Option<String>,
+    trace: Option<String>,
 }
 
 impl Fields {
@@ -81,6 +85,7 @@ impl Fields {
             b"d" => &mut self.data,
             b"k" => &mut self.key,
             b"a" => &mut self.alert,
+            b"s" => &mut self.trace,
             _ => return,
         };
         *field = Some(value);
@@ -117,6 +122,7 @@ fn logged(id: MessageId, fields: Fields, now: Now) -> Option<Logged> {
         wall_ms,
         keyed,
         alert: fields.alert,
+        trace: trace::Context::of(fields.trace.as_deref()),
     })
 }
 

@@ -13,6 +13,7 @@ use super::scripts::Scripts;
 use super::status::Status;
 use crate::config;
 use crate::domain::message::MessageId;
+use crate::trace;
 use crate::wire::message::Publication;
 
 /// Messages in one call, so that it blocks Redis for a few milliseconds at most; one batch may be larger.
@@ -31,6 +32,8 @@ pub struct Append {
     pub alert: Option<AlertNote>,
     /// Of the source that it was read from.
     pub held: Option<Held>,
+    /// For the spans of the hubs that read it.
+    pub trace: trace::Context,
 }
 
 /// What a message means for the alerts.
@@ -245,6 +248,7 @@ impl Publisher<'_> {
                 Some(held) => call.arg(&held.source).arg(held.fence),
                 None => call.arg("").arg(""),
             };
+            call.arg(append.trace.traceparent().unwrap_or_default());
             for (index, publication) in append.publications.iter().enumerate() {
                 call.arg(write_topic(&publication.topic))
                     .arg(how(publication))

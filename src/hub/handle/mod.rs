@@ -27,6 +27,7 @@ use crate::domain::hub::{self, RefreshError, Refusal};
 use crate::domain::message::{Draft, Json, MessageId};
 use crate::domain::pattern::NameError;
 use crate::store::{AlertWrite, Answer, AppendError, Health, Keyed, Outcome, Reader, Writer};
+use crate::trace::{Context, Span, spans};
 
 /// How long a request may wait for the Hub before its sender is told to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -152,7 +153,9 @@ impl HubHandle {
         &self,
         drafts: Vec<Draft>,
         keys: Vec<Option<Keyed>>,
+        trace: &Context,
     ) -> Result<Vec<MessageId>, Error> {
+        let span = spans::publish(trace, &drafts);
         if let Some(before) = self.published_before(&keys).await {
             return Ok(before?);
         }
@@ -162,7 +165,7 @@ impl HubHandle {
             held: None,
             answer,
         };
-        self.ask_log(publish).await
+        self.ask_log(span, publish).await
     }
 
     /// Several hubs with a database in common know from there what the log in Redis may have forgotten. While it
@@ -178,14 +181,20 @@ impl HubHandle {
     ///
     /// # Errors
     /// As [`HubHandle::publish`], or another hub reads it by now.
-    pub async fn publish_reading(&self, draft: Draft, held: Option<Held>) -> Result<(), Error> {
+    pub async fn publish_reading(
+        &self,
+        draft: Draft,
+        held: Option<Held>,
+        trace: &Context,
+    ) -> Result<(), Error> {
+        let span = spans::publish(trace, std::slice::from_ref(&draft));
         let publish = |answer| Publish {
             drafts: vec![draft],
             keys: Vec::new(),
             held,
             answer,
         };
-        self.ask_log(publish).await.map(drop)
+        self.ask_log(span, publish).await.map(drop)
     }
 
     /// Broadcasts an alert, or what has become of one, and writes that down; `data` must be an object.
@@ -197,7 +206,9 @@ impl HubHandle {
         data: Json,
         write: AlertWrite,
         keys: Vec<Option<Keyed>>,
+        trace: &Context,
     ) -> Result<MessageId, Error> {
+        let span = spans::alert(trace);
         if let Some(before) = self.published_before(&keys).await {
             return Ok(before?.first().copied().unwrap_or_default());
         }
@@ -207,7 +218,7 @@ impl HubHandle {
             keys,
             answer,
         };
-        let ids = self.ask_log(alert).await?;
+        let ids = self.ask_log(span, alert).await?;
         Ok(ids.first().copied().unwrap_or_default())
     }
 
@@ -326,21 +337,31 @@ impl HubHandle {
         answer.map_err(|_| Error::Busy)
     }
 
-    /// Asks for something that is answered when it is in the log.
-    async fn ask_log<M>(&self, with: impl FnOnce(Answer) -> M) -> Result<Vec<MessageId>, Error>
+    /// Asks for something that is answered when it is in the log; `span` is until then.
+    async fn ask_log<M>(
+        &self,
+        mut span: Span,
+        with: impl FnOnce(Answer) -> M,
+    ) -> Result<Vec<MessageId>, Error>
     where
         M: Message<Result = ()> + Send + Unpin + 'static,
         Hub: Handler<M>,
         <Hub as Actor>::Context: ToEnvelope<Hub, M>,
     {
-        self.room().await?;
         let (answer, answered) = oneshot::channel();
-        let _waiting = Waiting::new(&self.waiting);
+        let wanted = with(Answer::new(answer, span.context()));
         let done = async {
-            self.hub.send(with(answer)).await.map_err(|_| Error::Busy)?;
-            answered.await.map_err(|_| Error::Busy)
+            self.room().await?;
+            let _waiting = Waiting::new(&self.waiting);
+            let done = async {
+                self.hub.send(wanted).await.map_err(|_| Error::Busy)?;
+                answered.await.map_err(|_| Error::Busy)
+            };
+            Ok::<_, Error>(timeout(PATIENCE, done).await.map_err(|_| Error::Busy)???)
         };
-        Ok(timeout(PATIENCE, done).await.map_err(|_| Error::Busy)???)
+        let outcome = done.await;
+        spans::published(&mut span, &outcome);
+        outcome
     }
 
     /// Waits until no worker is too far behind.

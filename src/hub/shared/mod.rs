@@ -6,7 +6,7 @@ mod opening;
 mod saving;
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message as ActixMessage, WrapFuture};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use super::actor::Hub;
@@ -18,6 +18,7 @@ use crate::domain::message::{MessageId, Topic};
 use crate::domain::time::Now;
 use crate::store::postgres::Scribe;
 use crate::store::{AlertWrite, Answer, AppendError, Batch, Keyed};
+use crate::trace::spans;
 use crate::wire::message::Publication;
 
 pub(super) use asking::Question;
@@ -170,12 +171,13 @@ impl Hub {
     }
 
     fn take_logged(&mut self, logged: Logged, is_past: bool, now: Now) {
-        let message = logged.message.clone();
+        let (message, trace) = (logged.message.clone(), logged.trace.clone());
         self.record(logged);
         if is_past {
             self.state.remember(message);
         } else {
             let (state, mut outlets) = self.parts(now);
+            outlets.trace = trace;
             state.passed_on(message, &mut outlets);
         }
     }
@@ -189,14 +191,13 @@ impl Hub {
             return;
         }
         let alert = logged.alert.as_deref();
-        let (answer, _) = oneshot::channel();
         let batch = Batch {
             messages: vec![logged.message],
             keys: Vec::new(),
             wall_ms: logged.wall_ms,
             alert: alert.and_then(|text| serde_json::from_str(text).ok()),
             is_copy: true,
-            answer,
+            answer: Answer::unheard(),
         };
         // The store itself remembers what it lacks, and says so to operators.
         let _ = store.append(batch);
@@ -229,6 +230,7 @@ impl Hub {
         let is_new = |topic: &&Topic| !self.state.history().has(topic);
         let new: Vec<Topic> = topics.filter(is_new).cloned().collect();
         self.new_topics.extend(new.iter().cloned());
+        let mut span = spans::append(&answer.trace, publications.len());
         let hexadecimal = |keyed: Keyed| (keyed.key.to_string(), keyed.of.to_string());
         let appended = redis.append(Append {
             publications,
@@ -239,6 +241,7 @@ impl Hub {
             wall_ms: self.clock.now().wall_ms,
             alert: alert.map(noted),
             held,
+            trace: span.context(),
         });
         let appended = appended.into_actor(self).map(move |appended, hub, _| {
             let unknown = || NotAppended::Away("the connection to Redis was lost".to_owned());
@@ -249,8 +252,9 @@ impl Hub {
             if outcome.is_ok() {
                 hub.state.count_published(&priorities);
             }
-            // It fails when the publisher has gone.
-            let _ = answer.send(outcome.map_err(AppendError::from));
+            let outcome = outcome.map_err(AppendError::from);
+            spans::published(&mut span, &outcome);
+            answer.send(outcome);
         });
         ctx.spawn(appended);
     }

@@ -22,6 +22,8 @@ use sqlx::{Database, MySqlPool, PgPool, SqlitePool};
 
 use super::{Source, SourceError};
 use crate::config;
+use crate::domain::pattern::MetricName;
+use crate::trace::{Span, spans};
 use reading::Reading;
 
 /// Connections to one database, over all its sources.
@@ -48,7 +50,18 @@ pub(super) struct Sql {
 }
 
 impl Source for Sql {
-    fn read(&self) -> BoxFuture<'_, Result<Value, SourceError>> {
+    fn span(&self, metric: &MetricName) -> Span {
+        spans::query(
+            metric,
+            match &self.pool {
+                Pool::Postgres(_) => "postgresql",
+                Pool::MySql(_) => "mysql",
+                Pool::Sqlite(_) => "sqlite",
+            },
+        )
+    }
+
+    fn read<'a>(&'a self, _: &'a mut Span) -> BoxFuture<'a, Result<Value, SourceError>> {
         Box::pin(Reading::new(match &self.pool {
             Pool::Postgres(pool) => Box::pin(postgres::read(pool, &self.query)),
             Pool::MySql(pool) => Box::pin(mysql::read(pool, &self.query)),
@@ -159,7 +172,6 @@ impl SourceError {
 mod tests {
     use super::*;
     use crate::domain::message::Priority;
-    use crate::domain::pattern::MetricName;
 
     fn setting(url: &str) -> config::Source {
         config::Source {

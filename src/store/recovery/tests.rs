@@ -1,6 +1,4 @@
-use tokio::sync::oneshot;
-
-use super::super::append::{Batch, Rings};
+use super::super::append::{Answer, Batch, Rings};
 use super::*;
 use crate::config;
 use crate::domain::message::Retain;
@@ -49,7 +47,7 @@ fn append(store: &Store, numbers: std::ops::RangeInclusive<u64>, name: &str) {
         wall_ms: 0,
         alert: None,
         is_copy: false,
-        answer: oneshot::channel().0,
+        answer: Answer::unheard(),
     };
     let written = append::append(&store.connection, &mut Rings::default(), &batch);
     assert!(written.unwrap().is_ok());

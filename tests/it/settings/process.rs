@@ -1,4 +1,4 @@
-//! `JWT_SECRET`, `HOST`, `PORT`, `DATABASE_URL`, `REDIS_URL`, `RUST_LOG`. What is no good secret is
+//! `JWT_SECRET`, `HOST`, `PORT`, `DATABASE_URL`, `REDIS_URL`, `RUST_LOG`, `OTEL_EXPORTER_OTLP_ENDPOINT`. What is no good secret is
 //! in the chapter on authentication.
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -182,6 +182,22 @@ async fn the_log_is_in_json_where_that_is_wanted_and_changes_while_running() {
     hub.reload("[audit]\nenabled = false\n");
     hub.logged(" statshub::app::reload settings read again; changed: log.format")
         .await;
+}
+
+/// A build that has traces is asked in `tests/features`.
+#[cfg(not(feature = "otel"))]
+#[tokio::test]
+async fn a_hub_without_traces_says_so_where_they_are_wanted() {
+    let endpoint = "http://127.0.0.1:4318";
+    let start = Hub::with().env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
+    let hub = start.start().await;
+    let line = hub.logged("traces.endpoint").await;
+    assert!(
+        line.contains(" WARN ") && line.contains("--features otel"),
+        "{line}"
+    );
+    hub.api(&token::admin("ada")).publish("a", json!(1)).await;
+    hub.stop().await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 -- KEYS  log, head, latest, sources, then whatever the batches name by number
 -- ARGV  epoch; node; how many messages the log keeps; for how long keys are remembered, in ms; then the batches, each:
 --         how many messages; wall clock; alert as JSON or empty; key of the alert that changes (0: none), from which
---         state, to which; a source and the fence it is read under, or both empty
+--         state, to which; a source and the fence it is read under, or both empty; its trace or empty
 --       and each message of it:
 --         topic; priority, retain; data; number of its key (0: none); fingerprint
 -- ->    how many entries there ever were; of each batch its ids, or a word: KEY, ALERT, FENCE
@@ -36,7 +36,7 @@ local function is_read(source, fence)
 end
 
 local function batch()
-  local count, wall, alert, alert_key, from, to, source, fence = take(8)
+  local count, wall, alert, alert_key, from, to, source, fence, trace = take(9)
   local messages = {}
   local refused
   for i = 1, tonumber(count) do
@@ -86,6 +86,10 @@ local function batch()
       if alert ~= '' then
         fields[#fields + 1] = 'a'
         fields[#fields + 1] = alert
+      end
+      if trace ~= '' then
+        fields[#fields + 1] = 's'
+        fields[#fields + 1] = trace
       end
       redis.call('XADD', log, 'MAXLEN', '~', keep, id, unpack(fields))
       last = id
