@@ -159,6 +159,7 @@ fn outgoing() -> Outgoing {
 fn auth(keys: AuthKeys) -> Auth {
     Auth {
         keys,
+        previous_secret_file: None,
         permitted_roles: vec!["platform_admin".to_owned()],
         publisher_roles: vec!["service".to_owned()],
         audiences: Vec::new(),

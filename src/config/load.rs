@@ -103,6 +103,12 @@ impl Settings {
             ));
         }
         self.tls.check()?;
+        let is_secret = matches!(self.auth.keys, AuthKeys::Secret(_) | AuthKeys::SecretFile(_));
+        if self.auth.previous_secret_file.is_some() && !is_secret {
+            let key = reader.origin("auth.previous_secret_file");
+            let reason = "it only makes sense beside a secret";
+            return Err(ConfigError::misplaced(key, reason));
+        }
         if self.audit.required && !self.audit.enabled {
             let allowed = "true where audit.required is true";
             return Err(ConfigError::value("audit.enabled", &false, allowed));
