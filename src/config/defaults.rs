@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::{
+    Covered,
     Acknowledge, Audit, Auth, AuthKeys, Console, Driver, Durability, History, Http, Limits, Log,
     LogFormat, Outgoing, Prometheus, RealTime, Redis, Retention, Sessions, Settings, Store, Tls,
     WebSocket,
@@ -49,6 +50,7 @@ impl Settings {
             },
             metrics: Vec::new(),
             sources: Vec::new(),
+            covered: Covered::default(),
             dev: false,
         }
     }

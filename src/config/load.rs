@@ -10,7 +10,7 @@ use super::environment::DATABASE_URL;
 use super::error::ConfigError;
 use super::kinds::Kind;
 use super::written::{self, Reader};
-use super::{AuthKeys, Durability, Settings, auth_keys, is_loopback, keys, kinds, secrets};
+use super::{AuthKeys, Covered, Durability, Settings, auth_keys, is_loopback, keys, kinds, secrets};
 
 /// What the command line says, over everything else.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +60,7 @@ impl Settings {
         };
         let mut settings = Self::with_keys(auth_keys);
         settings.dev = overrides.dev;
+        settings.covered = Covered::find(&reader);
         keys::visit(&mut settings, &mut reader)?;
         let database_url = database_url(&reader)?;
         settings.share_store(database_url.as_deref());

@@ -10,6 +10,7 @@
 //! no value of a secret is ever in an error, in `Settings::masked` or in a `Debug` print.
 
 mod auth_keys;
+mod covered;
 mod defaults;
 mod entries;
 mod environment;
@@ -28,6 +29,7 @@ mod texts;
 mod tls;
 mod written;
 
+pub use covered::Covered;
 pub use environment::VARIABLES;
 pub use error::ConfigError;
 pub use load::Overrides;
@@ -67,6 +69,8 @@ pub struct Settings {
     /// Retention declared per metric, first match wins.
     pub metrics: Vec<Metric>,
     pub sources: Vec<Source>,
+    /// What stands in the file and does not count, because something else goes over it.
+    pub covered: Covered,
     /// Started with `--dev`: the host is a loopback address, and the secret may be one made here.
     pub dev: bool,
 }

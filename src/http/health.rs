@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -61,9 +62,11 @@ async fn report(req: &HttpRequest, state: &State) -> HttpResponse {
     let sources = state.sources.states();
     let store = state.hub.store();
     let log = state.hub.shared_log().map(|log| log.health());
+    let certificate = state.tls.as_ref().and_then(|it| it.certificate.ails(Timestamp::now()));
     let mut ails = !are_good(&keys)
         || state.hub.lag() > LAG_MAX
         || state.hub.store_lag() > LAG_MAX
+        || certificate.is_some()
         || audit.last_error.is_some()
         || sources.iter().any(is_ailing)
         || log.is_some_and(|log| log.ails().is_some())
@@ -157,6 +160,7 @@ async fn checks(
             "lastError": audit.last_error,
             "store": audit_in_store(state, audit),
         },
+        "tls": tls(state),
         "store": store(state),
         "redis": redis(state),
         "scribe": scribe(state),
@@ -179,6 +183,19 @@ fn open_files(state: &State) -> Value {
             "connectionsMax": connections,
         }),
     }
+}
+
+/// `null` where clients come over plain HTTP.
+fn tls(state: &State) -> Value {
+    state.tls.as_ref().map_or(Value::Null, |endpoint| {
+        let ails = endpoint.certificate.ails(Timestamp::now());
+        json!({
+            "ok": ails.is_none(),
+            "notAfter": endpoint.certificate.not_after(),
+            "failedHandshakes": endpoint.failed_handshakes(),
+            "lastError": ails,
+        })
+    })
 }
 
 /// `null` where it is not kept there.
@@ -257,7 +274,6 @@ fn store(state: &State) -> Value {
 mod tests {
     use super::*;
     use crate::domain::pattern::MetricName;
-    use jiff::Timestamp;
 
     #[test]
     fn a_source_ails_while_its_last_read_failed_or_its_value_is_old() {

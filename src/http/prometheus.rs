@@ -18,7 +18,7 @@ use crate::broker::redis::Health;
 use crate::config;
 use crate::source::SourceState;
 use crate::telemetry::prometheus::{
-    self, RedisSnapshot, ScribeSnapshot, Snapshot, SourceSnapshot, StoreSnapshot,
+    self, RedisSnapshot, ScribeSnapshot, Snapshot, SourceSnapshot, StoreSnapshot, TlsSnapshot,
 };
 
 /// What proxies add. A request that has one of them came from somewhere else, whoever the peer is.
@@ -120,6 +120,10 @@ async fn snapshot(state: &State) -> Result<Snapshot, Problem> {
         hub_mailbox_messages: overview.waiting as u64,
         delivery_lag: state.hub.lag(),
         totals: state.counters.totals(),
+        tls: state.tls.as_ref().map(|endpoint| TlsSnapshot {
+            not_after_seconds: endpoint.certificate.not_after().as_second(),
+            handshake_failures: endpoint.failed_handshakes(),
+        }),
         store: state.hub.store().map(|store| StoreSnapshot {
             commits: store.commits,
             batches: store.batches,

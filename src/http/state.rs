@@ -22,6 +22,7 @@ use crate::telemetry::audit::Audit;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::throttle::Throttle;
 use crate::transport::commands::Services;
+use crate::transport::tls::Endpoint;
 
 /// Reasons for refused credentials that are written to the log within a minute.
 const LOGGED_REFUSALS_PER_MINUTE: u64 = 10;
@@ -47,6 +48,8 @@ pub struct State {
     /// What WebSocket connections need.
     pub services: Arc<Services>,
     pub stage: Stage,
+    /// `None`: clients come over plain HTTP.
+    pub tls: Option<Arc<Endpoint>>,
     /// For who wants the settings read again.
     pub reloads: Reloads,
     pub document: Document,
@@ -60,6 +63,7 @@ impl State {
         authenticator: Authenticator,
         sources: Sources,
         audit: Audit,
+        tls: Option<Arc<Endpoint>>,
         reloads: Reloads,
     ) -> Self {
         let counters = Arc::<Counters>::default();
@@ -82,6 +86,7 @@ impl State {
             throttle: Throttle::new(LOGGED_REFUSALS_PER_MINUTE),
             sources,
             stage: Stage::default(),
+            tls,
             reloads,
             document: Document::new(&settings.websocket.path),
             started: Instant::now(),
