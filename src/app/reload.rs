@@ -39,7 +39,7 @@ pub fn reload(
             }
             if !overridden.is_empty() {
                 log::warn!(
-                    "the environment or a flag goes over what the file says now, and only a restart changes that: {}",
+                    "what the file says now of these does not count, as the environment or a flag goes over it: {}",
                     list(overridden)
                 );
             }
