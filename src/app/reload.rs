@@ -17,10 +17,7 @@ use crate::transport::tls::Endpoint;
 ///
 /// # Errors
 /// Anything wrong in them, as one line; then all stays as it was.
-pub fn reload(
-    state: &State,
-    reread: &Reread,
-) -> Result<Reloaded, String> {
+pub fn reload(state: &State, reread: &Reread) -> Result<Reloaded, String> {
     state.audit.reopen();
     let old = state.settings.load_full();
     let done = match reread(&old) {
@@ -71,11 +68,7 @@ pub fn record(state: &State, done: Result<Reloaded, String>) {
     });
 }
 
-fn take_over(
-    state: &State,
-    old: &Settings,
-    written: Settings,
-) -> anyhow::Result<Reloaded> {
+fn take_over(state: &State, old: &Settings, written: Settings) -> anyhow::Result<Reloaded> {
     let mut changes = old.changes(&written);
     let overridden = old.overridden(&written);
     // Whoever renews a certificate writes the same files anew; other files, or none, wait for a restart.

@@ -89,7 +89,13 @@ impl Authenticator {
             let before = old.keys.files.get(name);
             before.is_some() && before != in_force.keys.files.get(name)
         };
-        Ok(in_force.keys.files.keys().copied().filter(is_other).collect())
+        Ok(in_force
+            .keys
+            .files
+            .keys()
+            .copied()
+            .filter(is_other)
+            .collect())
     }
 
     /// Whose token it is, if it holds at `now_ms`, milliseconds since the Unix epoch. Waits only for

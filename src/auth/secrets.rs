@@ -47,7 +47,8 @@ pub(super) fn read_previous(path: &Path) -> anyhow::Result<Vec<String>> {
 
 fn read(key: &str, path: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX).read_to_string(&mut text));
+    let read =
+        File::open(path).and_then(|file| file.take(FILE_BYTES_MAX).read_to_string(&mut text));
     read.with_context(|| format!("{key} {} cannot be read", path.display()))?;
     Ok(text)
 }

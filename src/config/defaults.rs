@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use super::{
-    Covered,
-    Acknowledge, Audit, Auth, AuthKeys, Console, Driver, Durability, History, Http, Limits, Log,
-    LogFormat, Outgoing, Prometheus, RealTime, Redis, Retention, Sessions, Settings, Store, Tls,
-    WebSocket,
+    Acknowledge, Audit, Auth, AuthKeys, Console, Covered, Driver, Durability, History, Http,
+    Limits, Log, LogFormat, Outgoing, Prometheus, RealTime, Redis, Retention, Sessions, Settings,
+    Store, Tls, WebSocket,
 };
 
 const KIB: usize = 1024;

@@ -10,7 +10,9 @@ use super::environment::DATABASE_URL;
 use super::error::ConfigError;
 use super::kinds::Kind;
 use super::written::{self, Reader};
-use super::{AuthKeys, Covered, Durability, Settings, auth_keys, is_loopback, keys, kinds, secrets};
+use super::{
+    AuthKeys, Covered, Durability, Settings, auth_keys, is_loopback, keys, kinds, secrets,
+};
 
 /// What the command line says, over everything else.
 #[derive(Debug, Clone, Default)]
@@ -104,7 +106,10 @@ impl Settings {
             ));
         }
         self.tls.check()?;
-        let is_secret = matches!(self.auth.keys, AuthKeys::Secret(_) | AuthKeys::SecretFile(_));
+        let is_secret = matches!(
+            self.auth.keys,
+            AuthKeys::Secret(_) | AuthKeys::SecretFile(_)
+        );
         if self.auth.previous_secret_file.is_some() && !is_secret {
             let key = reader.origin("auth.previous_secret_file");
             let reason = "it only makes sense beside a secret";

@@ -45,9 +45,7 @@ pub fn jwt_secret() -> Hidden {
 
 /// Whether JWTs may be signed with `secret`, wherever it stands.
 pub fn is_good_secret(secret: &str) -> bool {
-    secret.len() >= JWT_SECRET_BYTES_MIN
-        && !secret.contains("-----BEGIN")
-        && !is_guessable(secret)
+    secret.len() >= JWT_SECRET_BYTES_MIN && !secret.contains("-----BEGIN") && !is_guessable(secret)
 }
 
 /// What they may be signed with, in words that fit after "allowed is".

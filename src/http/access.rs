@@ -30,10 +30,10 @@ use crate::transport::tls::Shown;
 const KEYS_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Why somebody may not publish whose token would do.
-pub const CERTIFICATE_MISSING: &str = "Publishing takes a client certificate here, besides the token";
+pub const CERTIFICATE_MISSING: &str =
+    "Publishing takes a client certificate here, besides the token";
 /// The same, where there is one that was good when its connection began.
-pub const CERTIFICATE_OUTDATED: &str =
-    "The client certificate of this connection is no longer taken here; connect again, with another";
+pub const CERTIFICATE_OUTDATED: &str = "The client certificate of this connection is no longer taken here; connect again, with another";
 
 /// Somebody whose credential was found good, and where they are.
 #[derive(Debug, Clone)]

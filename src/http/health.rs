@@ -62,7 +62,10 @@ async fn report(req: &HttpRequest, state: &State) -> HttpResponse {
     let sources = state.sources.states();
     let store = state.hub.store();
     let log = state.hub.shared_log().map(|log| log.health());
-    let certificate = state.tls.as_ref().and_then(|it| it.certificate.ails(Timestamp::now()));
+    let certificate = state
+        .tls
+        .as_ref()
+        .and_then(|it| it.certificate.ails(Timestamp::now()));
     let mut ails = !are_good(&keys)
         || state.hub.lag() > LAG_MAX
         || state.hub.store_lag() > LAG_MAX

@@ -205,8 +205,14 @@ fn named(cell: &str) -> Vec<String> {
 
 #[test]
 fn the_operators_table_of_reloads_names_what_changes_while_running_and_nothing_else() {
-    let table = OPERATIONS.split_once("| takes effect at once | |\n").unwrap();
-    let rows = table.1.lines().skip(1).take_while(|line| line.starts_with('|'));
+    let table = OPERATIONS
+        .split_once("| takes effect at once | |\n")
+        .unwrap();
+    let rows = table
+        .1
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with('|'));
     let listed = rows.flat_map(|row| named(row.split('|').nth(1).unwrap()));
     let changes = known_keys().iter().filter(|key| key.while_running);
     let changes: BTreeSet<_> = changes.map(|key| key.name.clone()).collect();

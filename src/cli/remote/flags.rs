@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use crate::cli::arguments::ConfigFile;
 
 /// How a running hub is reached, and as whom.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Remote {
     /// Where the hub is; the configured address where none is named
     #[arg(long)]

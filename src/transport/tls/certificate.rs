@@ -93,7 +93,8 @@ impl InForce {
         let wrong = || unusable("tls.certificate_file", chain_file);
         let not_after = check(&chain[0]).with_context(wrong)?;
         let key = PrivateKeyDer::from_pem_file(key_file);
-        let key = key.map_err(|error| anyhow!("{}: {error}", unusable("tls.key_file", key_file)))?;
+        let key =
+            key.map_err(|error| anyhow!("{}: {error}", unusable("tls.key_file", key_file)))?;
         let certified = CertifiedKey::from_der(chain, key, &provider());
         let key = certified.map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => anyhow!(

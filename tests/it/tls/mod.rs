@@ -36,7 +36,12 @@ impl Safe {
     }
 
     /// With a certificate of its own.
-    async fn showing(issued: &Issued, authority: Certificates, folder: TempDir, more: &str) -> Self {
+    async fn showing(
+        issued: &Issued,
+        authority: Certificates,
+        folder: TempDir,
+        more: &str,
+    ) -> Self {
         let more = more.replace("{folder}", &folder.path().display().to_string());
         let hub = Hub::with().config(&(tls(issued) + &more)).start().await;
         Self {
