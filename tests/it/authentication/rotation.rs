@@ -23,6 +23,7 @@ fn signed(secret: &str) -> String {
     token::sign_with(&Default::default(), &claims(json!({})), secret)
 }
 
+/// Attack: a key or an authority that was withdrawn goes on.
 #[tokio::test]
 async fn a_public_key_that_is_written_anew_is_taken_over_and_the_old_one_no_longer() {
     let pem = |name: &str| fs::read_to_string(public_key(name)).unwrap();
@@ -47,6 +48,7 @@ async fn a_public_key_that_is_written_anew_is_taken_over_and_the_old_one_no_long
     assert_eq!(status_for(&hub, &new).await, 200);
 }
 
+/// Attack: a key or an authority that was withdrawn goes on.
 #[tokio::test]
 async fn a_jwks_file_that_is_written_anew_is_taken_over_and_named_in_the_answer() {
     let document = |keys: &[&str]| {
@@ -75,6 +77,7 @@ async fn a_jwks_file_that_is_written_anew_is_taken_over_and_named_in_the_answer(
     assert_eq!(status_for(&hub, &new).await, 200);
 }
 
+/// Attack: a key or an authority that was withdrawn goes on.
 #[tokio::test]
 async fn a_secret_in_a_file_is_exchanged_and_tokens_of_before_live_on() {
     let start = keyless()

@@ -75,6 +75,7 @@ async fn the_recipe_makes_a_certificate_with_which_publish_is_taken_and_the_trai
     assert!(half.failure(2).contains("--key"), "{half:?}");
 }
 
+/// Attack: a key or an authority that was withdrawn goes on.
 #[tokio::test]
 async fn authorities_that_are_written_anew_count_at_once_for_open_connections_too() {
     let elsewhere = tempfile::tempdir().unwrap();
