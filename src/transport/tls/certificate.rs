@@ -79,9 +79,9 @@ impl Certificate {
             log::warn!("{why}, and clients refuse it: {what_to_do}");
         } else if left < RENEWED_BEFORE {
             let (file, not_after) = (self.file.display(), self.not_after());
-            let days = left.as_hours() / 24;
+            let days = left.as_hours() / 24 + 1;
             log::warn!(
-                "the certificate in tls.certificate_file {file} expires in {days} days, on {not_after}: {what_to_do}"
+                "the certificate in tls.certificate_file {file} expires in less than {days} days, on {not_after}: {what_to_do}"
             );
         }
     }
