@@ -79,6 +79,12 @@ fn open(settings: &Settings, clock: Clock, link: &StoreLink, audit: &Audit) -> a
         messages_per_ring: settings.sessions.backlog_messages_max,
         ids: settings.history.counted_ids_max,
     })?;
+    log::info!(
+        "the store has {} metrics, up to {}, and {} sessions that may come back",
+        recovered.rings.len(),
+        recovered.last,
+        recovered.sessions.len()
+    );
     let (writer, reader) = store.start(link.clone())?;
     writer.retain_audit(settings.audit.retention);
     audit.keep_in(InStore(writer.clone()));

@@ -100,13 +100,17 @@ fn verify(
     let mut progress = Progress::of("records");
     let verdict = trail.verify(wanted.expect, |done, all| progress.say(done, all))?;
     let (code, line) = match &verdict {
-        Verdict::Whole(summary) => (ExitCode::SUCCESS, format!("whole: {}", whole(summary))),
+        Verdict::Whole(summary) => {
+            let had_expected = wanted.expect.is_some();
+            let line = format!("whole: {}", whole(summary, had_expected));
+            (ExitCode::SUCCESS, line)
+        }
         Verdict::Broken(at) => (ExitCode::FAILURE, format!("broken: {}", broken(at))),
         Verdict::NotThere(summary) => (
             ExitCode::FAILURE,
             format!(
                 "broken: the expected hash is not in the chain; its end was cut off or written anew, or what it was the hash of has been removed since; otherwise {}",
-                whole(summary)
+                whole(summary, false)
             ),
         ),
     };
@@ -114,7 +118,7 @@ fn verify(
     Ok(code)
 }
 
-fn whole(summary: &Summary) -> String {
+fn whole(summary: &Summary, had_expected: bool) -> String {
     let place = |(id, at_ms): (i64, i64)| format!("{id} ({})", time(at_ms));
     let mut text = format!("{} records", summary.records);
     if let Some((from, to)) = summary.from.zip(summary.to) {
@@ -122,6 +126,9 @@ fn whole(summary: &Summary) -> String {
     }
     if summary.removed > 0 {
         text += &format!(", {} before them removed by retention", summary.removed);
+    }
+    if had_expected {
+        text += ", the expected hash among them";
     }
     text + &format!(", newest hash {}", hex(&summary.newest))
 }

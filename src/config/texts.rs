@@ -10,8 +10,9 @@ use super::kinds::{Text, text};
 use crate::domain::pattern::{MetricName, Pattern};
 
 /// Paths that other endpoints have, so that `websocket.path` cannot be one of them.
-pub const FIXED_PATHS: [&str; 38] = [
+pub const FIXED_PATHS: [&str; 39] = [
     "/",
+    "/console",
     "/console/{hash}/{name:.*}",
     "/favicon.ico",
     "/statshub.js",

@@ -13,6 +13,7 @@ pub mod backlog;
 pub mod fanout;
 pub mod history;
 pub mod hub;
+pub mod losses;
 pub mod message;
 pub mod notice;
 pub mod outbox;

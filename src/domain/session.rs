@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::backlog::{Reader, Receipt};
+use super::backlog::{Backlog, Reader, Receipt};
 use super::fanout::ConnectionKey;
-use super::message::{MessageId, PerPriority, Transport, UserId};
+use super::losses::Losses;
+use super::message::{MessageId, PerPriority, Priority, Transport, UserId};
 use super::outbox::Progress;
 use super::pattern::Subscription;
 
@@ -92,6 +93,8 @@ pub struct Session {
     pub carried: Option<Box<Carried>>,
     /// Reported as dropped over the session's life.
     pub dropped: PerPriority<u64>,
+    /// Where what was not sent is; boxed because most lose nothing. Not kept over a restart.
+    pub losses: Option<Box<Losses>>,
     /// Messages sent by connections before the present one.
     pub sent_before: u64,
 }
@@ -150,6 +153,26 @@ impl Session {
     /// Its client's position is elsewhere than its backlog was counted from.
     pub fn forget_carried(&mut self) {
         self.carried = None;
+    }
+
+    /// Of what came after `after` and up to `through`, it is sent `backlog`, and told of the rest.
+    pub fn note_losses(&mut self, after: MessageId, through: MessageId, backlog: &Backlog) {
+        if backlog.receipt.dropped.total() + backlog.receipt.conflated > 0 {
+            let losses = self.losses.get_or_insert_default();
+            losses.note(after, through, backlog);
+            self.dropped.add(&backlog.receipt.dropped);
+        }
+    }
+
+    /// Whether a message of up to its position that it had a right to was sent to it, which a later value may have
+    /// replaced since; `None`: nobody knows any more.
+    pub fn was_sent(&self, id: MessageId, priority: Priority, is_replaced: bool) -> Option<bool> {
+        match &self.losses {
+            Some(losses) if self.dropped[priority] > 0 || is_replaced => {
+                losses.was_sent(id, priority, is_replaced)
+            }
+            _ => Some(true),
+        }
     }
 
     /// Messages sent over the session's life.

@@ -1,4 +1,4 @@
-//! The operators' console at `/`, and the interface's page at `/api/docs`: pages, styles and scripts, which are in the program.
+//! The operators' console at `/` and `/console`, and the interface's page at `/api/docs`: pages, styles and scripts, which are in the program.
 //!
 //! They hold no data. Every number that the console shows comes out of the public interface and needs
 //! the same role there as for anybody else, so these files are for everyone.
@@ -36,9 +36,11 @@ const ICON: &str = "icon.svg";
 // `HASH` and `FILES`, as `build.rs` found them.
 include!(concat!(env!("OUT_DIR"), "/console.rs"));
 
-pub(super) fn endpoints() -> [Endpoint; 4] {
+pub(super) fn endpoints() -> [Endpoint; 5] {
     [
         Endpoint::at("/").get(index),
+        // For where a proxy gives `/` to the application.
+        Endpoint::at("/console").get(index),
         Endpoint::at("/api/docs").get(docs),
         Endpoint::at("/console/{hash}/{name:.*}").get(asset),
         // Browsers ask for it whatever the page says.

@@ -43,22 +43,40 @@ pub(super) struct Explained {
     #[schema(schema_with = schemas::priority)]
     #[serde(skip_serializing_if = "Option::is_none")]
     priority: Option<Priority>,
-    /// One for each session that the user has now at this hub.
+    /// One for each session that the user has, and had not long ago.
     sessions: Vec<SessionExplained>,
 }
 
-/// What became of it for one session, by what that subscribes to now.
+/// What became of it for one session, by what that subscribes to now, or did at its end.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct SessionExplained {
     #[schema(schema_with = schemas::uuid)]
     connection_id: Uuid,
+    /// The hub that has it, or had; where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
     #[schema(schema_with = schemas::transport)]
     transport: Transport,
-    #[schema(schema_with = schemas::delivery)]
-    state: Delivery,
+    #[schema(schema_with = states)]
+    state: SessionState,
     #[schema(schema_with = outcomes)]
     outcome: Outcome,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum SessionState {
+    Live,
+    Lagging,
+    Away,
+    Ended,
+}
+
+fn states() -> Object {
+    use SessionState::*;
+    let description = "How the session gets its messages, if it is not over.";
+    schemas::one_of(description, [Live, Lagging, Away, Ended])
 }
 
 fn outcomes() -> Object {
@@ -72,6 +90,7 @@ fn outcomes() -> Object {
         NotPermitted,
         BeforeSubscription,
         DeliveredOrDropped,
+        SessionEnded,
     ];
     schemas::one_of("What became of it for this session.", all)
 }
@@ -116,12 +135,18 @@ pub(super) async fn explain(
     }))
 }
 
-impl From<SessionOutcome> for SessionExplained {
-    fn from(of: SessionOutcome) -> Self {
+impl From<(Option<String>, SessionOutcome)> for SessionExplained {
+    fn from((node, of): (Option<String>, SessionOutcome)) -> Self {
         Self {
             connection_id: of.connection_id,
+            node,
             transport: of.transport,
-            state: of.delivery,
+            state: match of.delivery {
+                Some(Delivery::Live) => SessionState::Live,
+                Some(Delivery::Lagging) => SessionState::Lagging,
+                Some(Delivery::Away) => SessionState::Away,
+                None => SessionState::Ended,
+            },
             outcome: of.outcome,
         }
     }

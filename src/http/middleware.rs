@@ -23,6 +23,7 @@ use futures::FutureExt;
 
 use super::client::{self, Client, X_REQUEST_ID};
 use super::kept;
+use super::origin;
 use super::reply::Problem;
 use super::state::State;
 use super::unread::Shared;
@@ -37,6 +38,7 @@ pub const ACCESS_LOG: &str = "statshub::access";
 const LOGGED_METHOD_CHARS_MAX: usize = 32;
 /// Longest path in a line of the access log, in characters.
 const LOGGED_PATH_CHARS_MAX: usize = 256;
+const LOGGED_ORIGIN_CHARS_MAX: usize = 256;
 
 /// An answer of this size is written at once, or its client takes nothing: its connection is no more
 /// in use once it is answered.
@@ -191,9 +193,19 @@ fn milliseconds(took: Duration) -> f64 {
 /// CORS for the origins listed at the moment, answered one by one and never with `*`, since cookies
 /// are allowed. With an empty list no page of another site can read anything.
 pub fn cors(state: web::Data<State>) -> Cors {
-    let is_listed = move |origin: &HeaderValue, _: &RequestHead| {
-        let listed = &state.settings.load().http.allowed_origins;
-        listed.iter().any(|allowed| origin == allowed.as_str())
+    let is_listed = move |asking: &HeaderValue, head: &RequestHead| {
+        let settings = state.settings.load();
+        let mut listed = settings.http.allowed_origins.iter();
+        let is_listed = listed.any(|allowed| asking == allowed.as_str());
+        if origin::is_foreign(head, &settings.http.allowed_origins) {
+            let line = || {
+                let asking = String::from_utf8_lossy(asking.as_bytes());
+                let asking: String = asking.chars().take(LOGGED_ORIGIN_CHARS_MAX).collect();
+                format!("a page of {asking} asked, which is not in http.allowed_origins")
+            };
+            state.throttle.log("unlisted origins", Instant::now(), line);
+        }
+        is_listed
     };
     Cors::default()
         .allowed_origin_fn(is_listed)

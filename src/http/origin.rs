@@ -6,6 +6,8 @@
 //! are no browsers send neither header and pass.
 
 use actix_web::HttpRequest;
+use actix_web::dev::RequestHead;
+use actix_web::http::Uri;
 use actix_web::http::header::{HOST, HeaderMap, HeaderName, ORIGIN};
 
 use super::reply::Problem;
@@ -61,21 +63,33 @@ fn is_same_host(origin: &str, host: &str) -> bool {
 /// # Errors
 /// 403 when it comes from a foreign page.
 pub fn check(req: &HttpRequest, allowed_origins: &[String]) -> Result<(), Problem> {
-    let claimed = Claimed {
-        origin: only(req.headers(), &ORIGIN),
-        fetch_site: only(req.headers(), &SEC_FETCH_SITE),
-        host: host(req),
-    };
-    match claimed.is_ours(allowed_origins) {
+    match claimed(req.headers(), req.uri()).is_ours(allowed_origins) {
         true => Ok(()),
         false => Err(Problem::forbidden("This origin may not use cookies here")),
     }
 }
 
+/// Whether a browser says that a page of somebody else made the request.
+pub(super) fn is_foreign(head: &RequestHead, allowed_origins: &[String]) -> bool {
+    !claimed(head.headers(), &head.uri).is_ours(allowed_origins)
+}
+
+fn claimed<'a>(headers: &'a HeaderMap, target: &'a Uri) -> Claimed<'a> {
+    Claimed {
+        origin: only(headers, &ORIGIN),
+        fetch_site: only(headers, &SEC_FETCH_SITE),
+        host: host_of(headers, target),
+    }
+}
+
 /// HTTP/2 has the host in the request's target.
 pub(super) fn host(req: &HttpRequest) -> &str {
-    let target = req.uri().authority().map(|authority| authority.as_str());
-    only(req.headers(), &HOST).or(target).unwrap_or("")
+    host_of(req.headers(), req.uri())
+}
+
+fn host_of<'a>(headers: &'a HeaderMap, target: &'a Uri) -> &'a str {
+    let target = target.authority().map(|authority| authority.as_str());
+    only(headers, &HOST).or(target).unwrap_or("")
 }
 
 /// One readable value. Anything else a header may hold reads as the empty text, which matches

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::file::{id_of, to_sql};
 use crate::domain::fanout::ConnectionKey;
+use crate::domain::losses::Losses;
 use crate::domain::message::{MessageId, PerPriority, Priority, Transport, UserId};
 use crate::domain::pattern::{Pattern, Subscription};
 use crate::domain::session::{Connection as Stream, Identity, Session, State};
@@ -154,6 +155,7 @@ impl Saved {
             since_ms: self.away_since_ms.unwrap_or_default(),
             carried: None,
             dropped,
+            losses: Some(Box::new(Losses::since(self.position))),
             sent_before: record.sent,
         })
     }

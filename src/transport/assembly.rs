@@ -33,6 +33,8 @@ pub struct Assembly {
 #[derive(Debug)]
 struct Begun {
     text: BytesMut,
+    /// So many bytes of it are UTF-8.
+    utf8: usize,
     fragments: usize,
     /// A part of it is missing, so nothing will come of it.
     ignored: bool,
@@ -106,11 +108,14 @@ impl Assembly {
             return Assembled::Refused(Closing::TOO_MANY_FRAGMENTS);
         }
         begun.text.extend_from_slice(bytes);
+        if !begun.may_be_utf8() {
+            return Assembled::Refused(Closing::NOT_UTF8);
+        }
         self.begun = Some(begun);
         Assembled::Pending
     }
 
-    /// UTF-8 is judged over the whole message only, because a character may be split over frames.
+    /// A last character may be cut short only here.
     fn finish(&mut self) -> Assembled {
         let Some(Begun {
             text,
@@ -131,9 +136,21 @@ impl Begun {
     fn nothing() -> Self {
         Self {
             text: BytesMut::new(),
+            utf8: 0,
             fragments: 0,
             ignored: false,
         }
+    }
+
+    /// Whether more can make UTF-8 of what has come: a character may be split over frames, but what
+    /// none begins with is refused before the rest of the message comes.
+    fn may_be_utf8(&mut self) -> bool {
+        match std::str::from_utf8(&self.text[self.utf8..]) {
+            Ok(more) => self.utf8 += more.len(),
+            Err(error) if error.error_len().is_none() => self.utf8 += error.valid_up_to(),
+            Err(_) => return false,
+        }
+        true
     }
 }
 

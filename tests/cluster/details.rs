@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use crate::member;
 use crate::redis::Redis;
-use crate::support::either::Transport;
+use crate::support::either::{Client, Transport};
 use crate::support::message::text;
 use crate::support::{eventually, token};
 
@@ -33,6 +33,33 @@ async fn another_hub_soon_knows_what_a_new_stream_was_sent() {
         assert_eq!(message["data"]["m"], 1);
         client.reset();
     }
+}
+
+#[tokio::test]
+async fn any_hub_explains_what_the_sessions_of_all_got() {
+    let redis = Redis::start().await;
+    let (one, other) = (
+        member::start(redis.address(), "").await,
+        member::start(redis.address(), "").await,
+    );
+    let (ada, bob) = (token::admin("ada"), token::admin("bob"));
+    let mut clients = Vec::new();
+    for (hub, query) in [(&one, "?metrics=m"), (&other, "?metrics=n")] {
+        clients.push(hub.opened(Transport::Sse, query, &bob).await.0);
+    }
+    let id = one.api(&ada).publish("m", json!(1)).await;
+    clients[0].next_message("metrics_update").await;
+    for hub in [&one, &other] {
+        let answer = hub.api(&ada);
+        let answer = answer.get(&format!("/explain?messageId={id}&userId=bob"));
+        let answer = answer.await;
+        let sessions = answer.data()["sessions"].as_array().expect("a list");
+        let mut outcomes: Vec<_> = sessions.iter().map(|it| text(&it["outcome"])).collect();
+        outcomes.sort_unstable();
+        assert_eq!(outcomes, ["delivered", "filtered"]);
+        assert_ne!(sessions[0]["node"], sessions[1]["node"]);
+    }
+    clients.into_iter().for_each(Client::reset);
 }
 
 #[tokio::test]

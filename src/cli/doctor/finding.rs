@@ -125,15 +125,18 @@ impl Finding {
 pub struct Report<'a> {
     out: &'a mut dyn Write,
     json: bool,
+    /// Warnings count as errors do.
+    strict: bool,
     findings: Vec<Finding>,
 }
 
 impl<'a> Report<'a> {
-    pub fn new(out: &'a mut dyn Write, json: bool) -> Self {
+    pub fn new(out: &'a mut dyn Write, json: bool, strict: bool) -> Self {
         let findings = Vec::new();
         Self {
             out,
             json,
+            strict,
             findings,
         }
     }
@@ -149,9 +152,9 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    /// Whether anything is to be mended.
+    /// Whether something keeps the hub from being used as it should be.
     pub fn is_bad(&self) -> bool {
-        self.count(Verdict::Warning) + self.count(Verdict::Error) > 0
+        self.count(Verdict::Error) > 0 || self.strict && self.count(Verdict::Warning) > 0
     }
 
     /// # Errors
@@ -169,7 +172,7 @@ impl<'a> Report<'a> {
             });
             return writeln!(self.out, "{all}");
         }
-        let verdict = match self.is_bad() {
+        let verdict = match errors + warnings > 0 {
             true => format!("{}, {}", many(errors, "error"), many(warnings, "warning")),
             false => "all well".to_owned(),
         };
@@ -213,7 +216,7 @@ mod tests {
 
     fn told(json: bool, findings: Vec<Finding>) -> String {
         let mut out = Vec::new();
-        let mut report = Report::new(&mut out, json);
+        let mut report = Report::new(&mut out, json, true);
         for finding in findings {
             report.add(finding).unwrap();
         }

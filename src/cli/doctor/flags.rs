@@ -27,6 +27,9 @@ pub struct Doctor {
     /// How long quiet streams are watched, to see whether they are cut
     #[arg(long, default_value_t = 75, value_parser = value_parser!(u64).range(1..=86_400), value_name = "SECONDS")]
     pub idle: u64,
+    /// Also warnings make the exit code 1
+    #[arg(long)]
+    pub strict: bool,
     /// Prints the findings as JSON
     #[arg(long)]
     pub json: bool,

@@ -28,7 +28,7 @@ use site::Site;
 
 /// The hub does not answer, or there is nothing to ask it with.
 const COULD_NOT_TEST: u8 = 2;
-/// Something is to be mended.
+/// Something has to be mended.
 const FOUND: u8 = 1;
 
 /// What a token takes part in, and what is left out without one.
@@ -47,8 +47,8 @@ const WITH_A_TOKEN: [Check; 12] = [
     Check::IdleWebsocket,
 ];
 
-/// Looks at everything, and tells what it finds. The exit code is 0 when all is well, 1 when something is to
-/// be mended, 2 when it could not be looked at.
+/// Looks at everything, and tells what it finds. The exit code is 0 when nothing has to be mended, 1 when
+/// something has, 2 when it could not be looked at.
 ///
 /// # Errors
 /// Standard output cannot be written.
@@ -73,7 +73,7 @@ pub async fn run(
             return Ok(COULD_NOT_TEST.into());
         }
     };
-    let mut report = Report::new(out, wanted.json);
+    let mut report = Report::new(out, wanted.json, wanted.strict);
     let could = examine(&site, wanted, &mut report).await?;
     let is_bad = report.is_bad();
     report.end()?;

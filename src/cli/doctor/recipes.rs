@@ -149,7 +149,9 @@ pub const HEAD: Recipe = Recipe {
 
 /// Browsers are not offered HTTP/2.
 pub const HTTP2: Recipe = Recipe {
-    hub: None,
+    hub: Some(Cow::Borrowed(
+        "# where it ends TLS itself: cargo build --release --features http2, or a proxy before it",
+    )),
     nginx: "http2 on;   # before 1.25.1: listen 443 ssl http2;",
     haproxy: "bind :443 ssl crt /etc/haproxy/tls.pem alpn h2,http/1.1",
     caddy: "speaks it by itself with TLS: no protocols in servers that leaves h2 out",

@@ -168,6 +168,7 @@ impl HubState {
             since_ms: now.wall_ms,
             carried: None,
             dropped: PerPriority::default(),
+            losses: None,
             sent_before: 0,
         };
         let resumed = from.and_then(|position| {
@@ -329,7 +330,7 @@ impl HubState {
             .map(|hash| self.by_ticket.insert(*hash, token));
 
         let backlog = start.resumed.clone().unwrap_or_default();
-        session.dropped.add(&backlog.receipt.dropped);
+        session.note_losses(session.connection.opened_at, through, &backlog);
         self.tally.dropped.add(&backlog.receipt.dropped);
         self.tally.conflated += backlog.receipt.conflated;
         self.tally.resumes_succeeded += u64::from(start.resumed.is_some());

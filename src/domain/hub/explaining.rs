@@ -1,6 +1,6 @@
 //! Why a user has a message, or has not.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::HubState;
@@ -13,20 +13,21 @@ use crate::domain::session::Session;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     pub message: Found,
-    /// One for each session that the user has now.
+    /// One for each session that the user has here, and had not long ago.
     pub sessions: Vec<SessionOutcome>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionOutcome {
     pub connection_id: Uuid,
     pub transport: Transport,
-    pub delivery: Delivery,
+    /// `None`: it has ended.
+    pub delivery: Option<Delivery>,
     pub outcome: Outcome,
 }
 
-/// What became of a message for one session, by what that subscribes to now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// What became of a message for one session, by what that subscribes to now, or did at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Handed to its socket.
@@ -41,52 +42,40 @@ pub enum Outcome {
     Filtered,
     /// It is another user's, or of another transport.
     NotPermitted,
-    /// The session, or its subscription, is younger: what counts came with the snapshot.
+    /// The session, or its subscription, is younger: the newest values came with the snapshot.
     BeforeSubscription,
-    /// It is among those before the session's position, of which some of this priority were dropped.
+    /// Of those around it some of this priority were dropped, and nobody wrote down which: it is neither critical
+    /// nor high, or it was long ago.
     DeliveredOrDropped,
+    /// The session had ended before it could be sent, or before it was published.
+    SessionEnded,
 }
 
 impl HubState {
-    /// What became of a message for the sessions that `user` has now.
+    /// What became of a message for the sessions that `user` has, and had not long ago.
     ///
     /// # Errors
     /// There is no such message in the log.
     pub fn explain(&self, id: MessageId, user: &UserId) -> Result<Explanation, Missing> {
         let message = self.history.find(id)?;
-        let sessions = self.sessions_of(user).map(|session| SessionOutcome {
+        let outcome = |session: &Session, delivery| SessionOutcome {
             connection_id: session.connection_id,
             transport: session.transport,
-            delivery: delivery(session),
-            outcome: self.outcome(session, id, &message),
-        });
-        Ok(Explanation {
-            sessions: sessions.collect(),
-            message,
-        })
+            delivery,
+            outcome: outcome_so_far(session, id, &message).unwrap_or_else(|| match delivery {
+                Some(_) => self.outcome_to_come(session, id, &message),
+                None => Outcome::SessionEnded,
+            }),
+        };
+        let present = self.sessions_of(user);
+        let present = present.map(|session| outcome(session, Some(delivery(session))));
+        let ended = self.ended.of(user).map(|session| outcome(session, None));
+        let sessions = present.chain(ended).collect();
+        Ok(Explanation { message, sessions })
     }
 
-    fn outcome(&self, session: &Session, id: MessageId, message: &Found) -> Outcome {
-        let Some(from) = session.reader().admits(&message.topic) else {
-            let is_own = match &message.topic {
-                Topic::UserMetric(_, user) => user == session.user(),
-                Topic::Test(..) => false,
-                Topic::Metric(_) | Topic::Alerts => true,
-            };
-            return match is_own {
-                true => Outcome::Filtered,
-                false => Outcome::NotPermitted,
-            };
-        };
-        if id <= from {
-            return Outcome::BeforeSubscription;
-        }
-        if id <= session.position() {
-            return match session.dropped[message.priority] {
-                0 => Outcome::Delivered,
-                _ => Outcome::DeliveredOrDropped,
-            };
-        }
+    /// Of a message that is after the session's position.
+    fn outcome_to_come(&self, session: &Session, id: MessageId, message: &Found) -> Outcome {
         // What is queued already is sent, whatever becomes of it in the log.
         let Some(position) = session.backlog_position().filter(|queued| id > *queued) else {
             return Outcome::Waiting;
@@ -101,4 +90,32 @@ impl HubState {
             },
         }
     }
+}
+
+/// `None` where the session has not come to it.
+fn outcome_so_far(session: &Session, id: MessageId, message: &Found) -> Option<Outcome> {
+    let Some(from) = session.reader().admits(&message.topic) else {
+        let is_own = match &message.topic {
+            Topic::UserMetric(_, user) => user == session.user(),
+            Topic::Test(..) => false,
+            Topic::Metric(_) | Topic::Alerts => true,
+        };
+        return Some(match is_own {
+            true => Outcome::Filtered,
+            false => Outcome::NotPermitted,
+        });
+    };
+    if id <= from {
+        return Some(Outcome::BeforeSubscription);
+    }
+    let is_past = id <= session.position();
+    let is_replaced = message.fate == Fate::Replaced;
+    is_past.then(
+        || match session.was_sent(id, message.priority, is_replaced) {
+            Some(true) => Outcome::Delivered,
+            Some(false) if is_replaced => Outcome::Conflated,
+            Some(false) => Outcome::Dropped,
+            None => Outcome::DeliveredOrDropped,
+        },
+    )
 }

@@ -77,7 +77,7 @@ impl HubState {
             .saturating_sub(2 * self.limits.connections_per_user_max);
         away.into_iter()
             .take(excess)
-            .for_each(|(_, token)| self.forget(token));
+            .for_each(|(_, token)| self.end(token));
     }
 
     /// The hub has a limit too.
@@ -86,8 +86,16 @@ impl HubState {
             let Some(&(_, token)) = self.away.first() else {
                 return;
             };
-            self.forget(token);
+            self.end(token);
         }
+    }
+
+    /// The session is over; for a while operators are still told what it got.
+    fn end(&mut self, token: Uuid) {
+        if let Some(session) = self.sessions.get(&token) {
+            self.ended.add(session);
+        }
+        self.forget(token);
     }
 
     /// Takes a session out of every index.
@@ -152,22 +160,23 @@ impl HubState {
             self.close(token, Goodbye::Trouble, effects);
             return;
         };
-        let (key, transport) = (session.connection.key, session.transport);
+        let (key, transport, after) = (session.connection.key, session.transport, *position);
+        let through = self.history.last();
+        if let Some(session) = self.sessions.get_mut(&token) {
+            session.state = State::Live;
+            session.note_losses(after, through, &backlog);
+            session.forget_carried();
+        }
         let mut pieces = Vec::with_capacity(backlog.messages.len() + 1);
         if backlog.receipt.dropped.total() > 0 {
             pieces.push(Piece::Notice(Notice::Dropped(backlog.receipt.clone())));
         }
         pieces.extend(backlog.messages.into_iter().map(Piece::Message));
-        effects.catch_up(key, transport, pieces, self.history.last());
+        effects.catch_up(key, transport, pieces, through);
 
         self.lagging.remove(&token);
         self.tally.dropped.add(&backlog.receipt.dropped);
         self.tally.conflated += backlog.receipt.conflated;
-        if let Some(session) = self.sessions.get_mut(&token) {
-            session.state = State::Live;
-            session.dropped.add(&backlog.receipt.dropped);
-            session.forget_carried();
-        }
     }
 
     /// Ends a session's stream; the session stays until its connection has reported.
@@ -196,7 +205,7 @@ impl HubState {
             if now.mono.saturating_sub(since) <= self.limits.session_timeout {
                 break;
             }
-            self.forget(token);
+            self.end(token);
         }
         debug_assert!(self.is_consistent());
     }
@@ -276,7 +285,7 @@ impl HubState {
                 was_live: session.is_live(),
             });
             self.close(token, Goodbye::Disconnected, effects);
-            self.forget(token);
+            self.end(token);
         }
         debug_assert!(self.is_consistent());
         ended

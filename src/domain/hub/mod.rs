@@ -16,6 +16,7 @@
 //! 10. A token works only for its own user, until its session is forgotten.
 
 mod admission;
+mod ended;
 mod explaining;
 mod keeping;
 mod lifecycle;
@@ -38,6 +39,7 @@ pub use lifecycle::{Ended, RefreshError};
 pub use statistics::{Delivery, SessionFilter, SessionView, Statistics, TransportStatistics};
 pub use subscribing::Change;
 
+use self::ended::EndedSessions;
 use super::backlog::Backlog;
 use super::fanout::ConnectionKey;
 use super::history::{self, History};
@@ -99,6 +101,8 @@ pub struct HubState {
     live: usize,
     tally: Tally,
     draining: bool,
+    /// Those that were here not long ago.
+    ended: EndedSessions,
     /// Sessions to be written down, where anybody does that.
     changed: Option<BTreeSet<Uuid>>,
 }
@@ -139,6 +143,7 @@ impl HubState {
             live: 0,
             tally: Tally::default(),
             draining: false,
+            ended: EndedSessions::default(),
             changed: None,
         }
     }

@@ -53,6 +53,7 @@ impl HubState {
             session.began = through;
             session.transport_since = through;
             session.state = State::Live;
+            session.losses = None;
             session.forget_carried();
             self.lagging.remove(&token);
             let Some(session) = self.session(&token) else {

@@ -27,6 +27,12 @@ pub(super) fn operations() -> Vec<Described> {
     );
     let console = [
         file("/", "console", "Open the console", &[HTML]),
+        file(
+            "/console",
+            "consoleBesideAnApplication",
+            "The same as /",
+            &[HTML],
+        ),
         file("/api/docs", "docs", "Read this document as a page", &[HTML]),
         file("/favicon.ico", "icon", "Get the icon", &[ICON]),
         file(

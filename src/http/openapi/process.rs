@@ -9,14 +9,34 @@ use super::operation::{Described, Draft, Who};
 use crate::http::code::Code::{NotFound, RateLimited, Unavailable};
 use crate::http::health::Report;
 
-/// Path, operation, and whether it says no while the hub starts or drains.
-const PROBES: [(&str, &str, bool); 6] = [
-    ("/api/health", "health", true),
-    ("/api/health/ready", "healthReady", true),
-    ("/api/health/live", "healthLive", false),
-    ("/health", "rootHealth", true),
-    ("/health/ready", "rootHealthReady", true),
-    ("/health/live", "rootHealthLive", false),
+/// Path, operation, what it is for, and whether it says no while the hub starts or drains.
+const PROBES: [(&str, &str, &str, bool); 6] = [
+    ("/api/health", "health", "Ask how it is", true),
+    (
+        "/api/health/ready",
+        "healthReady",
+        "Ask whether to send it clients",
+        true,
+    ),
+    (
+        "/api/health/live",
+        "healthLive",
+        "Ask whether it lives",
+        false,
+    ),
+    ("/health", "rootHealth", "The same as /api/health", true),
+    (
+        "/health/ready",
+        "rootHealthReady",
+        "The same as /api/health/ready",
+        true,
+    ),
+    (
+        "/health/live",
+        "rootHealthLive",
+        "The same as /api/health/live",
+        false,
+    ),
 ];
 
 pub(super) fn operations() -> Vec<Described> {
@@ -52,16 +72,10 @@ pub(super) fn operations() -> Vec<Described> {
         .collect()
 }
 
-fn probe((path, id, is_ready): (&str, &str, bool)) -> [Draft; 2] {
-    let (summary, says) = match is_ready {
-        true => (
-            "Ask whether to send it clients",
-            "503 while it starts or drains. With a good token also `checks`.",
-        ),
-        false => (
-            "Ask whether it lives",
-            "200 for as long as it answers. With a good token also `checks`.",
-        ),
+fn probe((path, id, summary, is_ready): (&str, &str, &str, bool)) -> [Draft; 2] {
+    let says = match is_ready {
+        true => "503 while it starts or drains. With a good token also `checks`.",
+        false => "200 for as long as it answers. With a good token also `checks`.",
     };
     let healthy =
         json!({"status": "healthy", "version": env!("CARGO_PKG_VERSION"), "uptimeSeconds": 3600});

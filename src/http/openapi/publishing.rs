@@ -29,7 +29,7 @@ pub(super) fn operations() -> Vec<Described> {
             Required::True,
             json!({"severity": "high", "message": "Disk almost full", "host": "db1"}),
         )
-        .gives::<Published>(202, "Taken.", json!({"messageId": "1769860800000-4096", "durability": "memory"}));
+        .gives::<Published>(202, "Taken.", json!({"messageId": "1769860800000-4096", "durability": "process"}));
     let publish = publish
         .body_of(
             one_or_many(message),
@@ -39,7 +39,7 @@ pub(super) fn operations() -> Vec<Described> {
         .gives::<Published>(
             202,
             "Taken.",
-            json!({"messageId": "1769860800000-4096", "durability": "memory"}),
+            json!({"messageId": "1769860800000-4096", "durability": "process"}),
         );
     [publish, alert].map(|draft| draft.done(PUBLISHING)).into()
 }

@@ -11,14 +11,22 @@ use super::super::shared::Node;
 use super::{Error, HubHandle};
 use crate::broker::redis::Redis;
 use crate::domain::fanout::ConnectionKey;
-use crate::domain::history::Missing;
-use crate::domain::hub::{Change, Ended, Explanation, RefreshError, SessionFilter};
+use crate::domain::history::{Found, Missing};
+use crate::domain::hub::{Change, Ended, RefreshError, SessionFilter, SessionOutcome};
 use crate::domain::message::{self, MessageId, Transport, UserId};
 use crate::domain::pattern::{MetricName, Pattern};
 use crate::domain::session::Identity;
 use crate::store::postgres::ScribeHealth;
 use crate::telemetry::latency::Summary;
 use crate::wire::view;
+
+/// What became of a message for a user.
+#[derive(Debug)]
+pub struct Explained {
+    pub message: Found,
+    /// The sessions that the user has, and had not long ago, each with its hub where there are several.
+    pub sessions: Vec<(Option<String>, SessionOutcome)>,
+}
 
 impl HubHandle {
     /// Sends a test message; returns to how many connections.
@@ -172,7 +180,8 @@ impl HubHandle {
         Ok((views.iter().map(view::session).collect(), total))
     }
 
-    /// What became of a message for the sessions of `user` at this hub.
+    /// What became of a message for the sessions of `user`, at all hubs where there are several: those that have
+    /// not answered in time are left out. While the shared log is away, this hub speaks for itself.
     ///
     /// # Errors
     /// The hub is overloaded. Within: there is no such message in its log.
@@ -180,8 +189,29 @@ impl HubHandle {
         &self,
         id: MessageId,
         user: UserId,
-    ) -> Result<Result<Explanation, Missing>, Error> {
-        self.ask(Explain { id, user }).await
+    ) -> Result<Result<Explained, Missing>, Error> {
+        let asked = Explain {
+            id,
+            user: user.clone(),
+        };
+        let explanation = match self.ask(asked).await? {
+            Err(missing) => return Ok(Err(missing)),
+            Ok(explanation) => explanation,
+        };
+        let everywhere = match &self.shared {
+            Some(shared) => shared.explain(id, user).await.ok(),
+            None => None,
+        };
+        let of_all = |(node, session)| (Some(node), session);
+        let sessions = match everywhere {
+            Some(sessions) => sessions.into_iter().map(of_all).collect(),
+            None => {
+                let sessions = explanation.sessions.into_iter();
+                sessions.map(|session| (None, session)).collect()
+            }
+        };
+        let message = explanation.message;
+        Ok(Ok(Explained { message, sessions }))
     }
 
     /// The newest message of every metric that `user` may see, by name.

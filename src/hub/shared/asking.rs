@@ -14,8 +14,8 @@ use super::super::messages::Chosen;
 use super::nodes::Numbers;
 use super::opening::SharedLog;
 use crate::broker::redis::Remembered;
-use crate::domain::hub::{Change, Ended, RefreshError, SessionFilter};
-use crate::domain::message::UserId;
+use crate::domain::hub::{Change, Ended, RefreshError, SessionFilter, SessionOutcome};
+use crate::domain::message::{MessageId, UserId};
 use crate::domain::pattern::{NameError, Pattern};
 use crate::domain::session::Identity;
 use crate::wire::view;
@@ -40,6 +40,10 @@ pub(in crate::hub) enum Question {
         only: Option<Uuid>,
         change: Change,
         patterns: Vec<Pattern>,
+    },
+    Explain {
+        id: MessageId,
+        user: UserId,
     },
     End(Chosen),
     Refresh {
@@ -128,6 +132,20 @@ impl SharedLog {
         Ok((page.map(|(_, session)| session).collect(), total))
     }
 
+    /// What became of a message for the sessions of `user`, each with the hub that has or had it.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub(in crate::hub) async fn explain(
+        &self,
+        id: MessageId,
+        user: UserId,
+    ) -> Result<Vec<(String, SessionOutcome)>, Error> {
+        let question = Question::Explain { id, user };
+        let answers: Vec<Vec<(String, SessionOutcome)>> = self.ask(&question).await?;
+        Ok(answers.into_iter().flatten().collect())
+    }
+
     /// Asks all hubs. Of those that have not answered in time nothing is there.
     ///
     /// # Errors
@@ -198,6 +216,13 @@ impl Hub {
                 };
                 let sessions = views.iter().map(session).collect();
                 json!(Page { total, sessions })
+            }
+            Question::Explain { id, user } => {
+                // Whether there is such a message, whoever asks knows.
+                let explained = self.state.explain(id, &user);
+                let sessions = explained.map(|it| it.sessions).unwrap_or_default();
+                let sessions = sessions.into_iter().map(|session| (node, session));
+                json!(sessions.collect::<Vec<_>>())
             }
             Question::Change {
                 user,

@@ -110,6 +110,21 @@ fn what_is_not_utf8_closes_with_1007() {
 }
 
 #[test]
+fn what_no_character_begins_with_is_refused_before_the_message_is_whole() {
+    let crab = "🦀".as_bytes();
+    for bad in [&b"\xff"[..], b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90"] {
+        let begun = [sent(Text, false, b"x"), sent(Continue, false, bad)];
+        check(&begun, Assembled::Refused(Closing::NOT_UTF8));
+        let begun = [sent(Text, false, &crab[..2]), sent(Continue, false, bad)];
+        check(&begun, Assembled::Refused(Closing::NOT_UTF8));
+    }
+    for cut in 1..4 {
+        let begun = [sent(Text, false, &crab[..cut]), sent(Continue, false, b"")];
+        check(&begun, Assembled::Pending);
+    }
+}
+
+#[test]
 fn binary_closes_with_1003() {
     let expected = || Assembled::Refused(Closing::NOT_TEXT);
     check(&[sent(Binary, true, b"x")], expected());

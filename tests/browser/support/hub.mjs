@@ -25,7 +25,7 @@ export class Hub {
    * stands for its section [realtime]; `args` the words of the command line
    */
   static async start({ config = "", args = ["serve"], realtime = LIVELY } = {}) {
-    const hub = new Hub();
+    const hub = new this();
     hub.home = directory();
     hub.port = await freePort();
     hub.args = args;
@@ -40,10 +40,14 @@ export class Hub {
     this.program = new Program(BINARY, this.args, { cwd: this.home.path, env: this.env });
     const ready = async () => {
       if (!this.program.isRunning) return "it has ended";
-      return (await fetch(this.url("/health/ready"))).ok;
+      return this.isReady();
     };
     const outcome = await until("the hub to listen", ready, () => this.program.wrote);
     if (outcome !== true) throw new Error(`${BINARY}: ${outcome}\n${this.program.wrote}`);
+  }
+
+  async isReady() {
+    return (await fetch(this.url("/health/ready"))).ok;
   }
 
   /** As by a power cut: nobody is told. */

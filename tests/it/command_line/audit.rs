@@ -87,7 +87,9 @@ async fn the_trail_is_one_chain_while_the_hub_runs_over_a_crash_and_over_a_stop(
     whole_with(&hub, 7).await;
     hub.signal(rustix::process::Signal::TERM);
     assert_eq!(hub.ended().await.code, Some(0));
-    let (records, after) = whole(&verify(&hub, &["--expect", &before]).await);
+    let said = verify(&hub, &["--expect", &before]).await;
+    assert!(said.stdout.contains(", the expected hash among them, "));
+    let (records, after) = whole(&said);
     assert_eq!(records, 8);
     let told = format!("the audit trail in the store ends with record 8, hash {after}");
     assert!(hub.stderr().contains(&told), "{}", hub.stderr());

@@ -32,6 +32,14 @@ async fn the_manual_page_names_every_command() {
         assert!(page.contains(&name), "{name} in {page}");
     }
     assert!(page.contains(".TH statshub 1"), "{page}");
+    for section in ["ENVIRONMENT", "FILES", "SIGNALS", "EXIT STATUS"] {
+        let heading = format!(".SH {section}\n").replace("EXIT STATUS", "\"EXIT STATUS\"");
+        assert!(page.contains(&heading), "{section} in {page}");
+    }
+    assert!(
+        page.contains("JWT_SECRET") && !page.contains("CANARY"),
+        "{page}"
+    );
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! the reference of codes.
 
 mod answers;
+mod commands;
 mod openapi;
 mod page;
 mod reference;

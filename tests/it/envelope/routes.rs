@@ -229,7 +229,11 @@ async fn only_a_page_of_a_listed_origin_may_read_answers() {
         &format!("{PAGE}.evil.org"),
     ] {
         assert_eq!(preflight(&hub, foreign).await.1, None, "{foreign}");
+        let told = format!("a page of {foreign} asked, which is not in http.allowed_origins");
+        assert!(hub.stderr().contains(&told), "{told}");
     }
+    let told = format!("a page of {PAGE} asked");
+    assert!(!hub.stderr().contains(&told));
 
     let api = hub.api(&token::admin("ada"));
     let request = api.request(Method::GET, "/metrics").header("origin", PAGE);

@@ -226,5 +226,7 @@ async fn text_must_be_utf_8() {
         ];
         cases.push(case("in the first of two", &between));
     }
+    let begun = [frame(TEXT, "{"), frame(CONTINUATION, b"\xf4\x90")];
+    cases.push(case("and the rest never comes", &begun));
     check(cases, 1007).await;
 }

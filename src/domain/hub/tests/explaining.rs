@@ -67,9 +67,56 @@ fn who_is_away_gets_what_is_kept_and_is_told_of_the_rest() {
     assert_eq!(outcome(&scene, numbers[0], "ann"), Outcome::Dropped);
     scene.ask(2, resume("ann", 1), None).unwrap();
     scene.sent(2, scene.last);
-    // Nobody wrote down which of them were left out.
-    for number in [oldest, numbers[0], numbers[2]] {
-        assert_eq!(outcome(&scene, number, "ann"), Outcome::DeliveredOrDropped);
+    for (number, expected) in [
+        (oldest, Outcome::Dropped),
+        (numbers[0], Outcome::Dropped),
+        (numbers[2], Outcome::Delivered),
+    ] {
+        assert_eq!(outcome(&scene, number, "ann"), expected, "{number}");
+    }
+}
+
+#[test]
+fn of_what_matters_less_nobody_wrote_down_what_was_left_out() {
+    let mut scene = Scene::new();
+    scene.open(1, "ann", &["a"]);
+    let before = scene.publish(metric("a"), Priority::Low);
+    scene.sent(1, before);
+    scene.gone(1, before);
+    let numbers = [(); 4].map(|()| scene.publish(metric("a"), Priority::Low));
+    scene.ask(2, resume("ann", 1), None).unwrap();
+    scene.sent(2, scene.last);
+    let after = scene.publish(metric("a"), Priority::Low);
+    scene.sent(2, after);
+    for (number, expected) in [
+        (before, Outcome::Delivered),
+        (numbers[0], Outcome::DeliveredOrDropped),
+        (numbers[3], Outcome::DeliveredOrDropped),
+        (after, Outcome::Delivered),
+    ] {
+        assert_eq!(outcome(&scene, number, "ann"), expected, "{number}");
+    }
+}
+
+#[test]
+fn of_a_session_that_has_ended_it_is_known_for_a_while_what_it_got() {
+    let mut scene = Scene::new();
+    for number in 1..=10 {
+        scene.open(number, "ann", &["a"]);
+        let got = scene.publish(metric("a"), Priority::High);
+        scene.sent(number, got);
+        scene.hub.disconnect(
+            |session| session.user() == &user("ann"),
+            &mut scene.recorder,
+        );
+    }
+    let got = scene.last;
+    let missed = scene.publish(metric("a"), Priority::High);
+    for (number, expected) in [(got, Outcome::Delivered), (missed, Outcome::SessionEnded)] {
+        let explained = scene.hub.explain(id(number), &user("ann")).unwrap();
+        let newest = &explained.sessions[0];
+        assert_eq!((newest.delivery, newest.outcome), (None, expected));
+        assert_eq!(explained.sessions.len(), 8, "and no more of one user");
     }
 }
 

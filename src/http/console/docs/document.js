@@ -1,10 +1,10 @@
 // The OpenAPI document, as the page wants it: references followed, operations by what they are for.
 
 /** @typedef {{ [key: string]: any }} Json */
-/** @typedef {{ id: string, method: string, path: string, operation: Json }} Operation */
+/** @typedef {{ id: string, methods: string, path: string, operation: Json }} Operation */
 /** @typedef {{ name: string, description: string, operations: Operation[] }} Group */
 
-const METHODS = ["get", "post", "head"];
+const METHODS = ["get", "post"];
 
 /**
  * What `value` refers to within the document, or itself.
@@ -32,7 +32,9 @@ export function groups(document) {
   for (const [path, item] of Object.entries(document.paths ?? {})) {
     for (const method of METHODS) {
       const operation = item[method];
-      if (operation) all.push({ id: operation.operationId, method: method.toUpperCase(), path, operation });
+      // HEAD is as GET, without a body.
+      const methods = method === "get" && item.head ? "GET, HEAD" : method.toUpperCase();
+      if (operation) all.push({ id: operation.operationId, methods, path, operation });
     }
   }
   return (document.tags ?? []).map((/** @type {Json} */ { name, description }) => ({

@@ -12,6 +12,8 @@ import { fields } from "./schema.js";
 /** Relative to this file, so that a proxy may serve all of it below any path. */
 const HUB = new URL("../../../", import.meta.url);
 const DOCUMENT = new URL("api/openapi.json", HUB);
+/** Where the contents stand beside the operations; as in docs.css. */
+const WIDE = "(min-width: 56.01rem)";
 
 class ApiDocs extends HTMLElement {
   /** @type {Json} */
@@ -39,10 +41,11 @@ class ApiDocs extends HTMLElement {
         h("div", { class: "brand" }, h("img", { src: new URL("../icon.svg", import.meta.url), alt: "" }),
           h("h1", {}, `${info.title} ${info.version} API`)),
         h("nav", { class: "tabs", "aria-label": "Elsewhere" },
-          h("a", { href: HUB }, "Console"), h("a", { href: DOCUMENT }, "openapi.json")))),
+          h("a", { href: new URL("console", HUB) }, "Console"), h("a", { href: DOCUMENT }, "openapi.json")))),
       h("main", { id: "main" }, h("div", { class: "docs" },
-        h("nav", { "aria-label": "Operations" }, all.map(({ name, operations }) => [
-          h("h3", {}, name), ...operations.map(({ id, operation }) => h("a", { href: `#${id}` }, operation.summary))]).flat()),
+        h("nav", { "aria-label": "Operations" }, h("details", { open: matchMedia(WIDE).matches },
+          h("summary", {}, "Operations"), all.map(({ name, operations }) => [
+            h("h3", {}, name), ...operations.map(({ id, operation }) => h("a", { href: `#${id}` }, operation.summary))]).flat())),
         h("div", {},
           panel("About", [], h("div", { class: "panel-body stack" }, paragraphs(info.description ?? ""))),
           panel("Credentials", [], h("div", { class: "panel-body" }, this.#credentials())),
@@ -68,10 +71,10 @@ class ApiDocs extends HTMLElement {
   }
 
   /** @param {Operation} it */
-  #operation({ id, method, path, operation }) {
+  #operation({ id, methods, path, operation }) {
     const { parameters = [], requestBody, responses = {} } = operation;
     return h("details", { class: "operation", id },
-      h("summary", {}, h("span", { class: "method" }, method), h("code", {}, path), h("span", {}, operation.summary)),
+      h("summary", {}, h("span", { class: "method" }, methods), h("code", {}, path), h("span", {}, operation.summary)),
       h("div", {},
         h("div", { class: "stack" }, paragraphs(operation.description ?? "")),
         h("p", { class: "quiet" }, `Credentials: ${this.#ways(operation.security)}`),
@@ -95,7 +98,7 @@ class ApiDocs extends HTMLElement {
       return h("tr", {},
         h("td", { "data-label": "Name" }, h("code", {}, it.name)),
         h("td", { "data-label": "In" }, `${it.in}${it.required ? ", wanted" : ""}`),
-        h("td", { "data-label": "What" }, [kindOf(this.#document, it.schema ?? {}), ...limitsOf(schema)].join("; ")),
+        h("td", { "data-label": "What" }, h("span", {}, [kindOf(this.#document, it.schema ?? {}), ...limitsOf(schema)].join("; "))),
         h("td", {}, prose(about)));
     };
     const head = ["Name", "In", "What", ""].map((title) => h("th", { scope: "col" }, title));
@@ -109,10 +112,11 @@ class ApiDocs extends HTMLElement {
    */
   #answer(status, response) {
     const headers = Object.keys(response.headers ?? {});
+    const [first = "", ...rest] = (response.description ?? "").split(". ");
     return h("details", { open: status < "300" },
-      h("summary", {}, h("code", {}, status), " ", prose((response.description ?? "").split(". ")[0] ?? "")),
+      h("summary", {}, h("code", {}, status), " ", prose(first)),
       h("div", { class: "stack" },
-        paragraphs(response.description ?? ""),
+        rest.length ? paragraphs(rest.join(". ")) : null,
         headers.length ? h("p", { class: "quiet" }, `Headers: ${headers.join(", ")}`) : null,
         this.#contents(response.content)));
   }

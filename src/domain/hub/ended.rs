@@ -1,0 +1,43 @@
+//! Sessions that are over, for operators who ask what they got.
+
+use std::collections::VecDeque;
+
+use crate::domain::message::UserId;
+use crate::domain::session::{Session, State};
+
+/// Over all.
+const ENDED_MAX: usize = 256;
+/// Of one user, so that nobody's coming and going hides the others.
+const ENDED_OF_USER_MAX: usize = 8;
+
+/// The last ones, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct EndedSessions(VecDeque<Box<Session>>);
+
+impl EndedSessions {
+    /// Of a session as it is before it goes.
+    pub fn add(&mut self, session: &Session) {
+        let of_user = |it: &Box<Session>| it.user() == session.user();
+        if self.0.iter().filter(|it| of_user(it)).count() >= ENDED_OF_USER_MAX
+            && let Some(oldest) = self.0.iter().position(of_user)
+        {
+            self.0.remove(oldest);
+        }
+        if self.0.len() == ENDED_MAX {
+            self.0.pop_front();
+        }
+        let mut ended = session.clone();
+        ended.state = State::Away {
+            since: Default::default(),
+            position: session.position(),
+        };
+        ended.ticket = None;
+        self.0.push_back(Box::new(ended));
+    }
+
+    /// The newest first.
+    pub fn of(&self, user: &UserId) -> impl Iterator<Item = &Session> {
+        let mine = self.0.iter().rev().filter(move |it| it.user() == user);
+        mine.map(|session| &**session)
+    }
+}
