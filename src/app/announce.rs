@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::auth::sign_hs256;
-use crate::config::{AuthKeys, Settings};
+use crate::auth::{sign_hs256, signing_secret};
+use crate::config::Settings;
 use crate::domain::message::UserId;
 
 /// Whose token development mode makes, and for how long.
@@ -48,12 +48,12 @@ pub fn announce(
 
 /// `None` where the keys are public ones, with which nothing can be signed.
 fn token(settings: &Settings, now_ms: u64) -> anyhow::Result<Option<String>> {
-    let (AuthKeys::Secret(secret), Some(user), Some(role)) = (
-        &settings.auth.keys,
+    let (Ok(secret), Some(user), Some(role)) = (
+        signing_secret(&settings.auth.keys),
         UserId::parse(DEVELOPER),
         settings.auth.permitted_roles.first(),
     ) else {
         return Ok(None);
     };
-    sign_hs256(secret, &user, role, TOKEN_TTL, now_ms).map(Some)
+    sign_hs256(&secret, &user, role, TOKEN_TTL, now_ms).map(Some)
 }

@@ -12,6 +12,7 @@ mod sources;
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_rt::Arbiter;
 use actix_web::dev::ServerHandle;
@@ -32,11 +33,13 @@ use crate::hub::{Clock, abort_on_panic};
 use crate::telemetry::audit::{Action, Audit, Event};
 use crate::telemetry::log as logging;
 use crate::trace;
-use crate::transport::tls::{self, Certificate};
+use crate::transport::tls::Endpoint;
 use server::Place;
 
 /// The demo's platform lives the same life at every start.
 const DEMO_SEED: u64 = 1;
+
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads the settings again, for a hub whose settings in force are given.
 pub type Reread = Box<dyn Fn(&Settings) -> Result<Settings, ConfigError>>;
@@ -79,8 +82,6 @@ struct App {
     state: Data<State>,
     server: ServerHandle,
     address: SocketAddr,
-    /// `None`: clients come over plain HTTP.
-    certificate: Option<Arc<Certificate>>,
     /// Those of operators that the settings be read again.
     wishes: mpsc::Receiver<Wish>,
     /// The Hub's own, and the shared log's.
@@ -92,9 +93,8 @@ impl App {
         traces(&settings.traces)?;
         let audit = Audit::start(&settings.audit).context("the audit trail cannot be written")?;
         let authenticator = Authenticator::start(&settings.auth)?;
-        let certificate = Certificate::read(&settings.tls)?;
-        let shown = certificate.clone();
-        let tls = shown.map(|shown| tls::server_config(&settings.tls, shown));
+        let endpoint = Endpoint::read(&settings.tls, settings.http.header_timeout)?.map(Arc::new);
+        let tls = endpoint.as_ref().map(Endpoint::server_config);
         let tls = tls.transpose()?;
         let clock = Clock::system();
         let hub::Started { hub, threads } = hub::start(&settings, clock, &audit).await?;
@@ -106,6 +106,7 @@ impl App {
             authenticator,
             sources,
             audit,
+            endpoint,
             reloads,
         ));
         let (server, address) = listen(&settings, &state, tls, given)?;
@@ -118,7 +119,6 @@ impl App {
             state,
             server,
             address,
-            certificate,
             wishes,
             _threads: threads,
         })
@@ -139,6 +139,9 @@ impl App {
         self.state.hub.measure_lag();
         service::ready(self.address);
         service::watch(self.state.hub.clone());
+        if let Some(endpoint) = self.state.tls.clone() {
+            actix_rt::spawn(warn_daily(endpoint));
+        }
         loop {
             let wish = tokio::select! {
                 told = signals.next() => match told {
@@ -148,7 +151,7 @@ impl App {
                 Some(wish) = self.wishes.recv() => Some(wish),
             };
             service::reloading();
-            let done = reload::reload(&self.state, self.certificate.as_deref(), &reread);
+            let done = reload::reload(&self.state, &reread);
             service::ready(self.address);
             match wish {
                 // Who has gone does not want to know any more.
@@ -186,6 +189,14 @@ fn traces(settings: &config::Traces) -> anyhow::Result<()> {
         service_name: settings.service_name.clone(),
         queue_spans_max: settings.queue_spans_max,
     })
+}
+
+/// A certificate that nobody renews is told of for as long as the hub runs.
+async fn warn_daily(endpoint: Arc<Endpoint>) {
+    loop {
+        endpoint.certificate.warn(Timestamp::now());
+        actix_rt::time::sleep(A_DAY).await;
+    }
 }
 
 /// Every stream takes two descriptors. Whatever the limit is, it is no reason not to start.

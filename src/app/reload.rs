@@ -11,21 +11,17 @@ use crate::http::reload::Reloaded;
 use crate::http::state::State;
 use crate::telemetry::audit::{Action, Event, Outcome};
 use crate::telemetry::log as logging;
-use crate::transport::tls::Certificate;
+use crate::transport::tls::Endpoint;
 
 /// Reads the settings again and takes over what it can.
 ///
 /// # Errors
 /// Anything wrong in them, as one line; then all stays as it was.
-pub fn reload(
-    state: &State,
-    certificate: Option<&Certificate>,
-    reread: &Reread,
-) -> Result<Reloaded, String> {
+pub fn reload(state: &State, reread: &Reread) -> Result<Reloaded, String> {
     state.audit.reopen();
     let old = state.settings.load_full();
     let done = match reread(&old) {
-        Ok(new) => take_over(state, certificate, &old, new).map_err(|error| format!("{error:#}")),
+        Ok(new) => take_over(state, &old, new).map_err(|error| format!("{error:#}")),
         Err(error) => Err(error.to_string()),
     };
     state.last_reload.record(done.is_ok());
@@ -33,10 +29,17 @@ pub fn reload(
         Ok(Reloaded {
             applied,
             needs_restart,
+            overridden,
         }) => {
             log::info!("settings read again; changed: {}", list(applied));
             if !needs_restart.is_empty() {
                 log::warn!("these take a restart: {}", list(needs_restart));
+            }
+            if !overridden.is_empty() {
+                log::warn!(
+                    "what the file says now of these does not count, as the environment or a flag goes over it: {}",
+                    list(overridden)
+                );
             }
         }
         Err(error) => log::error!("the settings stay as they were: {error}"),
@@ -66,14 +69,10 @@ pub fn record(state: &State, done: Result<Reloaded, String>) {
     });
 }
 
-fn take_over(
-    state: &State,
-    certificate: Option<&Certificate>,
-    old: &Settings,
-    written: Settings,
-) -> anyhow::Result<Reloaded> {
+fn take_over(state: &State, old: &Settings, written: Settings) -> anyhow::Result<Reloaded> {
     let mut changes = old.changes(&written);
-    // Whoever renews a certificate writes the same files anew; other files wait for a restart.
+    let overridden = old.overridden(&written);
+    // Whoever renews a certificate writes the same files anew; other files, or none, wait for a restart.
     let is_same_place = written.tls == old.tls;
     let new = Arc::new(merged(old, written));
     let interval = new.realtime.update_interval;
@@ -83,16 +82,19 @@ fn take_over(
     // done. The filter has been parsed with the other settings.
     let sources = sources_change.then(|| state.sources.build(&new.sources));
     let sources = sources.transpose()?;
-    let renewed = is_same_place.then(|| Certificate::read(&old.tls));
+    let renewed = is_same_place.then(|| Endpoint::reread(&old.tls));
     let renewed = renewed.transpose()?.flatten();
-    if new.auth != old.auth {
-        state.authenticator.reload(&new.auth)?;
-    }
+    // The same settings may name a file in which other keys stand.
+    let mut files = state.authenticator.reload(&new.auth)?;
     logging::init(&new.log)?;
-    if let (Some(certificate), Some(renewed)) = (certificate, renewed)
-        && certificate.exchange(&renewed)
-    {
-        changes.applied.push("tls.certificate_file".to_owned());
+    if let (Some(endpoint), Some(renewed)) = (&state.tls, renewed) {
+        files.extend(endpoint.exchange(renewed));
+        endpoint.certificate.warn(Timestamp::now());
+    }
+    for file in files.into_iter().map(str::to_owned) {
+        if !changes.applied.contains(&file) {
+            changes.applied.push(file);
+        }
     }
     if let Some(sources) = sources {
         state.sources.exchange(sources, interval);
@@ -102,6 +104,7 @@ fn take_over(
     Ok(Reloaded {
         applied: changes.applied,
         needs_restart: changes.needs_restart,
+        overridden,
     })
 }
 
@@ -120,6 +123,7 @@ pub fn merged(old: &Settings, new: Settings) -> Settings {
     };
     next.store.retention = new.store.retention;
     next.auth = new.auth;
+    next.covered = new.covered;
     next.limits = new.limits;
     next.audit.retention = new.audit.retention;
     next.prometheus.token = new.prometheus.token;

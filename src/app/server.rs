@@ -19,7 +19,7 @@ use crate::http::state::State;
 use crate::http::{limit, middleware, routes};
 use crate::hub::Worker;
 use crate::transport::sockets::Sockets;
-use crate::transport::tls::IsCertified;
+use crate::transport::tls::Endpoint;
 
 /// Connections that may wait to be accepted: after a restart everybody comes at once.
 const BACKLOG: u32 = 4096;
@@ -52,6 +52,7 @@ pub fn start(
     state: Data<State>,
     tls: Option<ServerConfig>,
 ) -> io::Result<(ServerHandle, SocketAddr)> {
+    let endpoint = state.tls.clone();
     let outbox = Limits {
         messages_max: settings.outgoing.queue_messages_max,
         bytes_max: settings.outgoing.queue_bytes_max,
@@ -96,8 +97,9 @@ pub fn start(
     .tls_handshake_timeout(settings.http.header_timeout)
     .on_connect(move |connection: &dyn Any, extensions: &mut Extensions| {
         let over_tls = connection.downcast_ref::<TlsStream<TcpStream>>();
-        if let Some(stream) = over_tls {
-            extensions.insert(IsCertified::of(stream));
+        let welcome = |endpoint: &Arc<Endpoint>| endpoint.welcome(over_tls?);
+        if let Some(shown) = endpoint.as_ref().and_then(welcome) {
+            extensions.insert(shown);
         }
         let plain = over_tls.map(|stream| stream.get_ref().0);
         let Some(stream) = plain.or_else(|| connection.downcast_ref::<TcpStream>()) else {

@@ -1,14 +1,17 @@
 //! The judge of tokens: keys and rules in force, exchanged as one on a reload.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use jsonwebtoken::Algorithm;
+use sha2::{Digest, Sha256};
 
 use super::jwks::{Remote, RemoteSettings};
 use super::keys::KeySet;
+use super::secrets;
 use super::token::{self, Identity, Reason, Refusal, Rules};
 use crate::config::{self, AuthKeys};
 use crate::domain::session;
@@ -69,6 +72,8 @@ struct Keys {
     /// For people, without credentials.
     source: String,
     holder: Holder,
+    /// A hash of what stood in each file that they came from, by the setting that names it.
+    files: BTreeMap<&'static str, [u8; 32]>,
 }
 
 enum Holder {
@@ -86,14 +91,25 @@ impl Authenticator {
         Ok(Self(Arc::new(ArcSwap::from_pointee(in_force))))
     }
 
-    /// Exchanges keys and rules. Keys fetched from the same URL stay until it has answered again.
+    /// Exchanges keys and rules, and reads files anew. Keys fetched from the same URL stay until it has answered
+    /// again. Returns the settings that name a file in which other keys stand now.
     ///
     /// # Errors
     /// As [`Authenticator::start`]; the old keys and rules then stay in force.
-    pub fn reload(&self, auth: &config::Auth) -> anyhow::Result<()> {
-        let in_force = InForce::build(auth, Some(&self.0.load()))?;
-        self.0.store(Arc::new(in_force));
-        Ok(())
+    pub fn reload(&self, auth: &config::Auth) -> anyhow::Result<Vec<&'static str>> {
+        let in_force = Arc::new(InForce::build(auth, Some(&self.0.load()))?);
+        let old = self.0.swap(in_force.clone());
+        let is_other = |name: &&'static str| {
+            let before = old.keys.files.get(name);
+            before.is_some() && before != in_force.keys.files.get(name)
+        };
+        Ok(in_force
+            .keys
+            .files
+            .keys()
+            .copied()
+            .filter(is_other)
+            .collect())
     }
 
     /// Whose token it is, if it holds at `now_ms`, milliseconds since the Unix epoch. Waits only for
@@ -210,7 +226,7 @@ impl InForce {
             Holder::Fixed(_) => None,
         });
         Ok(Self {
-            keys: load(&auth.keys, old_remote)?,
+            keys: load(auth, old_remote)?,
             algorithms: algorithms(&auth.keys),
             rules: Rules::from(auth),
             permitted_roles: shared(&auth.permitted_roles),
@@ -221,7 +237,7 @@ impl InForce {
 
 fn algorithms(keys: &AuthKeys) -> Vec<Algorithm> {
     match keys {
-        AuthKeys::Secret(_) => vec![Algorithm::HS256],
+        AuthKeys::Secret(_) | AuthKeys::SecretFile(_) => vec![Algorithm::HS256],
         AuthKeys::Pem { algorithm, .. } => vec![*algorithm],
         AuthKeys::JwksFile { algorithms, .. } | AuthKeys::JwksUrl { algorithms, .. } => {
             algorithms.clone()
@@ -233,20 +249,37 @@ fn shared(roles: &[String]) -> Vec<Arc<str>> {
     roles.iter().map(|role| role.as_str().into()).collect()
 }
 
-fn load(keys: &AuthKeys, old: Option<&Remote>) -> anyhow::Result<Keys> {
-    let (source, holder) = match keys {
+fn load(auth: &config::Auth, old: Option<&Remote>) -> anyhow::Result<Keys> {
+    let mut files = BTreeMap::new();
+    let (source, holder) = match &auth.keys {
         AuthKeys::Secret(secret) => (
             "secret".to_owned(),
-            Holder::Fixed(KeySet::from_secret(secret)?.into()),
+            shared_secret(secret, auth, &mut files)?,
         ),
-        AuthKeys::Pem { path, algorithm } => (
-            format!("PEM file {}", path.display()),
-            Holder::Fixed(KeySet::from_pem_file(path, *algorithm)?.into()),
-        ),
-        AuthKeys::JwksFile { path, algorithms } => (
-            format!("JWKS file {}", path.display()),
-            Holder::Fixed(KeySet::from_jwks_file(path, algorithms)?.into()),
-        ),
+        AuthKeys::SecretFile(path) => {
+            let secret = secrets::read_one(path)?;
+            files.insert("auth.secret_file", Sha256::digest(&secret).into());
+            (
+                format!("secret file {}", path.display()),
+                shared_secret(&secret, auth, &mut files)?,
+            )
+        }
+        AuthKeys::Pem { path, algorithm } => {
+            let keys = KeySet::from_pem_file(path, *algorithm)?;
+            files.insert("auth.public_key_file", keys.digest());
+            (
+                format!("PEM file {}", path.display()),
+                Holder::Fixed(keys.into()),
+            )
+        }
+        AuthKeys::JwksFile { path, algorithms } => {
+            let keys = KeySet::from_jwks_file(path, algorithms)?;
+            files.insert("auth.jwks_file", keys.digest());
+            (
+                format!("JWKS file {}", path.display()),
+                Holder::Fixed(keys.into()),
+            )
+        }
         AuthKeys::JwksUrl {
             url,
             algorithms,
@@ -268,7 +301,31 @@ fn load(keys: &AuthKeys, old: Option<&Remote>) -> anyhow::Result<Keys> {
             )
         }
     };
-    Ok(Keys { source, holder })
+    Ok(Keys {
+        source,
+        holder,
+        files,
+    })
+}
+
+/// With the secrets of before beside it, where a file has any.
+fn shared_secret(
+    secret: &str,
+    auth: &config::Auth,
+    files: &mut BTreeMap<&'static str, [u8; 32]>,
+) -> anyhow::Result<Holder> {
+    let previous = match &auth.previous_secret_file {
+        None => Vec::new(),
+        Some(path) => {
+            let previous = secrets::read_previous(path)?;
+            let digest = Sha256::digest(previous.join("\n"));
+            files.insert("auth.previous_secret_file", digest.into());
+            previous
+        }
+    };
+    Ok(Holder::Fixed(
+        KeySet::from_secrets(secret, &previous)?.into(),
+    ))
 }
 
 /// The part of a URL that holds no credentials.

@@ -10,6 +10,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, 
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, Header, Validation};
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::token::{Claims, Reason, signature_only};
 
@@ -28,6 +29,20 @@ struct Key {
 }
 
 impl Key {
+    fn from_secret(secret: &str) -> anyhow::Result<Self> {
+        ensure!(
+            !secret.contains(PEM_BEGIN),
+            "the JWT secret is the text of a PEM key; for RS256, ES256 or EdDSA name the key's file instead"
+        );
+        ensure!(
+            secret.len() >= SECRET_BYTES_MIN,
+            "the JWT secret has {} bytes; it needs at least {SECRET_BYTES_MIN}",
+            secret.len()
+        );
+        let key = DecodingKey::from_secret(secret.as_bytes());
+        Self::new(None, Algorithm::HS256, key)
+    }
+
     /// # Errors
     /// A key of another family or size than `algorithm` needs, which else would come out only as a
     /// refusal of every token.
@@ -67,26 +82,24 @@ pub struct KeySet {
     keys: Vec<Key>,
     /// Whether a token's `kid` chooses among them; else each is tried.
     named: bool,
+    /// Of what they were read from.
+    digest: [u8; 32],
 }
 
 impl KeySet {
-    /// HS256 with `secret`.
+    /// HS256 with `secret`, and with those of `previous` that tokens of before were signed with.
     ///
     /// # Errors
-    /// Too short, or the text of a key file.
-    pub fn from_secret(secret: &str) -> anyhow::Result<Self> {
-        ensure!(
-            !secret.contains(PEM_BEGIN),
-            "the JWT secret is the text of a PEM key; for RS256, ES256 or EdDSA name the key's file instead"
-        );
-        ensure!(
-            secret.len() >= SECRET_BYTES_MIN,
-            "the JWT secret has {} bytes; it needs at least {SECRET_BYTES_MIN}",
-            secret.len()
-        );
-        let key = DecodingKey::from_secret(secret.as_bytes());
-        let keys = vec![Key::new(None, Algorithm::HS256, key)?];
-        Ok(Self { keys, named: false })
+    /// One is too short, or the text of a key file.
+    pub fn from_secrets(secret: &str, previous: &[String]) -> anyhow::Result<Self> {
+        let previous = previous.iter().map(String::as_str);
+        let all = std::iter::once(secret).chain(previous);
+        let keys = all.map(Key::from_secret).collect::<anyhow::Result<_>>()?;
+        Ok(Self {
+            keys,
+            named: false,
+            digest: Sha256::digest(secret).into(),
+        })
     }
 
     /// One or more public keys for `algorithm`.
@@ -110,7 +123,11 @@ impl KeySet {
             !keys.is_empty(),
             "this is no PEM file: it has no line {PEM_BEGIN}PUBLIC KEY-----"
         );
-        Ok(Self { keys, named: false })
+        Ok(Self {
+            keys,
+            named: false,
+            digest: Sha256::digest(text).into(),
+        })
     }
 
     /// A JWKS document on disk.
@@ -133,6 +150,7 @@ impl KeySet {
         struct Document {
             keys: Vec<Value>,
         }
+        let digest = Sha256::digest(document).into();
         let Ok(document) = serde_json::from_slice::<Document>(document) else {
             bail!("this is no JWKS document");
         };
@@ -145,7 +163,16 @@ impl KeySet {
             !keys.is_empty(),
             "none of the JWKS keys is for {algorithms:?}"
         );
-        Ok(Self { keys, named: true })
+        Ok(Self {
+            keys,
+            named: true,
+            digest,
+        })
+    }
+
+    /// Another one where what they were read from has changed.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
     }
 
     pub fn len(&self) -> usize {

@@ -11,11 +11,13 @@ pub mod authenticator;
 pub mod credential;
 mod jwks;
 pub mod keys;
+mod secrets;
 pub mod ticket;
 pub mod token;
 
 pub use authenticator::{Access, Authenticator, KeyState};
 pub use credential::{Credential, Endpoint, Problem, Source, www_authenticate};
+pub use secrets::signing_secret;
 pub use ticket::{TakenTicket, TicketHash, Tickets};
 pub use token::{Identity, Reason, Refusal, sign_hs256};
 

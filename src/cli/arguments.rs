@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::bench::Bench;
 use super::doctor::Doctor;
 use super::manual::{Completions, Man};
+use super::remote::flags::{Remote, Tls};
 use crate::config::Overrides;
 use crate::domain::message::{Priority, UserId};
 use crate::domain::pattern::{MetricName, Pattern};
@@ -131,19 +132,6 @@ pub struct Token {
 /// The role that may use everything unless the settings say otherwise.
 pub const ADMIN_ROLE: &str = "platform_admin";
 
-/// How a running hub is reached, and as whom.
-#[derive(Debug, Args)]
-pub struct Remote {
-    /// Where the hub is; the configured address where none is named
-    #[arg(long)]
-    pub url: Option<reqwest::Url>,
-    /// JWT to show; made with the configured HS256 secret where none is given
-    #[arg(long, env = "STATSHUB_TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
-    #[command(flatten)]
-    pub config: ConfigFile,
-}
-
 #[derive(Debug, Args)]
 pub struct Publish {
     /// Name of the metric, such as credits.total
@@ -178,6 +166,8 @@ pub struct Health {
     /// Where the hub is; the configured address where none is named
     #[arg(long)]
     pub url: Option<reqwest::Url>,
+    #[command(flatten)]
+    pub tls: Tls,
     #[command(flatten)]
     pub config: ConfigFile,
 }

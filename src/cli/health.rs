@@ -33,7 +33,8 @@ pub async fn ask(
 ) -> anyhow::Result<()> {
     let settings = whereabouts(&wanted.config, environment);
     let base = remote::address(wanted.url.as_ref(), settings.as_ref())?;
-    let request = remote::client(&base, wanted.url.is_none())?.get(base.join("api/health")?);
+    let request = remote::client(&base, wanted.url.is_none(), &wanted.tls)?;
+    let request = request.get(base.join("api/health")?);
     let response = request
         .timeout(ANSWER_TIMEOUT)
         .send()

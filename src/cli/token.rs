@@ -5,13 +5,12 @@ use std::io::{self, Read, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use jiff::Timestamp;
 
 use super::arguments::{CheckToken, Token};
 use super::{Environment, configured, now_ms};
 use crate::auth::{self, Access, Authenticator, Identity};
-use crate::config::AuthKeys;
 use crate::config::Settings;
 use crate::domain::message::UserId;
 
@@ -37,17 +36,15 @@ pub fn print(
 /// A JWT as the hub with these settings would take it.
 ///
 /// # Errors
-/// The settings hold public keys only.
+/// The settings hold public keys only, or the secret's file cannot be read.
 pub fn sign(
     settings: &Settings,
     user: &UserId,
     role: &str,
     ttl: Duration,
 ) -> anyhow::Result<String> {
-    let AuthKeys::Secret(secret) = &settings.auth.keys else {
-        bail!("the settings hold public keys, and with those tokens can be checked, not made");
-    };
-    auth::sign_hs256(secret, user, role, ttl, now_ms())
+    let secret = auth::signing_secret(&settings.auth.keys)?;
+    auth::sign_hs256(&secret, user, role, ttl, now_ms())
 }
 
 /// Says what the configured hub would make of a token; exit 0 where it would take it, 1 where not.

@@ -1,11 +1,11 @@
-//! The keys of `[auth]`: one of four places where they can be, made into [`AuthKeys`].
+//! The keys of `[auth]`: one of five places where they can be, made into [`AuthKeys`].
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
 
-use super::environment::JWT_SECRET;
+use super::environment::{Environment, JWT_SECRET, JWT_SECRET_FILE};
 use super::error::ConfigError;
 use super::keys::{DAY, HOUR};
 use super::kinds::{Choice, List, Maybe, Millis, Visitor};
@@ -31,8 +31,9 @@ const JWKS_COOL_DOWN: Duration = Duration::from_secs(30);
 const JWKS_KEEP: Duration = Duration::from_secs(24 * 3600);
 
 /// Each place, with the other keys that only make sense beside it.
-const PLACES: [(&str, &[&str]); 4] = [
-    ("secret", &[]),
+const PLACES: [(&str, &[&str]); 5] = [
+    ("secret", &["previous_secret_file"]),
+    ("secret_file", &["previous_secret_file"]),
     ("public_key_file", &["algorithm"]),
     ("jwks_file", &["algorithms"]),
     (
@@ -50,6 +51,7 @@ const PLACES: [(&str, &[&str]); 4] = [
 #[derive(Default)]
 pub struct WrittenKeys {
     secret: Option<String>,
+    secret_file: Option<PathBuf>,
     public_key_file: Option<PathBuf>,
     algorithm: Option<Algorithm>,
     jwks_file: Option<PathBuf>,
@@ -82,6 +84,7 @@ impl WrittenKeys {
             Maybe(secrets::jwt_secret()),
             &mut self.secret,
         )?;
+        v.visit("auth.secret_file", Maybe(file()), &mut self.secret_file)?;
         v.visit(
             "auth.public_key_file",
             Maybe(file()),
@@ -119,6 +122,8 @@ impl WrittenKeys {
         check_one_family(&algorithms)?;
         Ok(if let Some(secret) = self.secret {
             Some(AuthKeys::Secret(secret))
+        } else if let Some(path) = self.secret_file {
+            Some(AuthKeys::SecretFile(path))
         } else if let Some(path) = self.public_key_file {
             let missing = || {
                 ConfigError::missing(
@@ -147,6 +152,7 @@ impl From<&AuthKeys> for WrittenKeys {
         let mut written = Self::default();
         match keys.clone() {
             AuthKeys::Secret(secret) => written.secret = Some(secret),
+            AuthKeys::SecretFile(path) => written.secret_file = Some(path),
             AuthKeys::Pem { path, algorithm } => {
                 written.public_key_file = Some(path);
                 written.algorithm = Some(algorithm);
@@ -173,13 +179,41 @@ impl From<&AuthKeys> for WrittenKeys {
     }
 }
 
-/// Reads the keys; `None` where none were written. `JWT_SECRET` goes over whichever the file has.
+/// Reads the keys; `None` where none were written. `JWT_SECRET` or `JWT_SECRET_FILE` goes over whichever the
+/// file has.
 pub fn read(reader: &mut Reader<'_>) -> Result<Option<AuthKeys>, ConfigError> {
-    let from_environment = reader.environment().get(JWT_SECRET).is_some();
-    check_one_place(reader, from_environment)?;
+    let variable = variable(reader.environment())?;
+    check_one_place(reader, variable.is_some())?;
     let mut written = WrittenKeys::default();
     written.visit(reader)?;
+    match variable {
+        Some(JWT_SECRET_FILE) => written.secret = None,
+        Some(_) => written.secret_file = None,
+        None => {}
+    }
     written.meant()
+}
+
+/// The one that says where the secret is.
+fn variable(environment: Environment<'_>) -> Result<Option<&'static str>, ConfigError> {
+    let given = [JWT_SECRET, JWT_SECRET_FILE].map(|name| environment.get(name).map(|_| name));
+    match given {
+        [Some(_), Some(_)] => {
+            let reason = format!("so is {JWT_SECRET}, and only one of them can hold the secret");
+            Err(ConfigError::misplaced(JWT_SECRET_FILE.to_owned(), reason))
+        }
+        [secret, file] => Ok(secret.or(file)),
+    }
+}
+
+/// Each place that the file names and that a variable goes over, with that variable.
+pub fn covered(reader: &Reader<'_>) -> Vec<(String, &'static str)> {
+    let Ok(Some(variable)) = variable(reader.environment()) else {
+        return Vec::new();
+    };
+    let places = PLACES.iter().map(|(place, _)| format!("auth.{place}"));
+    let written = places.filter(|key| reader.is_in_file(key));
+    written.map(|key| (key, variable)).collect()
 }
 
 fn check_one_place(reader: &Reader<'_>, from_environment: bool) -> Result<(), ConfigError> {

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::{
-    Acknowledge, Audit, Auth, AuthKeys, Console, Driver, Durability, History, Http, Limits, Log,
-    LogFormat, Outgoing, Prometheus, RealTime, Redis, Retention, Sessions, Settings, Store, Tls,
-    Traces, WebSocket,
+    Acknowledge, Audit, Auth, AuthKeys, Console, Covered, Driver, Durability, History, Http,
+    Limits, Log, LogFormat, Outgoing, Prometheus, RealTime, Redis, Retention, Sessions, Settings,
+    Store, Tls, Traces, WebSocket,
 };
 
 const KIB: usize = 1024;
@@ -56,6 +56,7 @@ impl Settings {
             },
             metrics: Vec::new(),
             sources: Vec::new(),
+            covered: Covered::default(),
             dev: false,
         }
     }
@@ -166,6 +167,7 @@ fn outgoing() -> Outgoing {
 fn auth(keys: AuthKeys) -> Auth {
     Auth {
         keys,
+        previous_secret_file: None,
         permitted_roles: vec!["platform_admin".to_owned()],
         publisher_roles: vec!["service".to_owned()],
         audiences: Vec::new(),

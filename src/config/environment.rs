@@ -9,7 +9,7 @@ use super::load::Overrides;
 
 /// Every variable that is looked at, with the key of the file that it goes over. `DATABASE_URL` is
 /// for the `sql` sources that name no URL.
-pub const VARIABLES: [(&str, Option<&str>); 18] = [
+pub const VARIABLES: [(&str, Option<&str>); 22] = [
     ("REAL_TIME_ENABLED", Some("realtime.enabled")),
     (
         "REAL_TIME_UPDATE_INTERVAL",
@@ -41,6 +41,11 @@ pub const VARIABLES: [(&str, Option<&str>); 18] = [
     ("CONNECTION_TIMEOUT", Some("sessions.timeout_ms")),
     ("CONSOLE_ENABLED", Some("console.enabled")),
     (JWT_SECRET, Some("auth.secret")),
+    (JWT_SECRET_FILE, Some("auth.secret_file")),
+    (
+        "JWT_PREVIOUS_SECRET_FILE",
+        Some("auth.previous_secret_file"),
+    ),
     ("HOST", Some("http.host")),
     ("PORT", Some("http.port")),
     ("REDIS_URL", Some("redis.url")),
@@ -50,6 +55,7 @@ pub const VARIABLES: [(&str, Option<&str>); 18] = [
     ("OTEL_SERVICE_NAME", Some("traces.service_name")),
 ];
 pub const JWT_SECRET: &str = "JWT_SECRET";
+pub const JWT_SECRET_FILE: &str = "JWT_SECRET_FILE";
 pub const DATABASE_URL: &str = "DATABASE_URL";
 
 /// The environment the program was started with. An empty variable counts as unset, because that is

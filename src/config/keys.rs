@@ -322,6 +322,11 @@ fn outgoing<V: Visitor>(outgoing: &mut Outgoing, v: &mut V) -> Result<(), V::Err
 
 fn auth<V: Visitor>(auth: &mut Auth, v: &mut V) -> Result<(), V::Error> {
     v.visit(
+        "auth.previous_secret_file",
+        Maybe(file()),
+        &mut auth.previous_secret_file,
+    )?;
+    v.visit(
         "auth.permitted_roles",
         List { of: word(), min: 1 },
         &mut auth.permitted_roles,

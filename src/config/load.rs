@@ -10,7 +10,9 @@ use super::environment::DATABASE_URL;
 use super::error::ConfigError;
 use super::kinds::Kind;
 use super::written::{self, Reader};
-use super::{AuthKeys, Durability, Settings, auth_keys, is_loopback, keys, kinds, secrets};
+use super::{
+    AuthKeys, Covered, Durability, Settings, auth_keys, is_loopback, keys, kinds, secrets,
+};
 
 /// What the command line says, over everything else.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +62,7 @@ impl Settings {
         };
         let mut settings = Self::with_keys(auth_keys);
         settings.dev = overrides.dev;
+        settings.covered = Covered::find(&reader);
         keys::visit(&mut settings, &mut reader)?;
         let database_url = database_url(&reader)?;
         settings.share_store(database_url.as_deref());
@@ -103,6 +106,15 @@ impl Settings {
             ));
         }
         self.tls.check()?;
+        let is_secret = matches!(
+            self.auth.keys,
+            AuthKeys::Secret(_) | AuthKeys::SecretFile(_)
+        );
+        if self.auth.previous_secret_file.is_some() && !is_secret {
+            let key = reader.origin("auth.previous_secret_file");
+            let reason = "it only makes sense beside a secret";
+            return Err(ConfigError::misplaced(key, reason));
+        }
         if self.audit.required && !self.audit.enabled {
             let allowed = "true where audit.required is true";
             return Err(ConfigError::value("audit.enabled", &false, allowed));

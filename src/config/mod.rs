@@ -10,6 +10,7 @@
 //! no value of a secret is ever in an error, in `Settings::masked` or in a `Debug` print.
 
 mod auth_keys;
+mod covered;
 mod defaults;
 mod entries;
 mod environment;
@@ -28,11 +29,13 @@ mod texts;
 mod tls;
 mod written;
 
+pub use covered::Covered;
 pub use environment::VARIABLES;
 pub use error::ConfigError;
 pub use load::Overrides;
 pub use redis::{Acknowledge, Redis, RedisUrl, Topology};
 pub use report::{Changes, Key, known_keys};
+pub use secrets::{good_secret, is_good_secret};
 pub use store::{Durability, Retention, Store};
 pub use texts::FIXED_PATHS;
 pub use tls::Tls;
@@ -67,6 +70,8 @@ pub struct Settings {
     /// Retention declared per metric, first match wins.
     pub metrics: Vec<Metric>,
     pub sources: Vec<Source>,
+    /// What stands in the file and does not count, because something else goes over it.
+    pub covered: Covered,
     /// Started with `--dev`: the host is a loopback address, and the secret may be one made here.
     pub dev: bool,
 }
@@ -206,6 +211,8 @@ pub struct Outgoing {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Auth {
     pub keys: AuthKeys,
+    /// `JWT_PREVIOUS_SECRET_FILE`. Secrets that tokens are still taken with, one a line.
+    pub previous_secret_file: Option<PathBuf>,
     /// Roles that may use everything.
     pub permitted_roles: Vec<String>,
     /// Roles that may publish, besides the permitted ones.
@@ -227,7 +234,9 @@ pub struct Auth {
 pub enum AuthKeys {
     /// HS256 with this secret (`JWT_SECRET`), at least 32 bytes.
     Secret(String),
-    /// Public keys in PEM, one algorithm.
+    /// HS256 with the secret in this file (`JWT_SECRET_FILE`), read at start and on reload.
+    SecretFile(PathBuf),
+    /// Public keys in PEM, one algorithm, read at start and on reload.
     Pem {
         path: PathBuf,
         algorithm: jsonwebtoken::Algorithm,
@@ -253,6 +262,7 @@ impl std::fmt::Debug for AuthKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Secret(_) => f.write_str("Secret(***)"),
+            Self::SecretFile(path) => write!(f, "SecretFile({})", path.display()),
             Self::Pem { path, algorithm } => write!(f, "Pem({}, {algorithm:?})", path.display()),
             Self::JwksFile { path, .. } => write!(f, "JwksFile({})", path.display()),
             Self::JwksUrl { url, .. } => write!(f, "JwksUrl({})", secrets::masked_url(url)),

@@ -30,21 +30,27 @@ const PLACEHOLDERS: [&str; 9] = [
     "supersecret",
 ];
 
+const GOOD_SECRET: &str = "a secret of at least 32 bytes that is no placeholder and not repeated, such as \
+     `openssl rand -hex 32` makes; a PEM key goes into auth.public_key_file";
+
 /// A text that nobody may see.
 pub struct Hidden(Text<String>);
 
 /// The secret that JWTs are signed with.
 pub fn jwt_secret() -> Hidden {
-    Hidden(text(
-        "a secret of at least 32 bytes that is no placeholder and not repeated, such as \
-         `openssl rand -hex 32` makes; a PEM key goes into auth.public_key_file",
-        |secret| {
-            let good = secret.len() >= JWT_SECRET_BYTES_MIN
-                && !secret.contains("-----BEGIN")
-                && !is_guessable(secret);
-            good.then(|| secret.to_owned())
-        },
-    ))
+    Hidden(text(GOOD_SECRET, |secret| {
+        is_good_secret(secret).then(|| secret.to_owned())
+    }))
+}
+
+/// Whether JWTs may be signed with `secret`, wherever it stands.
+pub fn is_good_secret(secret: &str) -> bool {
+    secret.len() >= JWT_SECRET_BYTES_MIN && !secret.contains("-----BEGIN") && !is_guessable(secret)
+}
+
+/// What they may be signed with, in words that fit after "allowed is".
+pub fn good_secret() -> &'static str {
+    GOOD_SECRET
 }
 
 /// A bearer token that callers must know.

@@ -160,7 +160,8 @@ impl<'a> Reader<'a> {
         self.in_file(key).is_some()
     }
 
-    fn in_file(&self, key: &str) -> Option<&'a Value> {
+    /// What the file says, whatever goes over it.
+    pub fn in_file(&self, key: &str) -> Option<&'a Value> {
         match key.split_once('.') {
             Some((section, key)) => self.table.get(section)?.as_table()?.get(key),
             None => self.table.get(key),
@@ -169,9 +170,14 @@ impl<'a> Reader<'a> {
 
     /// The name under which `key` was given last, or the key itself.
     pub fn origin(&self, key: &str) -> String {
+        self.over(key).unwrap_or(key).to_owned()
+    }
+
+    /// The variable or flag that goes over `key`.
+    pub fn over(&self, key: &str) -> Option<&'static str> {
         let flag = self.overrides.over(key).map(|(flag, _)| flag);
         let variable = || self.environment.over(key).map(|(variable, _)| variable);
-        flag.or_else(variable).unwrap_or(key).to_owned()
+        flag.or_else(variable)
     }
 
     /// The list of tables that `E` is an entry of. Places count from 1, as people do.

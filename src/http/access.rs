@@ -25,10 +25,16 @@ use crate::domain::session::Identity;
 use crate::telemetry::audit::{Action, Event, Outcome};
 use crate::telemetry::counters::Counter;
 use crate::trace;
-use crate::transport::tls::IsCertified;
+use crate::transport::tls::Shown;
 
 /// When to ask again where there are no keys yet to judge tokens by.
 const KEYS_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Why somebody may not publish whose token would do.
+pub const CERTIFICATE_MISSING: &str =
+    "Publishing takes a client certificate here, besides the token";
+/// The same, where there is one that was good when its connection began.
+pub const CERTIFICATE_OUTDATED: &str = "The client certificate of this connection is no longer taken here; connect again, with another";
 
 /// Somebody whose credential was found good, and where they are.
 #[derive(Debug, Clone)]
@@ -37,6 +43,8 @@ pub struct Caller {
     pub remote: IpAddr,
     pub request_id: Arc<str>,
     pub trace: trace::Context,
+    /// Whose certificate the connection has shown, where publishers have any.
+    pub certificate: Option<Arc<str>>,
 }
 
 impl Caller {
@@ -46,6 +54,7 @@ impl Caller {
             remote: client::remote(req),
             request_id: client::request_id(req),
             trace: client::trace(req),
+            certificate: req.conn_data::<Shown>().map(|it| it.subject().clone()),
         }
     }
 
@@ -109,11 +118,14 @@ impl FromRequest for Publisher {
 /// Where publishers have certificates, a token alone is not enough.
 fn check_certificate(req: &HttpRequest, caller: &Caller) -> Result<(), Problem> {
     let state = State::of(req)?;
-    let is_wanted = state.settings.load().tls.publisher_ca_file.is_some();
-    if !is_wanted || req.conn_data() == Some(&IsCertified(true)) {
+    if state.settings.load().tls.publisher_ca_file.is_none() {
         return Ok(());
     }
-    let text = "Publishing takes a client certificate here, besides the token";
+    let text = match req.conn_data::<Shown>().map(Shown::is_good) {
+        Some(true) => return Ok(()),
+        Some(false) => CERTIFICATE_OUTDATED,
+        None => CERTIFICATE_MISSING,
+    };
     Err(forbidden(req, state, caller, text))
 }
 

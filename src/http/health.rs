@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -87,7 +88,9 @@ fn something_ails(
 ) -> bool {
     let store = state.hub.store();
     let log = state.hub.shared_log().map(|log| log.health());
+    let tls = state.tls.as_ref();
     !are_good(keys)
+        || tls.is_some_and(|tls| tls.certificate.ails(Timestamp::now()).is_some())
         || state.hub.lag() > LAG_MAX
         || state.hub.store_lag() > LAG_MAX
         || audit.last_error.is_some()
@@ -171,6 +174,7 @@ async fn checks(
             "lastError": audit.last_error,
             "store": audit_in_store(state, audit),
         },
+        "tls": tls(state),
         "store": store(state),
         "redis": redis(state),
         "scribe": scribe(state),
@@ -193,6 +197,19 @@ fn open_files(state: &State) -> Value {
             "connectionsMax": connections,
         }),
     }
+}
+
+/// `null` where clients come over plain HTTP.
+fn tls(state: &State) -> Value {
+    state.tls.as_ref().map_or(Value::Null, |endpoint| {
+        let ails = endpoint.certificate.ails(Timestamp::now());
+        json!({
+            "ok": ails.is_none(),
+            "notAfter": endpoint.certificate.not_after(),
+            "failedHandshakes": endpoint.failed_handshakes(),
+            "lastError": ails,
+        })
+    })
 }
 
 /// `null` where it is not kept there.
@@ -271,7 +288,6 @@ fn store(state: &State) -> Value {
 mod tests {
     use super::*;
     use crate::domain::pattern::MetricName;
-    use jiff::Timestamp;
 
     #[test]
     fn a_source_ails_while_its_last_read_failed_or_its_value_is_old() {

@@ -20,7 +20,7 @@ use crate::config;
 use crate::source::SourceState;
 use crate::telemetry::process::Process;
 use crate::telemetry::prometheus::{
-    self, RedisSnapshot, ScribeSnapshot, Snapshot, SourceSnapshot, StoreSnapshot,
+    self, RedisSnapshot, ScribeSnapshot, Snapshot, SourceSnapshot, StoreSnapshot, TlsSnapshot,
 };
 use crate::telemetry::standing::{KeysFetched, Standing};
 use crate::trace;
@@ -127,6 +127,10 @@ async fn snapshot(state: &State) -> Result<Snapshot, Problem> {
         hub_mailbox_messages: overview.waiting as u64,
         delivery_lag: state.hub.lag(),
         totals: state.counters.totals(),
+        tls: state.tls.as_ref().map(|endpoint| TlsSnapshot {
+            not_after_seconds: endpoint.certificate.not_after().as_second(),
+            handshake_failures: endpoint.failed_handshakes(),
+        }),
         store: state.hub.store().map(|store| StoreSnapshot {
             commits: store.commits,
             batches: store.batches,

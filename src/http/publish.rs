@@ -105,8 +105,17 @@ pub(super) async fn publish(
     let mut event = caller.event(Action::Publish);
     let done = published(&state, &caller, key, body, &mut event).await;
     event.outcome = outcome(&done);
+    name_certificate(&mut event, &caller);
     state.audit.record(event);
     done
+}
+
+/// Where publishers show certificates, the trail says whose.
+fn name_certificate(event: &mut Event, caller: &Caller) {
+    if let Some(subject) = &caller.certificate {
+        let details = event.details.get_or_insert_with(|| json!({}));
+        details["certificate"] = json!(subject);
+    }
 }
 
 async fn published(
@@ -246,6 +255,7 @@ pub(super) async fn alert(
     let mut event = caller.event(Action::Alert);
     let done = alerted(&state, &caller, &key, body, &mut event).await;
     event.outcome = outcome(&done);
+    name_certificate(&mut event, &caller);
     state.audit.record(event);
     done
 }

@@ -66,6 +66,10 @@ pub struct Reloaded {
     pub applied: Vec<String>,
     /// Keys whose new value is not taken over before a restart.
     pub needs_restart: Vec<String>,
+    /// Keys whose new value in the file does not count, each with what goes over it: a variable of the environment
+    /// or a flag.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overridden: Vec<String>,
 }
 
 /// Somebody's wish that the settings be read again. Without an answer the hub is stopping.

@@ -23,6 +23,7 @@ use crate::telemetry::audit::Audit;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::throttle::Throttle;
 use crate::transport::commands::Services;
+use crate::transport::tls::Endpoint;
 
 /// Reasons for refused credentials that are written to the log within a minute.
 const LOGGED_REFUSALS_PER_MINUTE: u64 = 10;
@@ -48,6 +49,8 @@ pub struct State {
     /// What WebSocket connections need.
     pub services: Arc<Services>,
     pub stage: Stage,
+    /// `None`: clients come over plain HTTP.
+    pub tls: Option<Arc<Endpoint>>,
     /// For who wants the settings read again.
     pub reloads: Reloads,
     pub last_reload: LastReload,
@@ -63,6 +66,7 @@ impl State {
         authenticator: Authenticator,
         sources: Sources,
         audit: Audit,
+        tls: Option<Arc<Endpoint>>,
         reloads: Reloads,
     ) -> Self {
         let counters = Arc::<Counters>::default();
@@ -85,6 +89,7 @@ impl State {
             throttle: Throttle::new(LOGGED_REFUSALS_PER_MINUTE),
             sources,
             stage: Stage::default(),
+            tls,
             reloads,
             last_reload: LastReload::default(),
             routed: Routed::of(super::routes::all(&settings.websocket.path)),

@@ -160,7 +160,7 @@ mod tests {
     async fn the_machine_is_told_in_numbers_that_can_be() {
         let host = Host::default();
         for _ in 0..2 {
-            let value = host.read().await.unwrap();
+            let value = host.read(&mut Span::default()).await.unwrap();
             let number = |pointer: &str| {
                 value
                     .pointer(pointer)
@@ -189,7 +189,7 @@ mod tests {
     fn a_read_does_not_wait_for_one_that_hangs() {
         let host = Host::default();
         let _hanging = host.0.lock().unwrap();
-        let read = actix::System::new().block_on(host.read());
+        let read = actix::System::new().block_on(host.read(&mut Span::default()));
         assert!(matches!(read, Err(SourceError::Busy)));
     }
 

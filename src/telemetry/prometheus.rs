@@ -55,6 +55,8 @@ pub struct Snapshot {
     pub delivery_lag: Duration,
     pub totals: Totals,
     pub audit: AuditState,
+    /// `None`: clients come over plain HTTP.
+    pub tls: Option<TlsSnapshot>,
     /// `None`: nothing outlives the process, and there are no samples.
     pub store: Option<StoreSnapshot>,
     /// `None`: this hub stands alone.
@@ -64,6 +66,14 @@ pub struct Snapshot {
     pub sources: Vec<SourceSnapshot>,
     /// Zeros, where none are made.
     pub spans: trace::Totals,
+}
+
+/// TLS by the hub itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TlsSnapshot {
+    /// The last moment at which its certificate is good, in seconds since the Unix epoch.
+    pub not_after_seconds: i64,
+    pub handshake_failures: u64,
 }
 
 /// The log that several hubs share.
@@ -150,6 +160,7 @@ impl Collector for Snapshot {
         self.encode_sessions(&mut out)?;
         self.encode_messages(&mut out)?;
         self.encode_refusals(&mut out)?;
+        self.encode_tls(&mut out)?;
         self.encode_audit(&mut out)?;
         self.encode_store(&mut out)?;
         self.encode_redis(&mut out)?;
@@ -273,6 +284,17 @@ impl Snapshot {
         out.counter("forbidden", help, totals[Counter::Forbidden])?;
         let help = "Panics while answering a request.";
         out.counter("handler_panics", help, totals[Counter::HandlerPanic])
+    }
+
+    fn encode_tls(&self, out: &mut Out<'_>) -> fmt::Result {
+        let Some(tls) = &self.tls else {
+            return Ok(());
+        };
+        let help = "When the certificate of the hub expires, since the Unix epoch.";
+        let (name, unit) = ("tls_certificate_not_after_timestamp", Some(&Unit::Seconds));
+        out.gauge(name, help, unit, &tls.not_after_seconds)?;
+        let help = "Handshakes of TLS that began and came to no good end.";
+        out.counter("tls_handshake_failures", help, tls.handshake_failures)
     }
 
     fn encode_audit(&self, out: &mut Out<'_>) -> fmt::Result {

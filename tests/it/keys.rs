@@ -1,12 +1,13 @@
 //! `config.toml` and `docs/configuration.md` say what the code does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use statshub::config::{AuthKeys, Key, Overrides, Settings, VARIABLES, known_keys};
 use toml::{Table, Value};
 
 const FILE: &str = include_str!("../../config.toml");
 const DOCUMENT: &str = include_str!("../../docs/configuration.md");
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
 const SECRET: &str = "f3b1c09d5e7a4826b0c1d2e3f4a59687";
 
 /// Keys whose value in the file is an example, because nothing holds where nothing is written, or
@@ -180,6 +181,42 @@ fn the_document_lists_every_key_as_it_is() {
     wanted.sort();
     listed.sort();
     assert_eq!(listed, wanted);
+}
+
+/// The keys that a cell names: `[section]` is all of one, and a name alone is of the section before it.
+fn named(cell: &str) -> Vec<String> {
+    let mut section = String::new();
+    let mut named = Vec::new();
+    for name in cell.split('`').skip(1).step_by(2) {
+        let all_of = name.trim_matches(['[', ']']);
+        if all_of != name {
+            let begins = format!("{all_of}.");
+            let known = known_keys().iter().map(|key| key.name.clone());
+            named.extend(known.filter(|key| key.starts_with(&begins)));
+        } else if let Some((of, _)) = name.rsplit_once('.') {
+            section = of.to_owned();
+            named.push(name.to_owned());
+        } else {
+            named.push(format!("{section}.{name}"));
+        }
+    }
+    named
+}
+
+#[test]
+fn the_operators_table_of_reloads_names_what_changes_while_running_and_nothing_else() {
+    let table = OPERATIONS
+        .split_once("| takes effect at once | |\n")
+        .unwrap();
+    let rows = table
+        .1
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with('|'));
+    let listed = rows.flat_map(|row| named(row.split('|').nth(1).unwrap()));
+    let changes = known_keys().iter().filter(|key| key.while_running);
+    let changes: BTreeSet<_> = changes.map(|key| key.name.clone()).collect();
+    assert_eq!(listed.collect::<BTreeSet<_>>(), changes);
 }
 
 #[test]

@@ -102,6 +102,7 @@ fn with_kid(algorithm: Algorithm, kid: &str) -> Header {
 fn settings(keys: AuthKeys) -> Auth {
     Auth {
         keys,
+        previous_secret_file: None,
         permitted_roles: vec!["platform_admin".into()],
         publisher_roles: vec!["service".into()],
         audiences: Vec::new(),

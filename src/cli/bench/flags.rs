@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use reqwest::Url;
 
-use crate::cli::arguments::Remote;
+use crate::cli::remote::flags::Remote;
 use crate::domain::pattern::MetricName;
 use crate::load::{Mode, PAYLOAD_BYTES_MIN};
 

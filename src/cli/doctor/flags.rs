@@ -7,6 +7,7 @@ use clap::{Args, value_parser};
 use reqwest::Url;
 
 use crate::cli::arguments::ConfigFile;
+use crate::cli::remote::flags::Tls;
 
 /// Which deployment is looked at, and as whom.
 #[derive(Debug, Args)]
@@ -32,6 +33,8 @@ pub struct Doctor {
     /// Prints the findings as JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub tls: Tls,
     #[command(flatten)]
     pub config: ConfigFile,
 }

@@ -66,7 +66,13 @@ pub async fn run(
             return Ok(COULD_NOT_TEST.into());
         }
     };
-    let site = Site::new(base, token)?;
+    let site = match Site::new(base, token, &wanted.tls) {
+        Ok(site) => site,
+        Err(error) => {
+            eprintln!("statshub: {}", one_line(&error));
+            return Ok(COULD_NOT_TEST.into());
+        }
+    };
     let mut report = Report::new(out, wanted.json, wanted.strict);
     let could = examine(&site, wanted, &mut report).await?;
     let is_bad = report.is_bad();

@@ -9,7 +9,7 @@ use jiff::fmt::rfc2822;
 use reqwest::{Method, StatusCode};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ProtocolVersion};
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls_platform_verifier::Verifier;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -96,9 +96,11 @@ async fn handshake(site: &Site) -> anyhow::Result<(&'static str, bool)> {
     let host = host.trim_matches(['[', ']']);
     let port = site.base.port_or_known_default().unwrap_or(443);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let trusts = Verifier::new_with_extra_roots(site.authorities.clone(), provider.clone())?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_platform_verifier()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(trusts))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let name = ServerName::try_from(host.to_owned())?;

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use rustls::pki_types::CertificateDer;
 use serde_json::Value;
 
+use crate::cli::remote::flags::Tls;
 use crate::cli::remote::{API, builder, root_cause};
 
 /// Within this a hub answers, however busy it is.
@@ -18,6 +20,8 @@ pub struct Site {
     pub base: Url,
     pub token: Option<String>,
     client: Client,
+    /// Trusted besides those that this machine trusts.
+    pub authorities: Vec<CertificateDer<'static>>,
 }
 
 /// An answer that is no stream.
@@ -32,12 +36,13 @@ pub struct Answer {
 
 impl Site {
     /// # Errors
-    /// There is no TLS to be had.
-    pub fn new(base: Url, token: Option<String>) -> anyhow::Result<Self> {
+    /// There is no TLS to be had, or a file of it cannot be used.
+    pub fn new(base: Url, token: Option<String>, tls: &Tls) -> anyhow::Result<Self> {
         // HTTP/1.1, over which a WebSocket is opened too. Streams may be silent for as long as they like.
-        let client = builder(&base).http1_only().build();
+        let client = tls.apply(builder(&base))?.http1_only().build();
         Ok(Self {
             client: client.context("cannot set up an HTTP client")?,
+            authorities: tls.authorities()?,
             base,
             token,
         })

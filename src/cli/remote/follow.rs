@@ -210,7 +210,7 @@ pub fn root_cause(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Environment, arguments};
+    use crate::cli::{Environment, remote::flags};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -232,10 +232,10 @@ mod tests {
             }
             heads
         };
-        let remote = arguments::Remote {
+        let remote = flags::Remote {
             url: Some(format!("http://{address}").parse().unwrap()),
             token: Some("jwt".into()),
-            config: Default::default(),
+            ..Default::default()
         };
         let remote = Remote::new(&remote, &Environment::new()).unwrap();
         let mut shown = Vec::new();
@@ -386,10 +386,10 @@ mod tests {
         let chunked = stream("zz\r\n").replacen("\r\n", "\r\nTransfer-Encoding: chunked\r\n", 1);
         let judged = follow(&[stream(&update(1)), chunked, refusal("400 Bad Request", "x")]).await;
         assert!(!judged.1.contains("tok"), "{}", judged.1);
-        let remote = arguments::Remote {
+        let remote = flags::Remote {
             url: Some("http://127.0.0.1:1".parse().unwrap()),
             token: Some("jwt".into()),
-            config: Default::default(),
+            ..Default::default()
         };
         let remote = Remote::new(&remote, &Environment::new()).unwrap();
         let mut follow = Follow::new(&remote, String::new());

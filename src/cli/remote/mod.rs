@@ -3,6 +3,7 @@
 //! What they share is here: where the hub is, as whom it is asked, and how its refusals are told.
 
 mod backoff;
+pub mod flags;
 mod follow;
 mod notice;
 mod publish;
@@ -17,11 +18,12 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 
-use super::arguments::{self, ADMIN_ROLE};
+use super::arguments::ADMIN_ROLE;
 use super::{Environment, configured, token, whereabouts};
 use crate::config::is_loopback;
 use crate::config::{ConfigError, Settings};
 use crate::domain::message::UserId;
+use crate::http::access::{CERTIFICATE_MISSING, CERTIFICATE_OUTDATED};
 
 pub use follow::root_cause;
 pub use publish::publish;
@@ -53,7 +55,7 @@ enum Credentials {
 }
 
 impl Remote {
-    fn new(wanted: &arguments::Remote, environment: &Environment) -> anyhow::Result<Self> {
+    fn new(wanted: &flags::Remote, environment: &Environment) -> anyhow::Result<Self> {
         let place = whereabouts(&wanted.config, environment);
         let base = address(wanted.url.as_ref(), place.as_ref())?;
         let credentials = match &wanted.token {
@@ -61,7 +63,7 @@ impl Remote {
             None => own_credentials(configured(&wanted.config, environment))?,
         };
         Ok(Self {
-            client: client(&base, wanted.url.is_none())?,
+            client: client(&base, wanted.url.is_none(), &wanted.tls)?,
             base,
             credentials,
         })
@@ -97,9 +99,10 @@ impl Remote {
 /// A client for `base`. A hub on this machine is never looked for behind the environment's proxy,
 /// and no redirect is followed: the interface has none, and a token must not wander. The certificate of a hub
 /// that was found in its own settings on this machine is not looked at: it has the name that others call it by.
-pub fn client(base: &Url, is_own: bool) -> anyhow::Result<Client> {
-    let builder = builder(base).read_timeout(SILENCE_MAX);
-    let builder = builder.tls_danger_accept_invalid_certs(is_own && is_local(base));
+pub fn client(base: &Url, is_own: bool, tls: &flags::Tls) -> anyhow::Result<Client> {
+    let builder = tls.apply(builder(base))?.read_timeout(SILENCE_MAX);
+    let is_known = is_own && is_local(base) && tls.ca.is_none();
+    let builder = builder.tls_danger_accept_invalid_certs(is_known);
     builder.build().context("cannot set up an HTTP client")
 }
 
@@ -166,7 +169,11 @@ impl fmt::Display for Refused {
         )?;
         match self.status.as_u16() {
             401 => f.write_str(" (see `statshub check-token`; the token must be one for this hub)"),
-            403 => f.write_str(" (the token's role may not do this)"),
+            403 => f.write_str(match self.text.as_str() {
+                CERTIFICATE_MISSING => " (see --cert and --key)",
+                CERTIFICATE_OUTDATED => "",
+                _ => " (the token's role may not do this)",
+            }),
             404 => f.write_str(" (is this the address of a hub? see --url)"),
             429 | 503 => match self.retry_after {
                 Some(wait) => write!(f, " (try again in {} s)", wait.as_secs()),

@@ -139,6 +139,9 @@ pub struct HealthChecks {
     open_files: Option<Check>,
     keys: Check,
     audit: Check,
+    /// Of the hub's certificate; `null` where clients come over plain HTTP.
+    #[schema(required)]
+    tls: Option<Check>,
     store: Check,
     /// `null` where the hub stands alone.
     #[schema(required)]

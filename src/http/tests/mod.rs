@@ -72,6 +72,7 @@ pub fn state_with(settings: Settings, audit: Audit) -> web::Data<State> {
         authenticator,
         sources,
         audit,
+        None,
         super::reload::reloads().0,
     );
     state.stage.run();

@@ -67,6 +67,7 @@ mod tests {
     use crate::source::Source;
     use crate::source::sql::Pool;
     use crate::source::sql::Sql;
+    use crate::trace::Span;
 
     const ENDLESS: &str =
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
@@ -108,7 +109,7 @@ mod tests {
         }
 
         async fn ask(&self, query: &str) -> Result<Value, SourceError> {
-            self.source(query).read().await
+            self.source(query).read(&mut Span::default()).await
         }
 
         async fn fails(&self, query: &str, expected: &str) {
@@ -196,7 +197,8 @@ mod tests {
         let within = runtime.enter();
         let database = runtime.block_on(Database::new());
         let sql = database.source(ENDLESS);
-        let mut read = sql.read();
+        let mut span = Span::default();
+        let mut read = sql.read(&mut span);
         drop(within);
         let waited = runtime
             .block_on(async { tokio::time::timeout(Duration::from_millis(50), &mut read).await });

@@ -8,6 +8,7 @@ mod origins;
 mod places;
 mod refresh;
 mod roles;
+mod rotation;
 mod tickets;
 mod tokens;
 

@@ -51,6 +51,35 @@ impl Certificates {
         }
     }
 
+    /// One of the authority's that was good until an hour ago.
+    pub fn issue_expired(&self, name: &str) -> Issued {
+        let issued = self.issue(name);
+        let at = |hours_ago: i64| {
+            let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours_ago);
+            at.strftime("%Y%m%d%H%M%SZ").to_string()
+        };
+        let (from, to) = (at(48), at(1));
+        // `x509` learned of dates only lately; `ca` has always known them.
+        std::fs::write(self.folder.join("index"), "").expect("a file");
+        let settings = "[ca]\ndefault_ca = this\n[this]\ndatabase = index\nnew_certs_dir = .\nrand_serial = yes\n\
+                        default_md = sha256\npolicy = any\n[any]\ncommonName = supplied\n";
+        std::fs::write(self.folder.join("authority"), settings).expect("a file");
+        self.openssl(&format!(
+            "ca -batch -config authority -in {name}.csr -cert ca.pem -keyfile ca.key -startdate {from} -enddate {to} \
+             -extfile extension -notext -out {name}.pem"
+        ));
+        issued
+    }
+
+    /// One of version 1, as `openssl x509 -req` makes it that is told of no extensions.
+    pub fn issue_plain(&self, name: &str) -> Issued {
+        let issued = self.issue(name);
+        self.openssl(&format!(
+            "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out {name}.pem"
+        ));
+        issued
+    }
+
     fn openssl(&self, arguments: &str) {
         let mut command = Command::new("openssl");
         command

@@ -1,5 +1,7 @@
 //! TLS by the hub itself.
 
+mod commands;
+mod expiry;
 mod publishers;
 mod renewal;
 mod serving;
@@ -14,14 +16,14 @@ use crate::support::hub::Hub;
 use crate::support::tunnel::Tunnel;
 
 /// A hub that speaks TLS, and its authority.
-struct Safe {
-    hub: Hub,
+pub struct Safe {
+    pub hub: Hub,
     authority: Certificates,
     _folder: TempDir,
 }
 
 impl Safe {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         Self::with("").await
     }
 
@@ -30,8 +32,18 @@ impl Safe {
         let folder = tempfile::tempdir().expect("a directory");
         let authority = Certificates::make(folder.path());
         let issued = authority.issue("hub");
+        Self::showing(&issued, authority, folder, more).await
+    }
+
+    /// With a certificate of its own.
+    async fn showing(
+        issued: &Issued,
+        authority: Certificates,
+        folder: TempDir,
+        more: &str,
+    ) -> Self {
         let more = more.replace("{folder}", &folder.path().display().to_string());
-        let hub = Hub::with().config(&(tls(&issued) + &more)).start().await;
+        let hub = Hub::with().config(&(tls(issued) + &more)).start().await;
         Self {
             hub,
             authority,
@@ -40,7 +52,7 @@ impl Safe {
     }
 
     /// For clients that speak no TLS themselves.
-    async fn tunnel(&self) -> Tunnel {
+    pub async fn tunnel(&self) -> Tunnel {
         Tunnel::dig(self.hub.address, &self.authority, None).await
     }
 }

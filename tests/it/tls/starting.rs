@@ -9,6 +9,7 @@ async fn what_is_wrong_is_told_in_one_line() {
     let authority = Certificates::make(folder.path());
     authority.issue("hub");
     authority.issue("other");
+    authority.issue_plain("plain");
     let path = folder.path().display();
     for (config, expected) in [
         (
@@ -26,6 +27,10 @@ async fn what_is_wrong_is_told_in_one_line() {
         (
             "certificate_file = \"{}/hub.pem\"\nkey_file = \"{}/other.key\"",
             "is not that of the certificate in tls.certificate_file",
+        ),
+        (
+            "certificate_file = \"{}/plain.pem\"\nkey_file = \"{}/plain.key\"",
+            "tls.certificate_file {}/plain.pem cannot be used: it is of version 1",
         ),
         (
             "certificate_file = \"{}/nothing.pem\"\nkey_file = \"{}/hub.key\"",

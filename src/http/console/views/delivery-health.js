@@ -15,6 +15,7 @@ const WORDS = {
   history: (it) => `${bytes(it.bytes)} of ${bytes(it.bytesMax)}, ${number(it.metrics)} metrics`,
   keys: (it) => `${number(it.keys)} from ${it.source}`,
   audit: (it) => `${number(it.written)} written, ${number(it.lost)} lost`,
+  tls: (it) => `certificate until ${it.notAfter}, ${number(it.failedHandshakes)} failed handshakes`,
   store: (it) => it.durability === "memory" ? "none (memory)" : `${it.durability}, ${number(it.commits)} commits, ${number(it.failures)} failures`,
   redis: (it) => `${it.server ?? "not connected"}, ${number(it.lagMs ?? 0)} ms behind`,
   scribe: (it) => (it.isWriting ? "writes the shared log down" : "stands by"),

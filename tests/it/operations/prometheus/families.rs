@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 
 use jsonwebtoken::Algorithm::RS256;
+use reqwest::Method;
 
 use super::scraped_when;
 use crate::support::exposition::{Exposition, Family};
+use crate::support::http::{Api, respond};
 use crate::support::hub::Hub;
 use crate::support::jwks::JwksServer;
 use crate::support::token::jwk;
+use crate::tls::Safe;
 
 const DOCUMENT: &str = include_str!("../../../../docs/operations.md");
 
@@ -77,6 +80,15 @@ async fn every_family_of_the_documentation_is_there_as_it_says_and_no_other() {
     let shared = shared.filter(|(name, _)| is_shared(name));
     let mut scraped = scraped;
     scraped.families.extend(shared);
+    // These are of a hub that speaks TLS itself.
+    let safe = Safe::start().await;
+    let (tunnel, path) = (safe.tunnel().await, "/metrics");
+    let of_tls = Api::at(tunnel.url(), None).request_at(Method::GET, path);
+    let of_tls = Exposition::parse(&respond(of_tls).await.text().await.expect("a text"));
+    let of_tls = of_tls.families.into_iter();
+    scraped
+        .families
+        .extend(of_tls.filter(|(name, _)| name.starts_with("statshub_tls_")));
     let mut undocumented = scraped.families.keys().collect::<BTreeSet<_>>();
     for (name, kind, labels) in &documented {
         let family = name
