@@ -76,7 +76,11 @@ impl World {
         };
         let ids = self
             .hub
-            .publish(vec![draft], Vec::new())
+            .publish(
+                vec![draft],
+                Vec::new(),
+                &statshub::trace::Context::default(),
+            )
             .await
             .expect("room for one");
         ids[0]
