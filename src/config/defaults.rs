@@ -58,6 +58,7 @@ fn http() -> Http {
     Http {
         host: "127.0.0.1".to_owned(),
         port: 3001,
+        health_listen: None,
         workers: 0,
         sockets_max: 25_000,
         body_bytes_max: MIB,

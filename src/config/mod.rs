@@ -38,7 +38,7 @@ pub use texts::FIXED_PATHS;
 pub use tls::Tls;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -84,6 +84,9 @@ pub struct Http {
     pub host: String,
     /// `PORT`. 0 takes a free port.
     pub port: u16,
+    /// Where health and `/metrics` are answered too, whatever becomes of the other listener; `None`:
+    /// nowhere else.
+    pub health_listen: Option<SocketAddr>,
     /// Worker threads; 0 means one per core.
     pub workers: usize,
     /// Open sockets over all workers, streams and plain requests together.
@@ -103,6 +106,16 @@ pub struct Http {
     pub allowed_origins: Vec<String>,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<ipnet::IpNet>,
+}
+
+impl Http {
+    /// How many worker threads there are.
+    pub fn workers(&self) -> usize {
+        match self.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        }
+    }
 }
 
 /// `[realtime]`: the hub's clockwork.

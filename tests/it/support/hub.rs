@@ -25,6 +25,7 @@ pub struct Start {
     environment: BTreeMap<String, String>,
     /// By their names in the hub's directory.
     files: BTreeMap<String, String>,
+    descriptors_max: Option<usize>,
 }
 
 impl Start {
@@ -57,6 +58,12 @@ impl Start {
         self
     }
 
+    /// How many descriptors it may have open, as `ulimit -n` sets it.
+    pub fn descriptors_max(mut self, max: usize) -> Self {
+        self.descriptors_max = Some(max);
+        self
+    }
+
     /// The hub, once it takes requests.
     pub async fn start(self) -> Hub {
         let mut hub = self.launch();
@@ -86,7 +93,16 @@ impl Start {
         for (name, text) in &self.files {
             fs::write(directory.join(name), text).expect("a file");
         }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_statshub"));
+        let program = env!("CARGO_BIN_EXE_statshub");
+        let mut command = match self.descriptors_max {
+            None => Command::new(program),
+            Some(max) => {
+                let mut shell = Command::new("/bin/sh");
+                let script = "ulimit -n \"$0\" && exec \"$@\"";
+                shell.args(["-c", script, &max.to_string(), program]);
+                shell
+            }
+        };
         command
             .args(&self.arguments)
             .current_dir(directory)
@@ -136,6 +152,7 @@ impl Hub {
             arguments: Vec::new(),
             environment: environment.into(),
             files: BTreeMap::new(),
+            descriptors_max: None,
         }
     }
 
