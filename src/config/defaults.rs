@@ -111,6 +111,8 @@ fn sessions() -> Sessions {
 fn history() -> History {
     History {
         bytes_max: 64 * MIB,
+        user_bytes_max: 8 * MIB,
+        user_messages_max: 10_000,
         metrics_max: 10_000,
         metric_idle_timeout: seconds(24 * 3600),
         counted_ids_max: 1_000_000,

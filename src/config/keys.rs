@@ -210,6 +210,16 @@ fn history<V: Visitor>(history: &mut super::History, v: &mut V) -> Result<(), V:
         &mut history.bytes_max,
     )?;
     v.visit(
+        "history.user_bytes_max",
+        Number(KIB..=1024 * GIB),
+        &mut history.user_bytes_max,
+    )?;
+    v.visit(
+        "history.user_messages_max",
+        Number(1..=MANY),
+        &mut history.user_messages_max,
+    )?;
+    v.visit(
         "history.metrics_max",
         Number(1..=MANY),
         &mut history.metrics_max,

@@ -177,6 +177,10 @@ pub struct Sessions {
 pub struct History {
     /// Bytes of all messages kept; the oldest of the lowest priority goes first.
     pub bytes_max: usize,
+    /// Of these, bytes of what is addressed to one user; that user's oldest of the lowest priority goes first.
+    pub user_bytes_max: usize,
+    /// Messages kept of what is addressed to one user.
+    pub user_messages_max: usize,
     /// Distinct metrics; publishing one more answers 429.
     pub metrics_max: usize,
     /// A metric without an update for this long is forgotten.
