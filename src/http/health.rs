@@ -165,13 +165,13 @@ async fn checks(
     })
 }
 
-/// Whether there are descriptors for all connections and sockets that are allowed. No reason to be degraded:
-/// most hubs never have as many.
+/// Whether there are descriptors for all connections that are allowed. No reason to be degraded: most hubs
+/// never have as many.
 fn open_files(state: &State) -> Value {
     let settings = state.settings.load();
     Descriptors::of(&settings).map_or(Value::Null, |descriptors| {
         json!({
-            "ok": descriptors.suffice(&settings),
+            "ok": descriptors.suffice_for_streams(&settings),
             "max": descriptors.max,
             "forSockets": descriptors.for_sockets,
             "connectionsMax": settings.sessions.connections_max,

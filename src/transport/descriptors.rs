@@ -48,13 +48,28 @@ impl Descriptors {
         (self.for_sockets / DRIVEN).max(1)
     }
 
-    /// Whether there are enough for as many streams and sockets as the settings allow.
-    pub fn suffice(&self, settings: &Settings) -> bool {
-        let sockets = settings.http.sockets_max;
-        let streams = settings.sessions.connections_max.min(sockets);
-        let each = if settings.detaches() { 1 } else { DRIVEN };
-        streams * each + (sockets - streams) * DRIVEN <= self.for_sockets
+    /// Whether there are enough for as many streams as the settings allow.
+    pub fn suffice_for_streams(&self, settings: &Settings) -> bool {
+        taken_by_streams(settings) <= self.for_sockets
     }
+
+    /// Whether there are enough for these and all other sockets that the settings allow.
+    pub fn suffice(&self, settings: &Settings) -> bool {
+        let others = settings.http.sockets_max - streams(settings);
+        taken_by_streams(settings) + others * DRIVEN <= self.for_sockets
+    }
+}
+
+fn streams(settings: &Settings) -> usize {
+    settings
+        .sessions
+        .connections_max
+        .min(settings.http.sockets_max)
+}
+
+fn taken_by_streams(settings: &Settings) -> usize {
+    let each = if settings.detaches() { 1 } else { DRIVEN };
+    streams(settings) * each
 }
 
 #[cfg(test)]
@@ -88,7 +103,9 @@ mod tests {
         let mut settings = settings();
         let suffice =
             |max, settings: &Settings| Descriptors::under(max, settings).suffice(settings);
-        assert!(suffice(65_536, &settings) && !suffice(20_000, &settings));
+        assert!(suffice(65_536, &settings) && !suffice(30_000, &settings));
+        let descriptors = Descriptors::under(30_000, &settings);
+        assert!(descriptors.suffice_for_streams(&settings));
         settings.outgoing.driver = Driver::Body;
         assert!(suffice(65_536, &settings) && !suffice(50_000, &settings));
         settings.http.sockets_max = 10;

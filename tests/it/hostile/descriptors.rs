@@ -107,11 +107,11 @@ async fn while_strangers_keep_what_they_can_health_answers_and_streams_are_opene
         let (status, client) = served.await;
         assert_eq!(status, 200, "{request}");
         kept.push(client);
-        witness.is_undisturbed().await;
     }
     let log = hub.stderr();
     assert!(!log.contains("Too many open files"), "{log}");
     drop(strangers);
+    witness.is_undisturbed().await;
     hub.stop().await;
 }
 

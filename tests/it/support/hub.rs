@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use super::process::program;
 use super::{A, START_PATIENCE, database, eventually, found, token, within};
 
 /// What `serve` prints on standard output once it takes requests.
@@ -25,7 +26,7 @@ pub struct Start {
     environment: BTreeMap<String, String>,
     /// By their names in the hub's directory.
     files: BTreeMap<String, String>,
-    descriptors_max: Option<usize>,
+    pub(super) descriptors_max: Option<usize>,
 }
 
 impl Start {
@@ -58,12 +59,6 @@ impl Start {
         self
     }
 
-    /// How many descriptors it may have open, as `ulimit -n` sets it.
-    pub fn descriptors_max(mut self, max: usize) -> Self {
-        self.descriptors_max = Some(max);
-        self
-    }
-
     /// The hub, once it takes requests.
     pub async fn start(self) -> Hub {
         let mut hub = self.launch();
@@ -93,16 +88,7 @@ impl Start {
         for (name, text) in &self.files {
             fs::write(directory.join(name), text).expect("a file");
         }
-        let program = env!("CARGO_BIN_EXE_statshub");
-        let mut command = match self.descriptors_max {
-            None => Command::new(program),
-            Some(max) => {
-                let mut shell = Command::new("/bin/sh");
-                let script = "ulimit -n \"$0\" && exec \"$@\"";
-                shell.args(["-c", script, &max.to_string(), program]);
-                shell
-            }
-        };
+        let mut command = program(self.descriptors_max);
         command
             .args(&self.arguments)
             .current_dir(directory)
