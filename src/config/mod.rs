@@ -84,8 +84,7 @@ pub struct Http {
     pub host: String,
     /// `PORT`. 0 takes a free port.
     pub port: u16,
-    /// Where health and `/metrics` are answered too, whatever becomes of the other listener; `None`:
-    /// nowhere else.
+    /// Where health and `/metrics` are answered too, whatever becomes of the other listener.
     pub health_listen: Option<SocketAddr>,
     /// Worker threads; 0 means one per core.
     pub workers: usize,

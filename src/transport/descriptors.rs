@@ -83,6 +83,7 @@ mod tests {
         settings
     }
 
+    /// Attack: using up the descriptors (EMFILE).
     #[test]
     fn what_the_process_has_itself_is_not_for_sockets() {
         let check = |max, for_sockets, driven_max| {

@@ -61,7 +61,7 @@ async fn that_too_few_replicas_confirm_is_told() {
     drop(replica);
 }
 
-/// A disk that is full, or may not be written: Redis takes nothing more that it could not save.
+/// Failure: Redis has a disk that is full, or may not be written, and takes nothing that it could not save.
 #[tokio::test]
 async fn a_redis_that_cannot_save_is_told_and_made_right_while_running() {
     let redis = Redis::start().await;
@@ -108,7 +108,7 @@ async fn a_redis_that_cannot_save_is_told_and_made_right_while_running() {
     .await;
 }
 
-/// A Redis that was started again reads what it has before it answers.
+/// Failure: Redis was started again, and reads what it has before it answers.
 #[tokio::test]
 async fn a_redis_that_is_loading_is_waited_for() {
     let slow = Redis::with()

@@ -115,6 +115,7 @@ async fn while_strangers_keep_what_they_can_health_answers_and_streams_are_opene
     hub.stop().await;
 }
 
+/// Attack: connections that keep all the sockets there are, while somebody asks whether the hub is well.
 #[tokio::test]
 async fn the_second_listener_tells_of_health_and_metrics_and_of_nothing_else() {
     let config = "[http]\nhealth_listen = \"127.0.0.1:0\"\n";
