@@ -24,6 +24,8 @@ pub fn history_limits() -> Limits {
     Limits {
         backlog_messages_max: 100,
         bytes_max: 64 * 1024 * 1024,
+        user_bytes_max: 8 * 1024 * 1024,
+        user_messages_max: 10_000,
         metrics_max: 10_000,
         counted_ids_max: 1_000_000,
     }

@@ -26,7 +26,7 @@ const TRACES_WITHIN: Duration = Duration::from_secs(1);
 const AUDIT_WITHIN: Duration = Duration::from_secs(1);
 
 /// Ends everything, in `http.drain_timeout` at most.
-pub async fn drain(state: &Data<State>, server: ServerHandle) {
+pub async fn drain(state: &Data<State>, server: ServerHandle, health: Option<ServerHandle>) {
     let began = Instant::now();
     let limit = state.settings.load().http.drain_timeout;
     log::info!(
@@ -59,6 +59,10 @@ pub async fn drain(state: &Data<State>, server: ServerHandle) {
         .is_err()
     {
         log::warn!("the store was not closed in time; the next start reads what is there");
+    }
+    // To the last: whoever asks is told that it goes.
+    if let Some(health) = health {
+        health.stop(false).await;
     }
     // It has a limit of its own, and cannot panic but in the SDK.
     let _ = traces.await;

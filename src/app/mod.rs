@@ -3,6 +3,7 @@
 
 mod announce;
 mod drain;
+mod health;
 mod hub;
 mod reload;
 mod scribe;
@@ -33,6 +34,7 @@ use crate::hub::{Clock, abort_on_panic};
 use crate::telemetry::audit::{Action, Audit, Event};
 use crate::telemetry::log as logging;
 use crate::trace;
+use crate::transport::descriptors::Descriptors;
 use crate::transport::tls::Endpoint;
 use server::Place;
 
@@ -82,6 +84,8 @@ struct App {
     state: Data<State>,
     server: ServerHandle,
     address: SocketAddr,
+    /// The second listener, where there is one.
+    health: Option<(ServerHandle, SocketAddr)>,
     /// Those of operators that the settings be read again.
     wishes: mpsc::Receiver<Wish>,
     /// The Hub's own, and the shared log's.
@@ -109,7 +113,13 @@ impl App {
             endpoint,
             reloads,
         ));
+        warn_of_few_descriptors(&settings);
         let (server, address) = listen(&settings, &state, tls, given)?;
+        let health = settings.http.health_listen;
+        let health = health.map(|at| {
+            health::start(at, &state).with_context(|| cannot_listen(at, "http.health_listen"))
+        });
+        let health = health.transpose()?;
         state.stage.run();
         state.audit.record(Event {
             target: Some(address.to_string()),
@@ -119,6 +129,7 @@ impl App {
             state,
             server,
             address,
+            health,
             wishes,
             _threads: threads,
         })
@@ -127,6 +138,9 @@ impl App {
     /// Whoever started it may have stopped reading, which is no reason not to serve.
     fn announce(&self, demo: bool) {
         log::info!("listening on {}", self.address);
+        if let Some((_, address)) = &self.health {
+            log::info!("health and metrics on {address}");
+        }
         let settings = self.state.settings.load();
         let said = announce::announce(&settings, self.address, demo, self.state.now_ms());
         if let Err(error) = said {
@@ -172,7 +186,7 @@ impl App {
     async fn stop(self, signals: &mut Signals) -> anyhow::Result<()> {
         let told_again = async { while let Told::Reload = signals.next().await {} };
         tokio::select! {
-            () = drain::drain(&self.state, self.server) => Ok(()),
+            () = drain::drain(&self.state, self.server, self.health.map(|(server, _)| server)) => Ok(()),
             () = told_again => Err(anyhow!("stopped at once, as told twice; not everything was finished")),
         }
     }
@@ -207,6 +221,24 @@ fn raise_descriptor_limit() {
     }
 }
 
+/// A hub that has room for fewer than its settings say serves as many as it has room for.
+fn warn_of_few_descriptors(settings: &Settings) {
+    let Some(descriptors) = Descriptors::of(settings) else {
+        return;
+    };
+    if !descriptors.suffice(settings) {
+        log::warn!(
+            "the process may open {} files, room for {} sockets without a stream, and http.sockets_max is {}, \
+             sessions.connections_max {}: raise LimitNOFILE= of the unit, --ulimit nofile= of the container or \
+             ulimit -Hn, or lower these",
+            descriptors.max,
+            descriptors.driven_max(),
+            settings.http.sockets_max,
+            settings.sessions.connections_max,
+        );
+    }
+}
+
 /// On the sockets of the service manager, where it has passed any; else on the configured address.
 fn listen(
     settings: &Arc<Settings>,
@@ -217,7 +249,7 @@ fn listen(
     if given.is_empty() {
         let address = listen_address(settings)?;
         let started = server::start(Place::Address(address), settings, state.clone(), tls);
-        return started.with_context(|| cannot_listen(address));
+        return started.with_context(|| cannot_listen(address, "PORT or --port"));
     }
     if settings.dev {
         service::stay_on_loopback(&given)?;
@@ -226,9 +258,9 @@ fn listen(
     started.context("cannot listen on the sockets that were passed")
 }
 
-fn cannot_listen(address: SocketAddr) -> String {
+fn cannot_listen(address: SocketAddr, choice: &str) -> String {
     format!(
-        "cannot listen on {address}; is another program using the port? Choose one with PORT or --port"
+        "cannot listen on {address}; is another program using the port? Choose one with {choice}"
     )
 }
 

@@ -14,11 +14,12 @@ use actix_web::{App, HttpServer, middleware::from_fn};
 use rustls::ServerConfig;
 
 use crate::config::Settings;
-use crate::domain::outbox::Limits;
+use crate::domain::outbox;
 use crate::http::state::State;
 use crate::http::{limit, middleware, routes};
 use crate::hub::Worker;
-use crate::transport::sockets::Sockets;
+use crate::transport::descriptors::Descriptors;
+use crate::transport::sockets::{Limits, Sockets, no_descriptor_is_left};
 use crate::transport::tls::Endpoint;
 
 /// Connections that may wait to be accepted: after a restart everybody comes at once.
@@ -32,6 +33,8 @@ const NEWCOMERS_SHARE: usize = 10;
 /// How often connections are looked for that nobody uses: within the time for a head, between these.
 const LOOKS_EVERY_MIN: Duration = Duration::from_millis(100);
 const LOOKS_EVERY_MAX: Duration = Duration::from_secs(5);
+/// How often it is looked whether there is a descriptor left: as often as actix tries to accept anew.
+const ROOM_EVERY: Duration = Duration::from_millis(500);
 /// Answers gather so far before they are written: less than any socket takes that is free.
 const WRITE_BUFFER_BYTES: usize = 4096;
 
@@ -53,15 +56,21 @@ pub fn start(
     tls: Option<ServerConfig>,
 ) -> io::Result<(ServerHandle, SocketAddr)> {
     let endpoint = state.tls.clone();
-    let outbox = Limits {
+    let outbox = outbox::Limits {
         messages_max: settings.outgoing.queue_messages_max,
         bytes_max: settings.outgoing.queue_bytes_max,
     };
-    let workers = workers(settings);
+    let workers = settings.http.workers();
     let outgoing = settings.outgoing.clone();
-    let sockets = Sockets::default();
-    let adopted = sockets.clone();
+    let descriptors = Descriptors::of(settings);
     let sockets_max = settings.http.sockets_max;
+    let sockets = Sockets::new(Limits {
+        sockets_max,
+        descriptors_max: descriptors.map_or(usize::MAX, |it| it.for_sockets),
+    });
+    let adopted = sockets.clone();
+    // actix stops accepting where it has so many itself: before there is nothing left to accept with.
+    let sockets_max = descriptors.map_or(sockets_max, |it| it.driven_max().min(sockets_max));
     let newcomers = sockets_max.div_ceil(workers * NEWCOMERS_SHARE);
     let taken_in = sockets_max.div_ceil(workers) + newcomers;
     let websocket_path = settings.websocket.path.clone();
@@ -107,14 +116,17 @@ pub fn start(
         };
         match adopted.adopt(stream, &outgoing) {
             // actix counts only what it drives itself.
-            Ok(handle) if adopted.open() > sockets_max && !adopted.make_room(Instant::now()) => {
+            Ok(handle) if adopted.are_too_many() && !adopted.make_room(Instant::now()) => {
                 handle.hang_up();
             }
             Ok(handle) => {
                 extensions.insert(handle);
             }
             // The request is served; a stream would be refused.
-            Err(error) => log::debug!("a connection has no handle: {error}"),
+            Err(error) => {
+                log::debug!("a connection has no handle: {error}");
+                adopted.make_room(Instant::now());
+            }
         }
     });
     let server = match (place, tls) {
@@ -135,6 +147,7 @@ pub fn start(
     let server = server.run();
     let handle = server.handle();
     actix_rt::spawn(server);
+    actix_rt::spawn(make_room(sockets.clone()));
     actix_rt::spawn(look_after(sockets, settings.clone()));
     Ok((handle, address))
 }
@@ -150,9 +163,12 @@ async fn look_after(sockets: Sockets, settings: Arc<Settings>) {
     }
 }
 
-fn workers(settings: &Settings) -> usize {
-    match settings.http.workers {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        workers => workers,
+/// Where something else has taken the descriptors, nobody can connect and so nobody makes room for others.
+async fn make_room(sockets: Sockets) {
+    loop {
+        actix_rt::time::sleep(ROOM_EVERY).await;
+        if sockets.are_too_many() || no_descriptor_is_left() {
+            sockets.make_room(Instant::now());
+        }
     }
 }

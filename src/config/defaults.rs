@@ -66,6 +66,7 @@ fn http() -> Http {
     Http {
         host: "127.0.0.1".to_owned(),
         port: 3001,
+        health_listen: None,
         workers: 0,
         sockets_max: 25_000,
         body_bytes_max: MIB,
@@ -118,6 +119,8 @@ fn sessions() -> Sessions {
 fn history() -> History {
     History {
         bytes_max: 64 * MIB,
+        user_bytes_max: 8 * MIB,
+        user_messages_max: 10_000,
         metrics_max: 10_000,
         metric_idle_timeout: seconds(24 * 3600),
         counted_ids_max: 1_000_000,

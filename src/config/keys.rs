@@ -3,7 +3,7 @@
 
 use super::kinds::{Choice, Flag, List, Maybe, Millis, Number, Visitor};
 use super::secrets;
-use super::texts::{file, host, key_prefix, network, origin, websocket_path, word};
+use super::texts::{file, host, key_prefix, listen_address, network, origin, websocket_path, word};
 use super::{
     Acknowledge, Auth, Driver, Durability, Http, Outgoing, RealTime, Redis, Sessions, Settings,
 };
@@ -40,6 +40,11 @@ pub fn visit<V: Visitor>(settings: &mut Settings, visitor: &mut V) -> Result<(),
 fn http<V: Visitor>(http: &mut Http, v: &mut V) -> Result<(), V::Error> {
     v.visit("http.host", host(), &mut http.host)?;
     v.visit("http.port", Number(0..=u16::MAX), &mut http.port)?;
+    v.visit(
+        "http.health_listen",
+        Maybe(listen_address()),
+        &mut http.health_listen,
+    )?;
     v.visit("http.workers", Number(0..=1024), &mut http.workers)?;
     v.visit("http.sockets_max", Number(1..=MANY), &mut http.sockets_max)?;
     v.visit(
@@ -203,6 +208,16 @@ fn history<V: Visitor>(history: &mut super::History, v: &mut V) -> Result<(), V:
         "history.bytes_max",
         Number(KIB..=1024 * GIB),
         &mut history.bytes_max,
+    )?;
+    v.visit(
+        "history.user_bytes_max",
+        Number(KIB..=1024 * GIB),
+        &mut history.user_bytes_max,
+    )?;
+    v.visit(
+        "history.user_messages_max",
+        Number(1..=MANY),
+        &mut history.user_messages_max,
     )?;
     v.visit(
         "history.metrics_max",

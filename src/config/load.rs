@@ -133,6 +133,12 @@ impl Settings {
                 allowed,
             ));
         }
+        let health = self.http.health_listen;
+        if let Some(health) = health.filter(|it| self.dev && !it.ip().is_loopback()) {
+            let allowed = "with --dev a loopback address, such as 127.0.0.1:3002";
+            let health = Value::from(health.to_string());
+            return Err(ConfigError::value("http.health_listen", &health, allowed));
+        }
         Ok(())
     }
 }

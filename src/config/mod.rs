@@ -41,7 +41,7 @@ pub use texts::FIXED_PATHS;
 pub use tls::Tls;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -90,6 +90,8 @@ pub struct Http {
     pub host: String,
     /// `PORT`. 0 takes a free port.
     pub port: u16,
+    /// Where health and `/metrics` are answered too, whatever becomes of the other listener.
+    pub health_listen: Option<SocketAddr>,
     /// Worker threads; 0 means one per core.
     pub workers: usize,
     /// Open sockets over all workers, streams and plain requests together.
@@ -109,6 +111,16 @@ pub struct Http {
     pub allowed_origins: Vec<String>,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<ipnet::IpNet>,
+}
+
+impl Http {
+    /// How many worker threads there are.
+    pub fn workers(&self) -> usize {
+        match self.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        }
+    }
 }
 
 /// `[realtime]`: the hub's clockwork.
@@ -170,6 +182,10 @@ pub struct Sessions {
 pub struct History {
     /// Bytes of all messages kept; the oldest of the lowest priority goes first.
     pub bytes_max: usize,
+    /// Of these, bytes of what is addressed to one user; that user's oldest of the lowest priority goes first.
+    pub user_bytes_max: usize,
+    /// Messages kept of what is addressed to one user.
+    pub user_messages_max: usize,
     /// Distinct metrics; publishing one more answers 429.
     pub metrics_max: usize,
     /// A metric without an update for this long is forgotten.

@@ -1,6 +1,6 @@
 //! Settings that are texts of a certain form: addresses, paths, names.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -58,6 +58,14 @@ pub fn host() -> Text<String> {
         let is_name = !host.is_empty() && host.len() <= 253 && host.bytes().all(in_name);
         (is_name || host.parse::<IpAddr>().is_ok()).then(|| host.to_owned())
     })
+}
+
+pub fn listen_address() -> Text<SocketAddr> {
+    Text {
+        allowed: "an IP address and a port, such as 127.0.0.1:3002 or [::]:3002",
+        parse: |text| text.parse().ok(),
+        print: SocketAddr::to_string,
+    }
 }
 
 /// Braces are refused with everything else unusual: the router would take them for parameters.

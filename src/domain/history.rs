@@ -13,6 +13,7 @@ mod find;
 mod read;
 mod restored;
 mod ring;
+mod share;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use find::{Fate, Found, Missing};
 pub use read::ReadIds;
 pub use restored::RestoredRing;
 use ring::Ring;
+use share::{Shares, Turn};
 
 /// Bounds of the history.
 #[derive(Debug, Clone)]
@@ -32,6 +34,11 @@ pub struct Limits {
     pub backlog_messages_max: usize,
     /// Bytes kept in all; the oldest of the lowest priority goes first.
     pub bytes_max: usize,
+    /// Bytes kept for one user alone, of what is addressed to that user; of these the oldest of the lowest
+    /// priority goes first.
+    pub user_bytes_max: usize,
+    /// Messages kept for one user alone, likewise.
+    pub user_messages_max: usize,
     /// Distinct metrics; ten times as many metrics of single users.
     pub metrics_max: usize,
     /// Ids kept of messages that went.
@@ -49,10 +56,8 @@ pub struct History {
     topics: HashMap<Topic, TopicLog>,
     /// Topics by their newest id: those that changed since a position are a range.
     recency: BTreeMap<MessageId, Topic>,
-    /// The oldest message kept of each ring, by priority: the next to go when bytes run out.
-    oldest: PerPriority<BTreeMap<MessageId, Topic>>,
+    shares: Shares,
     metrics: usize,
-    bytes: usize,
     counted: usize,
     /// Positions before this one belong to a log that is gone.
     origin: MessageId,
@@ -78,9 +83,8 @@ impl History {
             limits,
             topics: HashMap::new(),
             recency: BTreeMap::new(),
-            oldest: PerPriority::default(),
+            shares: Shares::default(),
             metrics: 0,
-            bytes: 0,
             counted: 0,
             origin,
             last: origin,
@@ -96,7 +100,7 @@ impl History {
 
     /// Bytes of the messages kept for replays.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.shares.all.bytes
     }
 
     /// Distinct metrics, those of single users not counted.
@@ -106,7 +110,7 @@ impl History {
 
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
-        self.shrink();
+        self.make_all_fit();
     }
 
     /// Whether there was a message of it, not long ago.
@@ -166,9 +170,12 @@ impl History {
         }
 
         let ring = &mut log.rings[message.priority];
-        let oldest = &mut self.oldest[message.priority];
-        let front_before = ring.front();
-        self.bytes += message.cost();
+        let mut turn = Turn {
+            front_before: ring.front(),
+            messages_came: 1,
+            bytes_came: message.cost(),
+            ..Turn::default()
+        };
         ring.kept.push_back(message.clone());
         let keep = match message.retain {
             Retain::All => self.limits.backlog_messages_max,
@@ -178,36 +185,13 @@ impl History {
             }
         };
         while ring.kept.len() > keep {
-            self.bytes -= ring.let_go();
-            self.counted += 1;
+            turn.bytes_went += ring.let_go();
+            turn.messages_went += 1;
         }
-        if front_before != ring.front() {
-            front_before.map(|id| oldest.remove(&id));
-            ring.front().map(|id| oldest.insert(id, topic.clone()));
-        }
-        self.shrink();
-    }
-
-    /// Lets the oldest of the lowest priority go until the rest fits.
-    fn shrink(&mut self) {
-        while self.bytes > self.limits.bytes_max {
-            let lowest = Priority::ALL
-                .into_iter()
-                .find(|priority| !self.oldest[*priority].is_empty());
-            let Some((priority, (_, topic))) =
-                lowest.and_then(|p| Some((p, self.oldest[p].pop_first()?)))
-            else {
-                return;
-            };
-            let Some(log) = self.topics.get_mut(&topic) else {
-                continue;
-            };
-            let ring = &mut log.rings[priority];
-            self.bytes -= ring.let_go();
-            self.counted += 1;
-            ring.front()
-                .map(|id| self.oldest[priority].insert(id, topic));
-        }
+        turn.front = ring.front();
+        self.counted += turn.messages_went;
+        self.shares.turn(topic, message.priority, &turn);
+        self.make_fit(topic);
     }
 
     /// What `reader` missed after `position`: at most `backlog_messages_max` messages in id order,
@@ -379,12 +363,13 @@ impl History {
         };
         self.metrics -= usize::from(matches!(topic, Topic::Metric(_)));
         for (priority, ring) in log.rings.iter() {
-            ring.front().map(|id| self.oldest[priority].remove(&id));
-            self.bytes -= ring
-                .kept
-                .iter()
-                .map(|message| message.cost())
-                .sum::<usize>();
+            let turn = Turn {
+                front_before: ring.front(),
+                messages_went: ring.kept.len(),
+                bytes_went: ring.bytes(),
+                ..Turn::default()
+            };
+            self.shares.turn(topic, priority, &turn);
             self.counted -= ring.gone.len();
         }
     }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::limit::network;
 use crate::domain::message::UserId;
+use crate::transport::sockets::network;
 
 /// Slows down whoever guesses reconnect tokens: beyond so many failures in a minute each further
 /// one is answered later, up to [`FailedResumes::DELAY_MAX`].

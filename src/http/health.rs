@@ -15,6 +15,7 @@ use super::state::{self, State};
 use crate::auth::KeyState;
 use crate::source::SourceState;
 use crate::telemetry::audit::AuditState;
+use crate::transport::descriptors::Descriptors;
 use crate::wire::hex::Hex;
 use crate::wire::message::timestamp;
 
@@ -186,17 +187,15 @@ async fn checks(
 /// never have as many.
 fn open_files(state: &State) -> Value {
     let settings = state.settings.load();
-    let connections = settings.sessions.connections_max;
-    // What actix goes on writing has its descriptor and ours.
-    let each = if settings.detaches() { 1 } else { 2 };
-    match rlimit::Resource::NOFILE.get_soft() {
-        Err(_) => Value::Null,
-        Ok(max) => json!({
-            "ok": max > each * connections as u64,
-            "max": max,
-            "connectionsMax": connections,
-        }),
-    }
+    Descriptors::of(&settings).map_or(Value::Null, |descriptors| {
+        json!({
+            "ok": descriptors.suffice_for_streams(&settings),
+            "max": descriptors.max,
+            "forSockets": descriptors.for_sockets,
+            "connectionsMax": settings.sessions.connections_max,
+            "socketsMax": settings.http.sockets_max,
+        })
+    })
 }
 
 /// `null` where clients come over plain HTTP.

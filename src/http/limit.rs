@@ -8,7 +8,7 @@
 //! two callers share a bucket at a chance of 1 in 65,536, which nobody can aim at.
 
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ use super::state::State;
 use crate::config;
 use crate::domain::message::UserId;
 use crate::telemetry::counters::Counter;
+use crate::transport::sockets::network;
 
 /// Callers told apart, at most; some 40 bytes each.
 pub const BUCKETS: usize = 1 << 16;
@@ -122,14 +123,6 @@ async fn patiently(
         actix_rt::time::sleep(wait).await;
     }
     Ok(())
-}
-
-/// What counts as one address: a customer of an IPv6 provider has 2^64 of them to choose from.
-pub(super) fn network(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(_) => ip,
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-    }
 }
 
 /// Middleware: the limit per address.

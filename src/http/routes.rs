@@ -27,6 +27,26 @@ pub(super) fn all(websocket_path: &str) -> impl Iterator<Item = Endpoint> {
     [websocket.open_ended()].into_iter().chain(endpoints())
 }
 
+/// Of the second listener: what is about the process itself, and says nothing of what it carries.
+pub fn configure_health(cfg: &mut web::ServiceConfig) {
+    for endpoint in process() {
+        cfg.service(endpoint);
+    }
+    cfg.default_service(web::to(not_found));
+}
+
+fn process() -> Vec<Endpoint> {
+    vec![
+        probe("/api/health", health::ready),
+        probe("/api/health/ready", health::ready),
+        probe("/api/health/live", health::live),
+        probe("/health", health::ready),
+        probe("/health/ready", health::ready),
+        probe("/health/live", health::live),
+        Endpoint::at("/metrics").get(prometheus::metrics),
+    ]
+}
+
 fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = vec![
         // Streams; the WebSocket's path is a setting
@@ -57,16 +77,9 @@ fn endpoints() -> Vec<Endpoint> {
         at("/explain").get(explain::explain),
         at("/audit").get(audit::trail),
         at("/reload").post(reload::reload),
-        // The process
-        probe("/api/health", health::ready),
-        probe("/api/health/ready", health::ready),
-        probe("/api/health/live", health::live),
-        probe("/health", health::ready),
-        probe("/health/ready", health::ready),
-        probe("/health/live", health::live),
-        Endpoint::at("/metrics").get(prometheus::metrics),
         Endpoint::at("/api/openapi.json").get(openapi::openapi),
     ];
+    endpoints.extend(process());
     endpoints.extend(console::endpoints());
     endpoints.extend(client_library::endpoints());
     endpoints

@@ -249,6 +249,8 @@ pub(super) fn limits(settings: &Settings) -> Limits {
         history: history::Limits {
             backlog_messages_max: settings.sessions.backlog_messages_max,
             bytes_max: settings.history.bytes_max,
+            user_bytes_max: settings.history.user_bytes_max,
+            user_messages_max: settings.history.user_messages_max,
             metrics_max: settings.history.metrics_max,
             counted_ids_max: settings.history.counted_ids_max,
         },

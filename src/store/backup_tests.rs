@@ -60,6 +60,8 @@ fn covers(recovered: Recovered, positions: &[u64]) -> Vec<bool> {
     let limits = Limits {
         backlog_messages_max: 100,
         bytes_max: 1 << 20,
+        user_bytes_max: 1 << 20,
+        user_messages_max: 100_000,
         metrics_max: 100,
         counted_ids_max: 100,
     };

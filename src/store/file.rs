@@ -1,6 +1,7 @@
 //! The file: made, opened, brought up to date, and what is known about it as a whole.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -29,6 +30,8 @@ const CLOSE_PATIENCE: Duration = Duration::from_millis(200);
 const MODE: u32 = 0o600;
 /// A log whose newest message is further ahead of the clock was written under a wrong one.
 pub(super) const AHEAD_MAX_MS: u64 = 24 * 3600 * 1000;
+/// A number and the end of its line.
+const SIGNATURE_BYTES_MAX: u64 = 16;
 /// Statements kept prepared.
 const STATEMENTS_MAX: usize = 64;
 
@@ -121,17 +124,46 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push("-lock");
     let mut options = OpenOptions::new();
-    let file = options.create(true).append(true).mode(MODE).open(&name);
+    let file = options
+        .create(true)
+        .append(true)
+        .read(true)
+        .mode(MODE)
+        .open(&name);
     let held = |reason: String| OpenError::Unreachable {
         file: path.to_owned(),
         reason,
     };
     let file = file.map_err(|error| held(error.to_string()))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(held("another hub uses it".to_owned())),
+        Ok(()) => {
+            // For whoever finds it held: without it the lock is as good.
+            if let Err(error) = sign(&file) {
+                log::debug!("{}: {error}", name.display());
+            }
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => Err(held(match signed_by(&file) {
+            Some(process) => format!("another hub uses it, process {process}"),
+            None => "another hub uses it".to_owned(),
+        })),
         Err(TryLockError::Error(error)) => Err(held(error.to_string())),
     }
+}
+
+/// Says in the lock's file who holds it.
+fn sign(mut file: &File) -> io::Result<()> {
+    file.set_len(0)?;
+    writeln!(file, "{}", std::process::id())
+}
+
+/// Who holds the lock, as it says; in another container the number may mean another process.
+fn signed_by(file: &File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(SIGNATURE_BYTES_MAX)
+        .read_to_string(&mut text)
+        .ok()?;
+    text.trim().parse().ok()
 }
 
 /// A connection as all of this room's are.

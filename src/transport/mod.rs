@@ -5,7 +5,7 @@
 //! never passes its mailbox. A stream begins as a response `body`, which takes what waits straight
 //! from the connection's queue; where it can, it hands the socket over to a driver of our own
 //! (`detached`, waiting with the `reactor`), and the fan-out writes there itself. `socket` is the hold on a connection that works
-//! even when its client has stopped reading, `sockets` all of them. What a WebSocket client sends goes
+//! even when its client has stopped reading, `sockets` all of them, within what the `descriptors` allow. What a WebSocket client sends goes
 //! through `handshake`, comes by `incoming`, and then through `frame_guard`, `pace` and `assembly`.
 //!
 //! May use the hub, the wire, authentication (for tokens renewed on a live stream), the audit trail
@@ -14,6 +14,7 @@
 mod assembly;
 mod body;
 pub mod commands;
+pub mod descriptors;
 mod detached;
 mod frame_guard;
 mod handshake;

@@ -7,9 +7,9 @@
 use std::hint::black_box;
 use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown};
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -46,7 +46,16 @@ pub(super) struct Held {
     /// From then on.
     own: OnceLock<mio::net::TcpStream>,
     requests: Mutex<Requests>,
-    open: Arc<AtomicUsize>,
+    peer: Option<IpAddr>,
+    is_hung_up: AtomicBool,
+    taken: Arc<Taken>,
+}
+
+/// What all the sockets of the server take together.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub sockets: AtomicUsize,
+    pub descriptors: AtomicUsize,
 }
 
 /// What a connection is used for.
@@ -88,11 +97,11 @@ fn set_linux_options(_: &Socket, _: &Outgoing) -> io::Result<()> {
 
 impl Handle {
     /// Sets the options that every connection has, and takes hold of it.
-    /// `open` counts it until it is closed.
+    /// `taken` counts it until it is closed.
     pub(super) fn adopt(
         stream: &TcpStream,
         settings: &Outgoing,
-        open: &Arc<AtomicUsize>,
+        taken: &Arc<Taken>,
     ) -> io::Result<Self> {
         let socket = SockRef::from(stream);
         set_options(&socket, settings)?;
@@ -101,12 +110,16 @@ impl Handle {
             idle_since: Instant::now(),
         };
         let spare = socket.try_clone()?;
-        open.fetch_add(1, Ordering::Relaxed);
+        taken.sockets.fetch_add(1, Ordering::Relaxed);
+        // The server's own, and this one.
+        taken.descriptors.fetch_add(2, Ordering::Relaxed);
         Ok(Self(Arc::new(Held {
             spare: Mutex::new(Some(spare)),
             own: OnceLock::new(),
             requests: Mutex::new(requests),
-            open: open.clone(),
+            peer: stream.peer_addr().ok().map(|peer| peer.ip()),
+            is_hung_up: AtomicBool::new(false),
+            taken: taken.clone(),
         })))
     }
 
@@ -139,6 +152,15 @@ impl Handle {
     /// read from it, wakes. Doing it again does nothing.
     pub fn hang_up(&self) {
         self.0.shut_down(Shutdown::Both);
+    }
+
+    pub(super) fn is_hung_up(&self) -> bool {
+        self.0.is_hung_up.load(Ordering::Relaxed)
+    }
+
+    /// Whose socket is at the other end.
+    pub(super) fn peer(&self) -> Option<IpAddr> {
+        self.0.peer
     }
 
     /// What the fan-out writes to.
@@ -188,6 +210,8 @@ impl Handle {
         let watch = Watch::new(&mut own)?;
         let set = self.0.own.set(own);
         set.map_err(|_| io::ErrorKind::AlreadyExists)?;
+        // The server closes its own.
+        self.0.taken.descriptors.fetch_sub(1, Ordering::Relaxed);
         Ok(watch)
     }
 
@@ -234,6 +258,9 @@ impl Held {
     }
 
     fn shut_down(&self, how: Shutdown) {
+        if how == Shutdown::Both {
+            self.is_hung_up.store(true, Ordering::Relaxed);
+        }
         if let Some(Err(error)) = self.with(|socket| socket.shutdown(how)) {
             // As a rule: the peer was faster.
             log::trace!("socket already down: {error}");
@@ -263,7 +290,11 @@ impl Line for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
+        let descriptors = if self.own.get().is_some() { 1 } else { 2 };
+        self.taken.sockets.fetch_sub(1, Ordering::Relaxed);
+        self.taken
+            .descriptors
+            .fetch_sub(descriptors, Ordering::Relaxed);
     }
 }
 

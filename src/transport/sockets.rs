@@ -4,14 +4,17 @@
 //! another. But the first byte of a second head ends the rest and begins no limit: whoever sends
 //! that byte and no more would hold the socket for ever.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::{IpAddr, Ipv6Addr};
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use actix_web::rt::net::TcpStream;
 
-use super::socket::{Handle, Held};
+use super::socket::{Handle, Held, Taken};
 use crate::config::Outgoing;
 
 /// Where room is needed, one in so many goes, those that are idle for longest.
@@ -22,10 +25,18 @@ const ROOM_IDLE_MIN: Duration = Duration::from_secs(1);
 const ROOM_EVERY: Duration = Duration::from_millis(100);
 
 /// Clones share one list. A socket is on it until somebody looks after it has been closed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Sockets {
+    limits: Limits,
     list: Arc<Mutex<List>>,
-    open: Arc<AtomicUsize>,
+    taken: Arc<Taken>,
+}
+
+/// What sockets may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub sockets_max: usize,
+    pub descriptors_max: usize,
 }
 
 #[derive(Debug, Default)]
@@ -35,13 +46,41 @@ struct List {
     looked_at: Option<Instant>,
 }
 
+/// What counts as one address: a customer of an IPv6 provider has 2^64 of them to choose from.
+pub fn network(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+    }
+}
+
+/// Whether the process can open nothing more, whoever has taken it all.
+pub fn no_descriptor_is_left() -> bool {
+    let one_more = io::stderr().as_fd().try_clone_to_owned();
+    one_more.is_err_and(|error| {
+        let error = rustix::io::Errno::from_io_error(&error);
+        matches!(
+            error,
+            Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE)
+        )
+    })
+}
+
 impl Sockets {
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            list: Arc::default(),
+            taken: Arc::default(),
+        }
+    }
+
     /// Sets the options that every connection has and takes a handle. For `HttpServer::on_connect`.
     ///
     /// # Errors
     /// The kernel knows an option not, or there are no descriptors left.
     pub fn adopt(&self, stream: &TcpStream, settings: &Outgoing) -> io::Result<Handle> {
-        let handle = Handle::adopt(stream, settings, &self.open)?;
+        let handle = Handle::adopt(stream, settings, &self.taken)?;
         self.list().held.push(handle.downgrade());
         Ok(handle)
     }
@@ -50,9 +89,10 @@ impl Sockets {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many are open, whoever drives them.
-    pub fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+    /// Whether there are more than allowed, whoever drives them.
+    pub fn are_too_many(&self) -> bool {
+        self.taken.sockets.load(Ordering::Relaxed) > self.limits.sockets_max
+            || self.taken.descriptors.load(Ordering::Relaxed) > self.limits.descriptors_max
     }
 
     /// Hangs up on those that at `now` have carried no request for `idle_max`.
@@ -61,8 +101,9 @@ impl Sockets {
     }
 
     /// Hangs up on some of those that at `now` have carried no request for longest, so that nobody
-    /// keeps others out by connecting and doing nothing. False: none are idle, or it was not long ago
-    /// that somebody looked.
+    /// keeps others out by connecting and doing nothing. Where all have been in use just now, they are
+    /// those of the address that has most. False: none are idle, or it was not long ago that somebody
+    /// looked.
     pub fn make_room(&self, now: Instant) -> bool {
         let mut list = self.list();
         let looked_at = list.looked_at;
@@ -70,18 +111,54 @@ impl Sockets {
             return false;
         }
         list.looked_at = Some(now);
-        let idle = list.held.iter();
-        let idle = idle.filter_map(|held| Handle::upgrade(held)?.idle_for(now));
-        let mut idle: Vec<Duration> = idle.filter(|idle| *idle >= ROOM_IDLE_MIN).collect();
-        idle.sort_unstable_by(|one, other| other.cmp(one));
-        let count = list.held.len().div_ceil(ROOM_SHARE).min(idle.len());
-        let last = count.checked_sub(1).map(|nth| idle[nth]);
-        last.inspect(|last| list.hang_up_on_idle(now, *last))
-            .is_some()
+        let mut going = list.idle(now);
+        if going.iter().any(|idle| idle.time >= ROOM_IDLE_MIN) {
+            going.retain(|idle| idle.time >= ROOM_IDLE_MIN);
+        } else {
+            going = of_the_address_with_most(going);
+        }
+        going.sort_unstable_by_key(|idle| std::cmp::Reverse(idle.time));
+        let share = list.held.len().div_ceil(ROOM_SHARE);
+        going.truncate(share);
+        going.iter().for_each(|idle| idle.handle.hang_up());
+        list.held.retain(|held| {
+            let handle = Handle::upgrade(held);
+            handle.is_some_and(|handle| !handle.is_hung_up())
+        });
+        !going.is_empty()
     }
 }
 
+/// A socket that carries no request.
+struct Idle {
+    handle: Handle,
+    time: Duration,
+}
+
+/// Nothing, where no address has more than one.
+fn of_the_address_with_most(idle: Vec<Idle>) -> Vec<Idle> {
+    let mut addresses: HashMap<IpAddr, Vec<Idle>> = HashMap::new();
+    for one in idle {
+        if let Some(peer) = one.handle.peer() {
+            addresses.entry(network(peer)).or_default().push(one);
+        }
+    }
+    let most = addresses.into_values().max_by_key(Vec::len);
+    most.filter(|most| most.len() > 1).unwrap_or_default()
+}
+
 impl List {
+    /// One that was hung up on and is not closed yet makes no more room.
+    fn idle(&self, now: Instant) -> Vec<Idle> {
+        let handles = self.held.iter().filter_map(Handle::upgrade);
+        let idle = handles.filter(|handle| !handle.is_hung_up());
+        let idle = idle.filter_map(|handle| {
+            let time = handle.idle_for(now)?;
+            Some(Idle { handle, time })
+        });
+        idle.collect()
+    }
+
     fn hang_up_on_idle(&mut self, now: Instant, idle_max: Duration) {
         self.held.retain(|held| {
             let Some(handle) = Handle::upgrade(held) else {
@@ -98,10 +175,17 @@ impl List {
 
 #[cfg(test)]
 mod tests {
-    use super::super::socket::tests::{connect, settings};
+    use super::super::socket::tests::{connect, connect_from, settings};
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
+
+    fn sockets() -> Sockets {
+        Sockets::new(Limits {
+            sockets_max: 12,
+            descriptors_max: 24,
+        })
+    }
 
     /// Whether `stream` is still open a minute from now, where idle ones may stay for a minute.
     fn stays(sockets: &Sockets, handle: &Handle) -> bool {
@@ -112,7 +196,7 @@ mod tests {
     /// Attack: idle connections that keep all the sockets there are.
     #[actix::test]
     async fn who_carries_no_request_is_hung_up_on_in_time_and_nobody_else() {
-        let sockets = Sockets::default();
+        let sockets = sockets();
         let (idle_stream, _idle_client) = connect().await;
         let idle = sockets.adopt(&idle_stream, &settings()).unwrap();
         let (busy_stream, _busy_client) = connect().await;
@@ -131,12 +215,12 @@ mod tests {
     /// Attack: connections by the thousand that ask for nothing, to keep others out.
     #[actix::test]
     async fn where_room_is_needed_those_idle_for_longest_go_and_nobody_who_is_in_use() {
-        let sockets = Sockets::default();
+        let sockets = sockets();
         let begun = Instant::now();
         let later = |seconds| begun + Duration::from_secs(seconds);
         let mut connections = Vec::new();
-        for _ in 0..12 {
-            let (stream, client) = connect().await;
+        for nth in 1..=12 {
+            let (stream, client) = connect_from([127, 0, 0, nth].into()).await;
             let handle = sockets.adopt(&stream, &settings()).unwrap();
             connections.push((stream, client, handle));
         }
@@ -158,9 +242,51 @@ mod tests {
         assert_eq!(gone(), 11);
     }
 
+    /// Attack: as many connections as there can be, each of them busy with something small.
+    #[actix::test]
+    async fn where_all_have_just_been_in_use_those_of_the_address_with_most_go() {
+        let sockets = sockets();
+        let mut connections = Vec::new();
+        for nth in [1, 2, 2, 3, 2, 2] {
+            let (stream, client) = connect_from([127, 0, 0, nth].into()).await;
+            let handle = sockets.adopt(&stream, &settings()).unwrap();
+            connections.push((stream, client, handle));
+        }
+        let gone = |nth: usize| connections[nth].2.peer_is_gone();
+        let begun = Instant::now();
+        for (round, who) in [1, 2, 4].into_iter().enumerate() {
+            assert!(sockets.make_room(begun + round as u32 * ROOM_EVERY));
+            assert!(gone(who), "the one of the crowd that is idle for longest");
+        }
+        assert!(!sockets.make_room(begun + 3 * ROOM_EVERY), "each has one");
+        assert_eq!([0, 3, 5].map(gone), [false; 3]);
+    }
+
+    #[actix::test]
+    async fn what_is_taken_is_counted_until_it_is_closed() {
+        let sockets = Sockets::new(Limits {
+            sockets_max: 3,
+            descriptors_max: 4,
+        });
+        let (one, _one) = connect().await;
+        let (two, _two) = connect().await;
+        let (three, _three) = connect().await;
+        let adopt = |stream| sockets.adopt(stream, &settings()).unwrap();
+        let (one, _two) = (adopt(&one), adopt(&two));
+        assert!(!sockets.are_too_many());
+        let third = adopt(&three);
+        assert!(sockets.are_too_many(), "six descriptors");
+        drop(third);
+        assert!(!sockets.are_too_many());
+        let _watch = one.take_over().unwrap();
+        let _third = adopt(&three);
+        assert!(sockets.are_too_many(), "five");
+        assert!(!no_descriptor_is_left());
+    }
+
     #[actix::test]
     async fn what_is_closed_is_forgotten() {
-        let sockets = Sockets::default();
+        let sockets = sockets();
         let (stream, _client) = connect().await;
         let handle = sockets.adopt(&stream, &settings()).unwrap();
         sockets.hang_up_on_idle(Instant::now(), MINUTE);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use statshub::domain::history::Limits;
-use statshub::domain::message::{Message, MessageId, PerPriority, Priority, Retain, Topic};
+use statshub::domain::message::{Message, MessageId, PerPriority, Priority, Retain, Topic, UserId};
 
 #[derive(Debug, Clone)]
 pub struct Published {
@@ -98,8 +98,28 @@ impl Log {
         };
         let excess = ring.len().saturating_sub(keep);
         ring.into_iter().take(excess).for_each(|i| self.let_go(i));
+        self.fit_users();
         self.fit_bytes();
         index
+    }
+
+    /// Of each user's own: the oldest of the lowest priority go until the rest is no more than allowed.
+    fn fit_users(&mut self) {
+        let mut kept = HashMap::<UserId, Vec<usize>>::new();
+        for index in &self.kept {
+            if let Topic::UserMetric(_, user) | Topic::Test(user, _) = &self.all[*index].topic {
+                kept.entry(user.clone()).or_default().push(*index);
+            }
+        }
+        for mut own in kept.into_values() {
+            own.sort_by_key(|i| std::cmp::Reverse((self.all[*i].priority, *i)));
+            let bytes = |own: &[usize]| own.iter().map(|i| self.all[*i].cost).sum::<usize>();
+            let mut fits = own.len().min(self.limits.user_messages_max);
+            while bytes(&own[..fits]) > self.limits.user_bytes_max {
+                fits -= 1;
+            }
+            own[fits..].iter().for_each(|i| self.let_go(*i));
+        }
     }
 
     fn fit_bytes(&mut self) {
@@ -210,6 +230,7 @@ impl Log {
             let oldest = oldest.map(|(topic, _)| topic.clone());
             self.forget(&oldest.expect("there are too many"));
         }
+        self.fit_users();
         self.fit_bytes();
     }
 

@@ -96,7 +96,7 @@ impl Weather {
         let users = rng.between(2, 3);
         let limits = limits(rng);
         let ids = limits.history.counted_ids_max;
-        Self {
+        let mut weather = Self {
             stored: rng.per_mille(600),
             retention: rng.pick(&[
                 Retention::Everything,
@@ -120,7 +120,11 @@ impl Weather {
             priorities: [0; 4].map(|_| rng.pick(&[1, 1, 3, 9])),
             abandons_first: rng.per_mille(500),
             rates: rates(rng),
-        }
+        };
+        let history = &mut weather.limits.history;
+        history.user_bytes_max = rng.pick(&[1 << 30, 1 << 30, 1 << 30, 3_000, 900]);
+        history.user_messages_max = rng.pick(&[1 << 20, 1 << 20, 1 << 20, 12, 3]);
+        weather
     }
 
     /// Whether ids of messages that went are forgotten so early that counts must be carried along.
@@ -128,8 +132,12 @@ impl Weather {
         self.limits.history.counted_ids_max < 1000
     }
 
-    pub fn is_bounded_in_bytes(&self) -> bool {
-        self.limits.history.bytes_max < 1 << 30
+    /// Whether messages may have to go that a backlog of the contract would still hold.
+    pub fn is_bounded_in_all(&self) -> bool {
+        let history = &self.limits.history;
+        history.bytes_max < 1 << 30
+            || history.user_bytes_max < 1 << 30
+            || history.user_messages_max < 1 << 20
     }
 }
 
@@ -139,6 +147,8 @@ fn limits(rng: &mut Rng) -> hub::Limits {
         history: history::Limits {
             backlog_messages_max: rng.pick(&[8, 8, 8, 3, 1]),
             bytes_max: rng.pick(&[1 << 30, 1 << 30, 1 << 30, 9_000, 3_000]),
+            user_bytes_max: 1 << 30,
+            user_messages_max: 1 << 20,
             metrics_max: rng.pick(&[100, 100, 5]),
             counted_ids_max: rng.pick(&[1 << 20, 1 << 20, 1 << 20, 40, 3, 0]),
         },

@@ -279,7 +279,7 @@ fn open_files(told: &Value) -> Finding {
         true => Finding::warning(
             Check::OpenFiles,
             format!(
-                "the hub may open {max} files, and sessions.connections_max is {connections}: LimitNOFILE=65536 in its unit, --ulimit nofile=65536:65536 for a container"
+                "the hub may open {max} files, too few for sessions.connections_max, which is {connections}: LimitNOFILE=65536 in its unit, --ulimit nofile=65536:65536 for a container"
             ),
         ),
         false => Finding::ok(

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::share::Shares;
 use super::{History, TopicLog};
 use crate::domain::message::{Message, MessageId, Topic};
 
@@ -17,8 +18,8 @@ impl History {
         let values = topics.into_values().filter_map(|log| log.latest);
         values.for_each(|value| self.keep_value(value));
         self.recency.clear();
-        self.oldest = Default::default();
-        (self.metrics, self.bytes, self.counted) = (0, 0, 0);
+        self.shares = Shares::default();
+        (self.metrics, self.counted) = (0, 0);
     }
 
     /// The newest value of a metric, of before what the log has. Takes the place of one kept before.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::ring::Ring;
+use super::share::Turn;
 use super::{History, Limits};
 use crate::domain::message::{Message, MessageId, Priority, Retain, Topic};
 
@@ -31,7 +32,7 @@ impl History {
         history.last = last.max(origin);
         rings.into_iter().for_each(|ring| history.restore(ring));
         history.limit_topics();
-        history.shrink();
+        history.make_all_fit();
         history
     }
 
@@ -90,10 +91,13 @@ impl History {
             ring.let_go();
         }
         self.counted += ring.gone.len();
-        self.bytes += ring.kept.iter().map(|it| it.cost()).sum::<usize>();
-        if let Some(front) = ring.front() {
-            self.oldest[priority].insert(front, topic.clone());
-        }
+        let turn = Turn {
+            front: ring.front(),
+            messages_came: ring.kept.len(),
+            bytes_came: ring.bytes(),
+            ..Turn::default()
+        };
+        self.shares.turn(&topic, priority, &turn);
         if !self.topics.contains_key(&topic) {
             self.metrics += usize::from(matches!(topic, Topic::Metric(_)));
         }

@@ -30,6 +30,10 @@ impl Ring {
         message.cost()
     }
 
+    pub fn bytes(&self) -> usize {
+        self.kept.iter().map(|message| message.cost()).sum()
+    }
+
     pub fn last_gone(&self) -> MessageId {
         self.gone.back().copied().unwrap_or_default()
     }

@@ -27,6 +27,19 @@ pub async fn connect() -> (TcpStream, std::net::TcpStream) {
     (listener.accept().await.unwrap().0, client)
 }
 
+/// As [`connect`], of a client that has the loopback address `source`.
+pub async fn connect_from(source: IpAddr) -> (TcpStream, std::net::TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    client
+        .bind(&std::net::SocketAddr::from((source, 0)).into())
+        .unwrap();
+    client
+        .connect(&listener.local_addr().unwrap().into())
+        .unwrap();
+    (listener.accept().await.unwrap().0, client.into())
+}
+
 /// Writes until the socket takes no more; how many bytes it took.
 async fn write_until_jammed(stream: &TcpStream) -> usize {
     let mut taken = 0;

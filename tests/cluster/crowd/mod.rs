@@ -218,3 +218,29 @@ async fn a_hub_is_killed_and_its_crowd_goes_on_at_the_others() {
     crowd.flows().await;
     crowd.has_everything().await;
 }
+
+/// Attack: everybody at once, after a restart.
+#[tokio::test]
+async fn all_hubs_are_killed_and_the_herd_comes_back_at_once() {
+    use Manner::{SseById, SseByTokenAndId, WebSocketByTokenAndId};
+    let manners = [SseById, SseByTokenAndId, WebSocketByTokenAndId];
+    let _turn = AT_ONCE.acquire_many(2).await.expect("never closed");
+    let mut crowd = Crowd::gather(&manners).await;
+    let (who, before) = (0..crowd.members.len(), crowd.publisher.published());
+    let who: Vec<usize> = who.collect();
+    eprintln!("before: {}", crowd.publisher.latencies());
+    for hub in 0..HUBS {
+        crowd.hubs.kill(hub).await;
+    }
+    let gone = Instant::now();
+    for hub in 0..HUBS {
+        crowd.hubs.start_again(hub);
+    }
+    let times = crowd.are_back(&who, gone).await;
+    let since = crowd.publisher.published() - before;
+    eprintln!("all hubs were killed: {times}; {since} published meanwhile");
+    eprintln!("meanwhile: {}", crowd.publisher.latencies());
+    crowd.hubs.are_ready().await.expect("hubs that come back");
+    crowd.flows().await;
+    crowd.has_everything().await;
+}

@@ -1,9 +1,9 @@
 //! Counts up, as fast as it is answered and most are told.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use reqwest::Client;
 use serde_json::json;
@@ -28,6 +28,8 @@ struct Shared {
     published: AtomicU64,
     most_have: AtomicU64,
     stops: AtomicBool,
+    /// Of what was taken at the first try: how long that took.
+    latencies: Mutex<Vec<Duration>>,
 }
 
 impl Publisher {
@@ -40,6 +42,20 @@ impl Publisher {
     /// The newest value that is certainly in the log.
     pub fn published(&self) -> u64 {
         self.shared.published.load(Ordering::Relaxed)
+    }
+
+    /// How long publishers waited since this was last asked, in words.
+    pub fn latencies(&self) -> String {
+        let mut all = std::mem::take(&mut *self.shared.latencies.lock().expect("no panic"));
+        all.sort_unstable();
+        let at = |share: usize| all.get(all.len().saturating_sub(1) * share / 100);
+        format!(
+            "{} published at the first try: p50 {:?}, p99 {:?}, at most {:?}",
+            all.len(),
+            at(50),
+            at(99),
+            at(100)
+        )
     }
 
     /// Up to where most of those who are there have it all.
@@ -70,14 +86,22 @@ async fn publish(shared: Arc<Shared>, hubs: Arc<[SocketAddr]>) {
             sleep(Duration::from_millis(1)).await;
         }
         let body = json!({"metric": "n", "data": value});
+        let mut is_first = true;
         loop {
+            let begun = Instant::now();
             let request = client.post(format!("http://{}{A}/publish", hubs[hub]));
             let request = request.bearer_auth(&jwt).json(&body);
             let key = format!("count-{value}");
             let answer = request.header("idempotency-key", key).send().await;
             match answer.map(|answer| answer.status().as_u16()) {
+                Ok(202) if is_first => {
+                    let mut all = shared.latencies.lock().expect("no panic");
+                    all.push(begun.elapsed());
+                    break;
+                }
                 Ok(202) => break,
                 Ok(429 | 503) | Err(_) => {
+                    is_first = false;
                     hub = (hub + 1) % hubs.len();
                     sleep(PAUSE).await;
                 }

@@ -1,5 +1,7 @@
 //! The bound on the bytes of all that is kept for replays.
 
+use serde_json::json;
+
 use super::journal::{Draft, Journal};
 use super::model::{Counts, PRIORITIES, Published, Reader};
 use super::session::Session;
@@ -136,5 +138,66 @@ async fn a_snapshot_has_the_newest_value_also_of_what_had_to_go() {
             let value = snapshot["data"][metric].as_str();
             assert_eq!(value.map(str::len), Some(MESSAGE_BYTES), "{metric}");
         }
+    }
+}
+
+/// Attack: a flood of messages to one user, to push out what others are to get.
+#[tokio::test]
+async fn what_is_sent_to_one_user_pushes_out_nothing_of_another() {
+    for (setting, kept) in [
+        ("user_bytes_max = 60000", 1..20),
+        ("user_messages_max = 7", 7..8),
+    ] {
+        let config = format!("[history]\nbytes_max = {BYTES_MAX}\n{setting}\n");
+        let hub = Hub::with().config(&config).start().await;
+        let (ada, bob) = (token::admin("ada"), token::admin("bob"));
+        let api = hub.api(&token::admin("publisher"));
+        let mut away = Vec::new();
+        for user in [&ada, &bob] {
+            let (client, notice) = hub.opened(Transport::Sse, "", user).await;
+            client.reset();
+            away.push(
+                notice["reconnectToken"]
+                    .as_str()
+                    .expect("a token")
+                    .to_owned(),
+            );
+        }
+        api.sessions_when("?state=away", 2).await;
+        let to = |user: &str, priority: &str, bytes: usize| {
+            let data = "x".repeat(bytes);
+            json!({"metric": "own", "data": data, "userId": user, "priority": priority})
+        };
+        let publish = async |message| {
+            let answer = api
+                .post("/publish", &json!({"messages": vec![message; 20]}))
+                .await;
+            assert_eq!(answer.status, 202);
+        };
+        publish(to("bob", "high", 500)).await;
+        for _ in 0..3 {
+            publish(to("ada", "critical", 10_000)).await;
+        }
+        let mut counts = Vec::new();
+        for (user, reconnect_token) in [&ada, &bob].into_iter().zip(&away) {
+            let mut client = hub.resume(Transport::Sse, reconnect_token, user).await;
+            let notice = client.opened().await["data"].clone();
+            assert_eq!(notice["resumed"], true, "{notice}");
+            let count = |field: &str| notice[field].as_u64().expect("a number");
+            counts.push((
+                count("replayedMessagesCount"),
+                count("droppedMessagesCount"),
+            ));
+        }
+        let ((ada_kept, ada_dropped), bob_counts) = (counts[0], counts[1]);
+        assert!(kept.contains(&ada_kept), "{setting}: {ada_kept}");
+        assert_eq!(ada_kept + ada_dropped, 60, "{setting}");
+        // Of a number of messages bob's own is too large, too.
+        let expected = if setting.starts_with("user_bytes") {
+            (20, 0)
+        } else {
+            (7, 13)
+        };
+        assert_eq!(bob_counts, expected, "{setting}");
     }
 }

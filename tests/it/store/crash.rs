@@ -1,4 +1,6 @@
 //! kill -9 at any moment, again and again, under publishers that retry and clients that come back.
+//!
+//! `IT_CRASHES=200` makes it so many.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -16,7 +18,7 @@ use crate::support::hub::Hub;
 use crate::support::id::Id;
 use crate::support::rng::Rng;
 use crate::support::sse::bearer;
-use crate::support::{A, token};
+use crate::support::{A, number, token};
 
 const FOLLOWERS: usize = 50;
 const PUBLISHERS: usize = 4;
@@ -68,7 +70,7 @@ async fn publisher(hub: SocketAddr, number: usize, stop: Arc<AtomicBool>) -> Vec
 /// Failure: the process is killed.
 #[tokio::test]
 async fn what_was_acknowledged_reaches_everybody_once_and_in_order_over_thirty_crashes() {
-    crashes(CONFIG, 30).await;
+    crashes(CONFIG, number("IT_CRASHES").unwrap_or(30)).await;
 }
 
 /// Failure: the process is killed.

@@ -106,7 +106,8 @@ async fn two_hubs_do_not_share_a_file() {
         file.display()
     );
     let said = Hub::with().config(&config).says().await;
-    assert!(said.failure(1).contains("another hub uses it"), "{said:?}");
+    let holder = format!("another hub uses it, process {};", hub.process_id());
+    assert!(said.failure(1).contains(&holder), "{said:?}");
 }
 
 async fn store_check(hub: &Hub) -> Value {

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use super::process::program;
 use super::{A, START_PATIENCE, database, eventually, found, token, within};
 
 /// What `serve` prints on standard output once it takes requests.
@@ -25,6 +26,7 @@ pub struct Start {
     environment: BTreeMap<String, String>,
     /// By their names in the hub's directory.
     files: BTreeMap<String, String>,
+    pub(super) descriptors_max: Option<usize>,
 }
 
 impl Start {
@@ -86,7 +88,7 @@ impl Start {
         for (name, text) in &self.files {
             fs::write(directory.join(name), text).expect("a file");
         }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_statshub"));
+        let mut command = program(self.descriptors_max);
         command
             .args(&self.arguments)
             .current_dir(directory)
@@ -136,6 +138,7 @@ impl Hub {
             arguments: Vec::new(),
             environment: environment.into(),
             files: BTreeMap::new(),
+            descriptors_max: None,
         }
     }
 

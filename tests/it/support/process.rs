@@ -3,13 +3,35 @@
 use std::fs;
 use std::time::Duration;
 
-use super::hub::Hub;
+use tokio::process::Command;
+
+use super::hub::{Hub, Start};
 
 /// For how long a hub is watched that should have nothing to do.
 const WATCHED: Duration = Duration::from_millis(400);
 
 /// The kernel shows times in hundredths of a second, on every architecture.
 const TICKS_PER_SECOND: u64 = 100;
+
+impl Start {
+    /// How many descriptors it may have open, as `ulimit -n` sets it.
+    pub fn descriptors_max(mut self, max: usize) -> Self {
+        self.descriptors_max = Some(max);
+        self
+    }
+}
+
+/// The program, which may have so many descriptors open.
+pub fn program(descriptors_max: Option<usize>) -> Command {
+    let program = env!("CARGO_BIN_EXE_statshub");
+    let Some(max) = descriptors_max else {
+        return Command::new(program);
+    };
+    let mut shell = Command::new("/bin/sh");
+    let script = r#"ulimit -n "$0" && exec "$@""#;
+    shell.args(["-c", script, &max.to_string(), program]);
+    shell
+}
 
 impl Hub {
     /// Bytes of memory that it has in use now.

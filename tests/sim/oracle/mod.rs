@@ -110,7 +110,7 @@ impl Oracle {
             log: Log::new(weather.limits.history.clone(), origin),
             limits: weather.limits.clone(),
             counts_forgotten: weather.forgets_counts(),
-            literal: !(weather.is_bounded_in_bytes() || gauges && weather.gauges_mixed),
+            literal: !(weather.is_bounded_in_all() || gauges && weather.gauges_mixed),
             exact_split: !(weather.forgets_counts() && gauges),
             gauges_mixed: gauges && weather.gauges_mixed,
             sessions: Vec::new(),

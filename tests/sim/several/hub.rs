@@ -46,6 +46,8 @@ fn limits() -> Limits {
         history: history::Limits {
             backlog_messages_max: BACKLOG,
             bytes_max: usize::MAX,
+            user_bytes_max: usize::MAX,
+            user_messages_max: usize::MAX,
             metrics_max: 100,
             counted_ids_max: 100_000,
         },

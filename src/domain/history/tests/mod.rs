@@ -2,6 +2,7 @@
 
 mod cases;
 mod restored;
+mod shares;
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,8 @@ fn limits() -> Limits {
     Limits {
         backlog_messages_max: K,
         bytes_max: usize::MAX,
+        user_bytes_max: usize::MAX,
+        user_messages_max: usize::MAX,
         metrics_max: 100,
         counted_ids_max: usize::MAX,
     }
@@ -211,10 +214,12 @@ proptest! {
     #[test]
     fn nothing_is_lost_from_the_count_where_bytes_run_out(
         publishes in publishes(true), patterns in patterns(), position in 0..80u64, bytes_max in 0..6_000usize,
+        user_bytes_max in prop::sample::select(vec![0, 700, 2_000, usize::MAX]), user_messages_max in 1..9usize,
     ) {
         let (me, messages) = (Me::new(&patterns), messages(&publishes));
         let position = id(position.min(messages.len() as u64));
-        let history = filled(Limits { bytes_max, ..limits() }, &messages);
+        let limits = Limits { bytes_max, user_bytes_max, user_messages_max, ..limits() };
+        let history = filled(limits, &messages);
         prop_assert!(history.bytes() <= bytes_max);
         let backlog = history.backlog(&me.reader(), position, MessageId::ZERO).unwrap();
         let missed = missed(&me, &messages, position);
@@ -334,27 +339,13 @@ impl History {
     /// The indexes and sums agree with the rings.
     fn assert_consistent(&self) {
         let rings = || self.topics.values().flat_map(|log| log.rings.iter());
-        let kept = || rings().flat_map(|(_, ring)| &ring.kept);
-        assert_eq!(
-            self.bytes,
-            kept().map(|message| message.cost()).sum::<usize>()
-        );
-        assert!(self.bytes <= self.limits.bytes_max);
+        self.assert_shares();
         assert_eq!(
             self.counted,
             rings().map(|(_, ring)| ring.gone.len()).sum::<usize>()
         );
         assert!(rings().all(|(_, ring)| ring.kept.len() <= self.limits.backlog_messages_max));
         assert!(rings().all(|(_, ring)| ring.gone.iter().is_sorted()));
-        let fronts = rings().filter_map(|(priority, ring)| Some((priority, ring.front()?)));
-        let known = self
-            .oldest
-            .iter()
-            .flat_map(|(priority, ids)| ids.keys().map(move |id| (priority, *id)));
-        assert_eq!(
-            fronts.collect::<BTreeSet<_>>(),
-            known.collect::<BTreeSet<_>>()
-        );
         let newest: BTreeSet<MessageId> = self.topics.values().map(|log| log.newest).collect();
         assert_eq!(
             self.recency.keys().copied().collect::<BTreeSet<_>>(),

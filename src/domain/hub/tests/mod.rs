@@ -134,6 +134,8 @@ fn limits() -> Limits {
         history: history::Limits {
             backlog_messages_max: 3,
             bytes_max: usize::MAX,
+            user_bytes_max: usize::MAX,
+            user_messages_max: usize::MAX,
             metrics_max: 10,
             counted_ids_max: 1000,
         },
