@@ -1,22 +1,23 @@
 # syntax=docker/dockerfile:1
 
 # The crates this one depends on are built in a layer of their own, which only a change of
-# Cargo.toml or Cargo.lock makes anew. One crate (aws-lc) holds C code: the image brings gcc, and
-# cmake is not needed.
-FROM rust:1.95-slim-bookworm AS builder
+# Cargo.toml or Cargo.lock makes anew. Two crates (aws-lc, SQLite) hold C code: the image brings gcc, and
+# cmake is not needed. Built as a release is, by the Rust that it names.
+FROM rust:1.95.0-slim-bookworm AS builder
 WORKDIR /build
+COPY packaging/release packaging/
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src \
  && echo 'fn main() {}' > src/main.rs \
  && touch src/lib.rs \
- && cargo build --release --locked \
+ && packaging/release \
  && rm -r src
 COPY build.rs ./
 COPY src src
 COPY clients clients
 # Copied files keep their times, which may be older than those of the placeholders above.
 RUN touch src/main.rs src/lib.rs \
- && cargo build --release --locked
+ && packaging/release
 
 RUN mkdir /var/lib/statshub
 

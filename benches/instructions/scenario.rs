@@ -122,7 +122,6 @@ impl Scenario {
 }
 
 /// Everything that is counted happens in here. Callgrind finds it by its name.
-#[unsafe(no_mangle)]
 #[inline(never)]
 fn measured(scenario: &Scenario, system: &SystemRunner, harness: &Harness, metrics: &[MetricName]) {
     system.block_on(scenario.publish(harness, metrics));

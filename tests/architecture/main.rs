@@ -143,6 +143,23 @@ fn every_room_begins_by_saying_what_it_is_for() {
     assert!(silent.is_empty(), "{silent:#?}");
 }
 
+#[test]
+fn the_image_and_contributors_have_the_rust_of_a_release() {
+    let release = read(&root().join("packaging/release"));
+    let mut lines = release.lines();
+    let version = lines.find_map(|line| line.strip_prefix("toolchain="));
+    let version = version.expect("a line `toolchain=`");
+    for (file, wanted) in [
+        ("Dockerfile", format!("FROM rust:{version}-")),
+        ("CONTRIBUTING.md", format!("install {version} ")),
+    ] {
+        assert!(
+            read(&root().join(file)).contains(&wanted),
+            "{file}: {wanted}"
+        );
+    }
+}
+
 // The sources -------------------------------------------------------------------------------------
 
 struct Source {
