@@ -9,9 +9,47 @@ use super::environment::{Environment, JWT_SECRET, JWT_SECRET_FILE};
 use super::error::ConfigError;
 use super::keys::{DAY, HOUR};
 use super::kinds::{Choice, List, Maybe, Millis, Visitor};
+use super::secrets;
 use super::texts::file;
 use super::written::Reader;
-use super::{AuthKeys, secrets};
+
+/// Where the keys come from. One key family each: families never mix.
+#[derive(Clone, PartialEq)]
+pub enum AuthKeys {
+    /// HS256 with this secret (`JWT_SECRET`), at least 32 bytes.
+    Secret(String),
+    /// HS256 with the secret in this file (`JWT_SECRET_FILE`), read at start and on reload.
+    SecretFile(PathBuf),
+    /// Public keys in PEM, one algorithm, read at start and on reload.
+    Pem { path: PathBuf, algorithm: Algorithm },
+    /// A JWKS document on disk, read at start and on reload.
+    JwksFile {
+        path: PathBuf,
+        algorithms: Vec<Algorithm>,
+    },
+    /// A JWKS URL, cached; refreshed on an unknown `kid`, at most once per `cool_down`, and kept for
+    /// `keep` while it cannot be.
+    JwksUrl {
+        url: String,
+        algorithms: Vec<Algorithm>,
+        refresh: Duration,
+        cool_down: Duration,
+        keep: Duration,
+    },
+}
+
+impl std::fmt::Debug for AuthKeys {
+    /// Never prints the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Secret(_) => f.write_str("Secret(***)"),
+            Self::SecretFile(path) => write!(f, "SecretFile({})", path.display()),
+            Self::Pem { path, algorithm } => write!(f, "Pem({}, {algorithm:?})", path.display()),
+            Self::JwksFile { path, .. } => write!(f, "JwksFile({})", path.display()),
+            Self::JwksUrl { url, .. } => write!(f, "JwksUrl({})", secrets::masked_url(url)),
+        }
+    }
+}
 
 /// Only for public keys: a shared secret is always HS256, and the two never mix, because then a
 /// public key could be used as the secret.

@@ -29,6 +29,7 @@ mod texts;
 mod tls;
 mod written;
 
+pub use auth_keys::AuthKeys;
 pub use covered::Covered;
 pub use environment::VARIABLES;
 pub use error::ConfigError;
@@ -243,47 +244,6 @@ pub struct Auth {
     pub token_ttl_max: Option<Duration>,
     /// How long a ticket waits to be used.
     pub ticket_ttl: Duration,
-}
-
-/// Where the keys come from. One key family each: families never mix.
-#[derive(Clone, PartialEq)]
-pub enum AuthKeys {
-    /// HS256 with this secret (`JWT_SECRET`), at least 32 bytes.
-    Secret(String),
-    /// HS256 with the secret in this file (`JWT_SECRET_FILE`), read at start and on reload.
-    SecretFile(PathBuf),
-    /// Public keys in PEM, one algorithm, read at start and on reload.
-    Pem {
-        path: PathBuf,
-        algorithm: jsonwebtoken::Algorithm,
-    },
-    /// A JWKS document on disk, read at start and on reload.
-    JwksFile {
-        path: PathBuf,
-        algorithms: Vec<jsonwebtoken::Algorithm>,
-    },
-    /// A JWKS URL, cached; refreshed on an unknown `kid`, at most once per `cool_down`, and kept for
-    /// `keep` while it cannot be.
-    JwksUrl {
-        url: String,
-        algorithms: Vec<jsonwebtoken::Algorithm>,
-        refresh: Duration,
-        cool_down: Duration,
-        keep: Duration,
-    },
-}
-
-impl std::fmt::Debug for AuthKeys {
-    /// Never prints the secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Secret(_) => f.write_str("Secret(***)"),
-            Self::SecretFile(path) => write!(f, "SecretFile({})", path.display()),
-            Self::Pem { path, algorithm } => write!(f, "Pem({}, {algorithm:?})", path.display()),
-            Self::JwksFile { path, .. } => write!(f, "JwksFile({})", path.display()),
-            Self::JwksUrl { url, .. } => write!(f, "JwksUrl({})", secrets::masked_url(url)),
-        }
-    }
 }
 
 /// `[limits]`: requests per second, per key, with a burst.
