@@ -59,7 +59,8 @@ impl Hub {
         let topics = batch.messages.iter().map(|message| &message.topic);
         let new = topics.filter(|topic| !self.state.history().has(topic));
         self.new_topics.extend(new.cloned());
-        if let Err((batch, error)) = store.append(batch) {
+        if let Err(refused) = store.append(batch) {
+            let (batch, error) = *refused;
             self.settle(batch.settled(Err(error)), now);
         }
     }

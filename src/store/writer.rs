@@ -86,11 +86,11 @@ impl Writer {
     ///
     /// # Errors
     /// Too much waits already, or the thread is gone: the batch comes back.
-    pub fn append(&self, mut batch: Batch) -> Result<(), (Batch, AppendError)> {
+    pub fn append(&self, mut batch: Batch) -> Result<(), Box<(Batch, AppendError)>> {
         if self.shared.waiting_bytes.load(Ordering::Relaxed) > WAITING_BYTES_MAX {
             self.shared.lacks_copies(std::slice::from_ref(&batch));
             let text = "more waits for the disk than may";
-            return Err((batch, AppendError::Failed(text.to_owned())));
+            return Err(Box::new((batch, AppendError::Failed(text.to_owned()))));
         }
         batch.answer.writing = spans::write(&batch.answer.trace, batch.messages.len());
         let bytes = batch.bytes();
@@ -102,7 +102,7 @@ impl Writer {
             .map_err(|mpsc::SendError(command)| match command {
                 Command::Append(batch) => {
                     let text = "the hub is stopping";
-                    (batch, AppendError::Failed(text.to_owned()))
+                    Box::new((batch, AppendError::Failed(text.to_owned())))
                 }
                 _ => unreachable!("what was sent comes back"),
             })

@@ -17,9 +17,10 @@ pub(super) struct EndedSessions(VecDeque<Box<Session>>);
 impl EndedSessions {
     /// Of a session as it is before it goes.
     pub fn add(&mut self, session: &Session) {
-        let of_user = |it: &Box<Session>| it.user() == session.user();
-        if self.0.iter().filter(|it| of_user(it)).count() >= ENDED_OF_USER_MAX
-            && let Some(oldest) = self.0.iter().position(of_user)
+        let same_user = self.0.iter().enumerate();
+        let mut same_user = same_user.filter(|(_, it)| it.user() == session.user());
+        if let Some((oldest, _)) = same_user.next()
+            && same_user.count() + 1 >= ENDED_OF_USER_MAX
         {
             self.0.remove(oldest);
         }
