@@ -101,9 +101,9 @@ impl Sockets {
     }
 
     /// Hangs up on some of those that at `now` have carried no request for longest, so that nobody
-    /// keeps others out by connecting and doing nothing. Where all have been in use just now, they are
-    /// those of the address that has most. False: none are idle, or it was not long ago that somebody
-    /// looked.
+    /// keeps others out by connecting and doing nothing. Where one address has half of them, it is that
+    /// one's, and then also some that have been in use just now. False: none are idle, or it was not long
+    /// ago that somebody looked.
     pub fn make_room(&self, now: Instant) -> bool {
         let mut list = self.list();
         let looked_at = list.looked_at;
@@ -112,10 +112,14 @@ impl Sockets {
         }
         list.looked_at = Some(now);
         let mut going = list.idle(now);
-        if going.iter().any(|idle| idle.time >= ROOM_IDLE_MIN) {
+        let some_are_at_rest = going.iter().any(|idle| idle.time >= ROOM_IDLE_MIN);
+        if some_are_at_rest {
             going.retain(|idle| idle.time >= ROOM_IDLE_MIN);
-        } else {
-            going = of_the_address_with_most(going);
+        }
+        match crowd(&going) {
+            Some(crowd) => going.retain(|idle| idle.handle.peer().map(network) == Some(crowd)),
+            None if some_are_at_rest => {}
+            None => return false,
         }
         going.sort_unstable_by_key(|idle| std::cmp::Reverse(idle.time));
         let share = list.held.len().div_ceil(ROOM_SHARE);
@@ -135,16 +139,14 @@ struct Idle {
     time: Duration,
 }
 
-/// Nothing, where no address has more than one.
-fn of_the_address_with_most(idle: Vec<Idle>) -> Vec<Idle> {
-    let mut addresses: HashMap<IpAddr, Vec<Idle>> = HashMap::new();
-    for one in idle {
-        if let Some(peer) = one.handle.peer() {
-            addresses.entry(network(peer)).or_default().push(one);
-        }
+/// The address that has half of them or more, and more than one.
+fn crowd(idle: &[Idle]) -> Option<IpAddr> {
+    let mut addresses: HashMap<IpAddr, usize> = HashMap::new();
+    for peer in idle.iter().filter_map(|one| one.handle.peer()) {
+        *addresses.entry(network(peer)).or_default() += 1;
     }
-    let most = addresses.into_values().max_by_key(Vec::len);
-    most.filter(|most| most.len() > 1).unwrap_or_default()
+    let (address, count) = addresses.into_iter().max_by_key(|(_, count)| *count)?;
+    (count > 1 && 2 * count >= idle.len()).then_some(address)
 }
 
 impl List {
@@ -244,7 +246,7 @@ mod tests {
 
     /// Attack: as many connections as there can be, each of them busy with something small.
     #[actix::test]
-    async fn where_all_have_just_been_in_use_those_of_the_address_with_most_go() {
+    async fn an_address_that_has_half_of_them_makes_room_first() {
         let sockets = sockets();
         let mut connections = Vec::new();
         for nth in [1, 2, 2, 3, 2, 2] {

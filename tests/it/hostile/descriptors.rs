@@ -34,7 +34,7 @@ async fn without_descriptors_the_hub_keeps_whom_it_has_and_later_takes_the_other
     allow(&hub, hub.descriptors() + 6);
     let mut crowd = Vec::new();
     for _ in 0..CROWD {
-        crowd.push(RawClient::connect(hub.address).await);
+        crowd.push(RawClient::connect_as(STRANGER, hub.address).await);
     }
     hub.logged("Too many open files").await;
     hub.is_at_rest().await;
