@@ -106,7 +106,8 @@ impl Collector {
 async fn take(request: HttpRequest, kept: web::Data<Kept>, body: web::Bytes) -> HttpResponse {
     let _may_answer = kept.answers.read().await;
     let protobuf = "application/x-protobuf";
-    assert_eq!(request.headers().get(CONTENT_TYPE), Some(&protobuf));
+    let kind = request.headers().get(CONTENT_TYPE);
+    assert!(kind.is_some_and(|kind| kind == protobuf), "{kind:?}");
     let sent = ExportTraceServiceRequest::decode(body).expect("spans of OTLP");
     for of_resource in sent.resource_spans {
         let resource = said(of_resource.resource.unwrap_or_default().attributes);
