@@ -33,8 +33,7 @@ pub fn announce(
         if let Some(token) = token(settings, now_ms)? {
             text += &format!(
                 "\nOpen this link to see {what}:\n  {scheme}://{address}/#token={token}\n\n\
-                 The token in it, for your own requests and commands (good for 12 hours):\n  \
-                 export STATSHUB_TOKEN={token}\n"
+                 The token in it, for your own requests, or as STATSHUB_TOKEN for commands (good for 12 hours):\n  {token}\n"
             );
         }
         text += "\nDevelopment mode: for this machine only. Ctrl-C stops it.\n";

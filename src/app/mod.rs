@@ -113,8 +113,8 @@ impl App {
             endpoint,
             reloads,
         ));
-        warn_of_few_descriptors(&settings);
         let (server, address) = listen(&settings, &state, tls, given)?;
+        warn_of_few_descriptors(&settings);
         let health = settings.http.health_listen;
         let health = health.map(|at| {
             health::start(at, &state).with_context(|| cannot_listen(at, "http.health_listen"))

@@ -282,7 +282,7 @@ fn a_file_that_is_full_of_messages_keeps_the_trail_and_messages_go() {
         block_on(writer.close());
         drop(writer);
         let mut store = Store::open(&settings, later).unwrap();
-        settings.retention.file_bytes_max = 1 << 20;
+        settings.retention.file_bytes_max = std::fs::metadata(&path).unwrap().len() / 2;
         let mut retention = Retention::new(&settings);
         while retention
             .step(&mut store.connection, later.wall_ms)

@@ -94,7 +94,10 @@ async fn answers_that_come_before_a_stream_on_its_connection_come_whole() {
 
 #[tokio::test]
 async fn a_stream_is_in_the_access_log_and_no_error_is() {
-    let hub = Hub::with().env("RUST_LOG", "debug").start().await;
+    // As many as any machine has descriptors for.
+    let config = "[http]\nsockets_max = 100\n[sessions]\nconnections_max = 100\n";
+    let hub = Hub::with().env("RUST_LOG", "debug").config(config);
+    let hub = hub.start().await;
     let ada = token::admin("ada");
     for transport in Transport::BOTH {
         let (client, _) = hub.opened(transport, "", &ada).await;

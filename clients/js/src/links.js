@@ -11,7 +11,7 @@ export async function followSse({ url, init }, sink, signal, env) {
     const response = await env.fetch(url, { ...init, signal });
     if (response.status !== 200) return await refusal(response);
     // A page to log in to a network, for instance.
-    if (!/^text\/event-stream *(;|$)/i.test(response.headers.get("content-type"))) return { kind: "network" };
+    if (!/^text\/event-stream *(;|$)/i.test(response.headers.get("Content-Type"))) return { kind: "network" };
     sink.answered();
     const decoder = new TextDecoder();
     const parser = new EventParser((event) => signal.aborted || sink.event(event));

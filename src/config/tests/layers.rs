@@ -130,7 +130,7 @@ fn every_variable_with_a_key_has_a_known_one() {
         let known = |key| known_keys().iter().any(|known| known.name == key);
         assert!(key.is_none_or(known), "{variable}");
     }
-    assert_eq!(VARIABLES.len(), 18);
+    assert_eq!(VARIABLES.len(), 22);
 }
 
 #[test]

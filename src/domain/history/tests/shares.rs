@@ -70,15 +70,26 @@ proptest! {
         for message in messages.iter().filter(|it| !is_to_you(it)) {
             prop_assert_eq!(history.keeps(message), without.keeps(message));
         }
-        // Nothing of a lower priority is kept where something of a higher one had to go.
-        let kept = |message: &&Arc<Message>| history.keeps(message);
-        let yours: Vec<&Arc<Message>> = messages.iter().filter(is_to_you).collect();
-        let gone = |it: &&&Arc<Message>| !history.keeps(it) && it.retain == Retain::All;
-        if let Some(best) = yours.iter().filter(gone).map(|it| it.priority).max() {
-            let of = |priority| yours.iter().filter(|it| it.priority == priority).count();
-            let lower = yours.iter().copied().filter(kept).any(|it| it.priority < best);
-            let is_full = of(best) > K || yours.iter().any(|it| it.retain == Retain::Latest);
-            prop_assert!(!lower || is_full, "{best:?} went before something lower");
+    }
+
+    #[test]
+    fn nothing_addressed_to_a_user_goes_while_something_lower_stays(
+        publishes in publishes(false), user_bytes_max in 0..3_000usize, user_messages_max in 1..9usize,
+    ) {
+        let limits = Limits { user_bytes_max, user_messages_max, ..limits() };
+        let mut history = History::new(limits, MessageId::ZERO);
+        let mut yours: Vec<Arc<Message>> = Vec::new();
+        for message in messages(&publishes).into_iter().filter(|it| it.topic == own_metric("a", "you")) {
+            history.push(message.clone());
+            yours.push(message);
+            let (kept, gone): (Vec<_>, Vec<_>) = yours.drain(..).partition(|it| history.keeps(it));
+            for went in gone {
+                // A ring has room for so many, however little is lower.
+                let same = kept.iter().filter(|it| it.priority == went.priority).count();
+                let lower = kept.iter().any(|it| it.priority < went.priority);
+                prop_assert!(!lower || same == K, "{:?} went before something lower", went.priority);
+            }
+            yours = kept;
         }
     }
 }

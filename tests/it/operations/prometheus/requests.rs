@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 
 use super::scrape;
 use crate::support::A;
 use crate::support::either::Transport;
 use crate::support::exposition::Exposition;
-use crate::support::http::{send, status_of};
+use crate::support::http::{respond, send};
 use crate::support::hub::Hub;
 use crate::support::token;
 
@@ -23,6 +23,11 @@ fn count(it: &Exposition, route: &str, status: &str) -> f64 {
 
 fn timed(it: &Exposition, route: &str) -> f64 {
     it.find(TIMED, &[("route", route)]).unwrap_or(0.0)
+}
+
+/// Of an answer that may have no body.
+async fn status_of(request: RequestBuilder) -> u16 {
+    respond(request).await.status().as_u16()
 }
 
 /// Every label `route` that there is.
