@@ -16,6 +16,8 @@ mod body;
 pub mod commands;
 mod detached;
 mod frame_guard;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod handshake;
 mod incoming;
 mod pace;
