@@ -13,6 +13,7 @@
 //! 6. [`http`]: every route, the envelope, the one error table.
 //! 7. [`app`]: the composition root.
 //! 8. [`cli`]: the command line.
+//! 9. `fuzz`: every room's fuzz targets; not in the program.
 
 pub mod app;
 pub mod auth;
@@ -21,6 +22,8 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod domain;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod http;
 pub mod hub;
 pub mod load;

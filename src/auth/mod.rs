@@ -9,6 +9,8 @@
 
 pub mod authenticator;
 pub mod credential;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod jwks;
 pub mod keys;
 mod secrets;

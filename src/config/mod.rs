@@ -15,6 +15,8 @@ mod defaults;
 mod entries;
 mod environment;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod keys;
 mod kinds;
 mod load;

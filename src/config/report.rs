@@ -94,6 +94,12 @@ impl Settings {
         toml::to_string(&self.table(true)).unwrap_or_default()
     }
 
+    /// The settings in force as a file, secrets and all.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn printed(&self) -> String {
+        toml::to_string(&self.table(false)).unwrap_or_default()
+    }
+
     /// Where `new` differs, key by key.
     pub fn changes(&self, new: &Self) -> Changes {
         let (old, new) = (flat(self.table(false)), flat(new.table(false)));

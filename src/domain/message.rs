@@ -155,14 +155,15 @@ impl<T> PerPriority<T> {
     }
 }
 
+/// Counts may come from the records of other hubs, and add up to no more than fits.
 impl PerPriority<u64> {
     pub fn total(&self) -> u64 {
-        self.0.iter().sum()
+        self.0.iter().fold(0, |sum, one| sum.saturating_add(*one))
     }
 
     pub fn add(&mut self, other: &Self) {
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {
-            *mine += theirs;
+            *mine = mine.saturating_add(theirs);
         }
     }
 }
@@ -247,6 +248,12 @@ impl Json {
             "a JSON value on several lines"
         );
         Self(text.into())
+    }
+
+    /// What this program has kept elsewhere and finds again; `None` for what it never writes. On several lines
+    /// it would be several fields of an event.
+    pub fn kept(text: String) -> Option<Self> {
+        (!text.contains(['\n', '\r'])).then(|| Self(text.into()))
     }
 
     pub fn as_str(&self) -> &str {

@@ -11,6 +11,8 @@
 pub mod alert;
 pub mod backlog;
 pub mod fanout;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod history;
 pub mod hub;
 pub mod losses;

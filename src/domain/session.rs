@@ -182,6 +182,6 @@ impl Session {
         } else {
             0
         };
-        self.sent_before + present
+        self.sent_before.saturating_add(present)
     }
 }

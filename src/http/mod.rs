@@ -21,6 +21,8 @@ pub mod decode;
 pub mod endpoint;
 mod explain;
 pub mod failed_resumes;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod health;
 mod history;
 mod idempotency;

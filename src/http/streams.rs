@@ -112,7 +112,7 @@ pub struct Query(Vec<(String, String)>);
 
 impl Query {
     /// The first value that is not empty: a page that fills in a template has nothing to say then.
-    fn value(&self, wanted: &str) -> Option<&str> {
+    pub(super) fn value(&self, wanted: &str) -> Option<&str> {
         self.values(wanted).find(|value| !value.is_empty())
     }
 
@@ -123,14 +123,14 @@ impl Query {
 }
 
 /// What a client asks for besides a stream.
-struct Asked {
-    patterns: Vec<Pattern>,
-    last_event_id: Option<MessageId>,
-    user: Option<String>,
+pub(super) struct Asked {
+    pub patterns: Vec<Pattern>,
+    pub last_event_id: Option<MessageId>,
+    pub user: Option<String>,
 }
 
 impl Asked {
-    fn of(query: Query, request: &HttpRequest) -> Result<Self, Problem> {
+    pub fn of(query: Query, request: &HttpRequest) -> Result<Self, Problem> {
         let names = query.values("metrics").flat_map(|list| list.split(','));
         let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
         if names.len() > PATTERNS_MAX {

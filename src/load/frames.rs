@@ -74,7 +74,7 @@ impl Frames {
                         first: false,
                     }));
                 }
-                CLOSE => return Ok(Some(Part::Close)),
+                CLOSE if first => return Ok(Some(Part::Close)),
                 PING => {
                     self.control.extend_from_slice(bytes);
                     if !self.inside {

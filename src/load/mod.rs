@@ -17,6 +17,8 @@ mod dialect;
 mod endpoint;
 mod frames;
 mod framing;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod head;
 mod latency;
 mod metrics;

@@ -152,14 +152,15 @@ pub(super) fn columns(topic: &Topic) -> (i64, &str, &str) {
 }
 
 /// The topic of a row; `None` for what this program never writes.
-pub(super) fn topic(kind: i64, metric: &str, user: &str) -> Option<Topic> {
+pub(super) fn topic(kind: i64, metric: &str, of: &str) -> Option<Topic> {
     let name = || MetricName::parse(metric).ok();
-    let user = || UserId::parse(user);
-    match (kind, metric) {
-        (METRIC, _) => Some(Topic::Metric(name()?)),
-        (USER_METRIC, _) => Some(Topic::UserMetric(name()?, user()?)),
-        (ALERTS, _) => Some(Topic::Alerts),
-        (TEST, transport) => Some(Topic::Test(user()?, Transport::parse(transport)?)),
+    let user = || UserId::parse(of);
+    // One row a topic and priority: what says nothing must be empty.
+    match (kind, metric, of) {
+        (METRIC, _, "") => Some(Topic::Metric(name()?)),
+        (USER_METRIC, ..) => Some(Topic::UserMetric(name()?, user()?)),
+        (ALERTS, "", "") => Some(Topic::Alerts),
+        (TEST, transport, _) => Some(Topic::Test(user()?, Transport::parse(transport)?)),
         _ => None,
     }
 }

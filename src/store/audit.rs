@@ -163,7 +163,8 @@ impl Link {
         hash.update(self.hash);
         hash.update(text);
         Self {
-            id: self.id + 1,
+            // Whoever tampers may have put anything there.
+            id: self.id.wrapping_add(1),
             hash: hash.finalize().into(),
         }
     }

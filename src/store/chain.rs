@@ -141,7 +141,7 @@ impl AuditTrail {
     ) -> Result<Verdict, ReadError> {
         let mut at = self.0.cut()?;
         let newest = self.newest_id()?;
-        let total = u64::try_from(newest - at.id).unwrap_or_default();
+        let total = u64::try_from(newest.saturating_sub(at.id)).unwrap_or_default();
         let mut summary = Summary {
             records: 0,
             from: None,

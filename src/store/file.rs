@@ -250,18 +250,18 @@ fn prepare(connection: &Connection, settings: &config::Store) -> rusqlite::Resul
     connection.pragma_update(None, "cache_size", -16_384)
 }
 
-/// Where the log begins and ends.
-///
-/// After a power cut, or with another operating system under it, a log that did not wait for the disk
-/// may have lost its newest part without a trace; then it begins anew, so that every client is given
-/// a snapshot and told so.
 /// Positions before `to` can no longer be told anything.
 pub(super) fn raise_origin(connection: &Connection, to: MessageId) -> rusqlite::Result<()> {
     let origin: i64 = get(connection, "origin")?.unwrap_or_default();
     put(connection, "origin", origin.max(to_sql(to)))
 }
 
-fn bounds(
+/// Where the log begins and ends.
+///
+/// After a power cut, or with another operating system under it, a log that did not wait for the disk
+/// may have lost its newest part without a trace; then it begins anew, so that every client is given
+/// a snapshot and told so.
+pub(super) fn bounds(
     connection: &Connection,
     durability: Durability,
     now: Now,

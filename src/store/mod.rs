@@ -19,6 +19,8 @@ mod error;
 mod file;
 mod file_ledger;
 mod file_reader;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod health;
 mod holes;
 mod keys;

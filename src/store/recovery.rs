@@ -160,14 +160,18 @@ fn unread(
 }
 
 fn newest(connection: &Connection, ring: &Row, max: usize) -> rusqlite::Result<Vec<Arc<Message>>> {
-    let text = "SELECT id, retain, wall_ms, data FROM message WHERE ring = ?1 \
+    let text = "SELECT id, retain, wall_ms, data FROM message WHERE ring = ?1 AND id > 0 \
                 ORDER BY id DESC LIMIT ?2";
     let mut statement = connection.prepare_cached(text)?;
     let message = |row: &rusqlite::Row<'_>| {
+        let id = id_of(row.get(0)?);
+        let Some(data) = Json::kept(row.get(3)?) else {
+            log::warn!("message {id} in the store cannot be read and is left out");
+            return Ok(None);
+        };
         let publication = Publication {
             topic: ring.topic.clone(),
-            // Written by this program, which takes in nothing else.
-            data: Json::trusted(row.get(3)?),
+            data,
             priority: ring.priority,
             retain: append::retain(row.get(1)?),
         };
@@ -175,11 +179,10 @@ fn newest(connection: &Connection, ring: &Row, max: usize) -> rusqlite::Result<V
             wall_ms: row.get(2)?,
             mono: Duration::ZERO,
         };
-        Ok(Arc::new(encode(id_of(row.get(0)?), publication, now)))
+        Ok(Some(Arc::new(encode(id, publication, now))))
     };
-    statement
-        .query_map(params![ring.number, max], message)?
-        .collect()
+    let found = statement.query_map(params![ring.number, max], message)?;
+    found.filter_map(Result::transpose).collect()
 }
 
 #[cfg(test)]

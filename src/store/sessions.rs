@@ -12,7 +12,7 @@ use super::file::{id_of, to_sql};
 use crate::domain::fanout::ConnectionKey;
 use crate::domain::losses::Losses;
 use crate::domain::message::{MessageId, PerPriority, Priority, Transport, UserId};
-use crate::domain::pattern::{Pattern, Subscription};
+use crate::domain::pattern::{PATTERNS_MAX, Pattern, Subscription};
 use crate::domain::session::{Connection as Stream, Identity, Session, State};
 
 /// What became of a session.
@@ -121,6 +121,9 @@ impl Saved {
             let pattern = Pattern::parse(text).ok()?;
             Some((pattern, MessageId::from_bits(*since)))
         };
+        if record.patterns.len() > PATTERNS_MAX {
+            return None;
+        }
         let patterns: Option<Vec<_>> = record.patterns.iter().map(pattern).collect();
         let unnamed = record.unnamed.map(MessageId::from_bits);
         let mut dropped = PerPriority::default();
@@ -195,7 +198,10 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<Saved>> {
         let (token, record): (Vec<u8>, String) = (row.get(0)?, row.get(3)?);
         let away: Option<i64> = row.get(2)?;
         let away = away.and_then(|ms| u64::try_from(ms).ok());
-        let token = Uuid::from_slice(&token).unwrap_or_default();
+        let Ok(token) = Uuid::from_slice(&token) else {
+            log::warn!("a session in the store has no token and is left out");
+            continue;
+        };
         all.extend(Saved::read(token, id_of(row.get(1)?), away, &record));
     }
     Ok(all)

@@ -17,6 +17,8 @@ pub mod commands;
 pub mod descriptors;
 mod detached;
 mod frame_guard;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod handshake;
 mod incoming;
 mod pace;

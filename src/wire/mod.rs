@@ -6,6 +6,8 @@
 
 pub mod chunk;
 pub mod command;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod hex;
 pub mod json;
 pub mod message;

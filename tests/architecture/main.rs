@@ -16,7 +16,7 @@ use scan::{code, paths, without_tests};
 /// function that `app` hands over. That holds for telemetry too. It stands among those who might
 /// report to it, and they do not: they return what happened, and the outer rooms record it, so that
 /// nothing is counted or audited twice. `trace` stands further in: a span begins where the work does.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["domain"],
     &["wire", "config", "trace"],
     &[
@@ -33,6 +33,7 @@ const LAYERS: [&[&str]; 8] = [
     &["http"],
     &["app"],
     &["cli"],
+    &["fuzz"],
 ];
 
 /// Everything that would let the domain notice the world: time, chance, threads, I/O.

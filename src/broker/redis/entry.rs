@@ -169,8 +169,7 @@ fn message(
             "latest" => Retain::Latest,
             _ => Retain::All,
         },
-        // Written by this program, which takes in nothing else.
-        data: Json::trusted(data),
+        data: Json::kept(data)?,
     };
     let published = Now { wall_ms, ..now };
     Some((Arc::new(encode(id, publication, published)), wall_ms))
@@ -207,7 +206,7 @@ fn read_topic(text: &str) -> Option<Topic> {
             let (name, user) = with_user()?;
             Topic::UserMetric(MetricName::parse(name).ok()?, user)
         }
-        "a" => Topic::Alerts,
+        "a" if rest.is_empty() => Topic::Alerts,
         "t" => {
             let (transport, user) = with_user()?;
             Topic::Test(user, Transport::parse(transport)?)
@@ -240,7 +239,7 @@ mod tests {
         ] {
             assert_eq!(read_topic(&write_topic(&topic)), Some(topic));
         }
-        for text in ["", "m", "m a b", "u a.b", "t smtp me", "x y"] {
+        for text in ["", "m", "m a b", "u a.b", "a b", "t smtp me", "x y"] {
             assert_eq!(read_topic(text), None, "{text:?}");
         }
     }
@@ -280,6 +279,10 @@ mod tests {
                 "{rest:?}"
             );
         }
+        let mut broken = good;
+        broken[3].1 = "1\n\ndata: 2";
+        let passed = read("2-0", fields(&broken), NOW).unwrap().1;
+        assert!(matches!(passed, Entry::Control(_, Control::Mark)));
         let (before, entry) = read("3-0", fields(&[("p", "2-0"), ("c", "new")]), NOW).unwrap();
         assert_eq!(before, MessageId::new(2, 0).unwrap());
         assert!(matches!(entry, Entry::Control(_, Control::Mark)));

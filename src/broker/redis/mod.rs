@@ -5,6 +5,8 @@
 //! that is decided (`lua/join.lua`). See `docs/cluster.md`.
 
 mod entry;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod keys;
 mod leases;
 mod link;

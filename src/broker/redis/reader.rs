@@ -19,7 +19,7 @@ use crate::domain::time::Now;
 const ENTRIES_MAX: usize = 500;
 
 /// An entry as Redis answers it.
-struct Found {
+pub(super) struct Found {
     id: String,
     fields: Fields,
 }
@@ -31,8 +31,9 @@ impl FromRedisValue for Found {
         let mut fields = Fields::default();
         let mut pairs = pairs.into_iter();
         while let (Some(name), Some(value)) = (pairs.next(), pairs.next()) {
-            if let Value::BulkString(name) = name {
-                fields.set(&name, redis::from_redis_value(value)?);
+            // What is no text is nothing that a hub writes.
+            if let (Value::BulkString(name), Ok(value)) = (name, redis::from_redis_value(value)) {
+                fields.set(&name, value);
             }
         }
         Ok(Self { id, fields })
@@ -268,7 +269,7 @@ impl Reader<'_> {
 }
 
 /// An entry and the id of the one before; `None` for what is not a hub's.
-fn parsed(found: Found, now: Now) -> Option<(MessageId, Entry)> {
+pub(super) fn parsed(found: Found, now: Now) -> Option<(MessageId, Entry)> {
     let read = entry::read(&found.id, found.fields, now);
     if read.is_none() {
         log::warn!(

@@ -204,7 +204,7 @@ fn arguments(call: &mut redis::ScriptInvocation<'_>, write: &SessionWrite) {
 }
 
 /// `None` for what no hub writes.
-fn read(answer: Vec<Value>, token: Uuid) -> Option<Opened> {
+pub(super) fn read(answer: Vec<Value>, token: Uuid) -> Option<Opened> {
     let mut fields = answer.into_iter();
     let word: String = redis::from_redis_value(fields.next()?).ok()?;
     match word.as_str() {

@@ -6,6 +6,8 @@
 mod buckets;
 mod csv;
 mod export;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod pages;
 mod parameters;
 

@@ -134,10 +134,16 @@ async fn newest(
         let Some((ring, kept)) = rings.get(place).zip(kept.get_mut(place)) else {
             continue;
         };
+        let Some(data) = Json::kept(data) else {
+            log::warn!(
+                "message {} in the store cannot be read and is left out",
+                id_of(id)
+            );
+            continue;
+        };
         let publication = Publication {
             topic: ring.topic.clone(),
-            // Written by this program, which takes in nothing else.
-            data: Json::trusted(data),
+            data,
             priority: ring.priority,
             retain: append::retain(is_latest),
         };

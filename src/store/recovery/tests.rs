@@ -92,3 +92,25 @@ fn only_what_is_not_read_at_all_is_unknown() {
     let expected = expected.map(|(name, cut, gone, kept)| (name.to_owned(), cut, gone, kept));
     assert_eq!(rings, expected);
 }
+
+#[test]
+fn rows_that_no_hub_writes_are_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder);
+    append(&store, 1..=3, "a");
+    let rows = "UPDATE message SET data = '1' || char(10) || '2' \
+                    WHERE id = (SELECT min(id) FROM message); \
+                INSERT INTO ring (kind, metric, user, priority) \
+                    VALUES (0, 'a', 'somebody', 1), (2, 'a', '', 3); \
+                INSERT INTO session VALUES (x'0102', 0, NULL, '{}')";
+    store.connection.execute_batch(rows).unwrap();
+    let wanted = Wanted {
+        messages_per_ring: 10,
+        ids: 10,
+    };
+    let recovered = store.recover(wanted).unwrap();
+    let kept = recovered.rings.iter().flat_map(|ring| &ring.kept);
+    let kept: Vec<u64> = kept.map(|message| message.id.millis()).collect();
+    assert_eq!((recovered.rings.len(), kept), (1, vec![2, 3]));
+    assert!(recovered.sessions.is_empty());
+}

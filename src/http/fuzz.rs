@@ -1,0 +1,74 @@
+//! What a client may ask for in the query of a stream, or of the history.
+
+use actix_web::ResponseError;
+use actix_web::http::header::HeaderValue;
+use actix_web::test::TestRequest;
+use url::form_urlencoded::Serializer;
+
+use super::decode::from_query;
+use super::history::fuzz::parameters;
+use super::reply::Problem;
+use super::streams::{Asked, Query, parse_reconnect_token};
+use crate::domain::message::MessageId;
+use crate::domain::pattern::PATTERNS_MAX;
+
+/// A query string and a `Last-Event-ID`, apart by 0xff. What is taken is within limits, and asked for again in
+/// its plainest form it is the same; what is refused is so with a status of the client's.
+pub fn query(data: &[u8]) {
+    let mut parts = data.split(|byte| *byte == 0xff);
+    let mut part = || parts.next().unwrap_or_default();
+    let Ok(query) = str::from_utf8(part()) else {
+        return;
+    };
+    let header = HeaderValue::from_bytes(part()).ok();
+    let Some(pairs) = taken(from_query::<Query>(query)) else {
+        return;
+    };
+    let names = ["token", "reconnectToken"].map(|name| pairs.value(name).map(str::to_owned));
+    for text in names.into_iter().flatten() {
+        if let Some(token) = parse_reconnect_token(&text) {
+            assert_eq!(token.to_string(), text);
+        }
+    }
+    if let Some(asked) = taken(asked(pairs, header.clone())) {
+        check(&asked, header);
+    }
+    if let Ok(pairs) = from_query::<Vec<(String, String)>>(query) {
+        pairs
+            .iter()
+            .for_each(|(name, value)| parameters(name, value));
+    }
+}
+
+fn asked(query: Query, header: Option<HeaderValue>) -> Result<Asked, Problem> {
+    let header = header.map(|value| ("Last-Event-ID", value));
+    let request = header
+        .into_iter()
+        .fold(TestRequest::default(), TestRequest::insert_header);
+    Asked::of(query, &request.to_http_request())
+}
+
+fn taken<T>(result: Result<T, Problem>) -> Option<T> {
+    let taken = result.inspect_err(|problem| assert_eq!(problem.status_code(), 400));
+    taken.ok()
+}
+
+fn check(asked: &Asked, header: Option<HeaderValue>) {
+    assert!(asked.patterns.len() <= PATTERNS_MAX);
+    let header = header.as_ref().and_then(|value| value.to_str().ok());
+    let by_header = header.and_then(MessageId::parse);
+    assert!(by_header <= asked.last_event_id);
+    let mut plain = Serializer::new(String::new());
+    plain.extend_pairs(asked.patterns.iter().map(|it| ("metrics", it.as_str())));
+    plain.extend_pairs(
+        asked
+            .last_event_id
+            .map(|id| ("lastEventId", id.to_string())),
+    );
+    plain.extend_pairs(asked.user.iter().map(|user| ("userId", user)));
+    let pairs = from_query(&plain.finish()).expect("what was just written");
+    let again = self::asked(pairs, None).expect("what was taken before");
+    assert_eq!(again.patterns, asked.patterns);
+    assert_eq!(again.last_event_id, asked.last_event_id);
+    assert_eq!(again.user, asked.user);
+}
