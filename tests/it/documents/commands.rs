@@ -42,7 +42,8 @@ const PRELUDE: &str = r#"
 set -o pipefail
 ends() {
     local said code=0
-    said=$(timeout 3 "$@" 2>&1) || code=$?
+    # Frames of a WebSocket have bytes that a shell cannot keep.
+    said=$(timeout 3 "$@" 2>&1 | tr -d '\0') || code=$?
     printf '%s\n' "$said"
     # Of `timeout`, and of curl's own limit.
     [ $code -eq 124 ] || [ $code -eq 28 ] || [ $code -eq 0 ] || return $code
