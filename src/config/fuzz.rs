@@ -46,7 +46,11 @@ fn reads_back(settings: &Settings) {
         return;
     }
     match parse(&printed, &BTreeMap::new()) {
-        Ok(again) => assert_eq!(again, *settings, "{printed}"),
+        Ok(again) => {
+            // What variables went over is not printed.
+            let covered = settings.covered.clone();
+            assert_eq!(Settings { covered, ..again }, *settings, "{printed}");
+        }
         Err(error) => panic!("{error}: {printed}"),
     }
 }

@@ -20,6 +20,7 @@ pub mod message;
 pub mod notice;
 pub mod outbox;
 pub mod pattern;
+pub mod priority;
 pub mod routing;
 pub mod series;
 pub mod session;
