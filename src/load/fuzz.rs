@@ -13,24 +13,34 @@ pub fn frames(data: &[u8]) {
     }
 }
 
-/// The messages' bytes, each message begun by `None`; what else came; and whether all was lawful.
-fn read(sent: &[u8], piece: usize) -> (Vec<Option<u8>>, Vec<Option<Vec<u8>>>, bool) {
-    let (mut data, mut others) = (Vec::new(), Vec::new());
+/// What came of some bytes.
+#[derive(Debug, Default, PartialEq)]
+struct Came {
+    /// The messages' bytes, each message begun by `None`.
+    data: Vec<Option<u8>>,
+    /// What pings held; `None` for a close.
+    others: Vec<Option<Vec<u8>>>,
+    is_lawful: bool,
+}
+
+fn read(sent: &[u8], piece: usize) -> Came {
+    let mut came = Came::default();
     let mut frames = Frames::default();
     for mut input in sent.chunks(piece) {
         loop {
             match frames.next(&mut input) {
                 Ok(None) => break,
                 Ok(Some(Part::Data { bytes, first })) => {
-                    data.extend(first.then_some(None));
-                    data.extend(bytes.iter().copied().map(Some));
+                    came.data.extend(first.then_some(None));
+                    came.data.extend(bytes.iter().copied().map(Some));
                 }
-                Ok(Some(Part::Ping(payload))) => others.push(Some(payload)),
-                Ok(Some(Part::Close)) => others.push(None),
-                Err(_) => return (data, others, false),
+                Ok(Some(Part::Ping(payload))) => came.others.push(Some(payload)),
+                Ok(Some(Part::Close)) => came.others.push(None),
+                Err(_) => return came,
             }
         }
         assert!(input.is_empty());
     }
-    (data, others, true)
+    came.is_lawful = true;
+    came
 }
