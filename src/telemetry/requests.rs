@@ -11,7 +11,7 @@ use prometheus_client::registry::Unit;
 use super::exposition::Out;
 use super::latency::BOUNDS;
 
-/// Statuses that are told apart, rising; any other is counted as another.
+/// Statuses that are told apart, rising; any other is counted as `other`.
 pub const STATUSES: [(u16, &str); 20] = [
     (101, "101"),
     (200, "200"),

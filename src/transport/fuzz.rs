@@ -159,6 +159,10 @@ fn gather(
     if bytes.len() > bytes_max || count == FRAGMENTS_MAX {
         return Some(Heard::Closed(Closing::TOO_BIG.code));
     }
+    // A character may go on in the next fragment, and what is none may not.
+    if str::from_utf8(&bytes).is_err_and(|error| error.error_len().is_some()) {
+        return Some(Heard::Closed(Closing::NOT_UTF8.code));
+    }
     *message = Some((bytes, count + 1));
     None
 }
