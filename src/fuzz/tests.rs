@@ -62,6 +62,7 @@ fn changed(rng: &mut StdRng, corpus: &[Vec<u8>]) -> Vec<u8> {
     input
 }
 
+/// Attack: whatever bytes a stranger, a file, a database or another hub may send.
 #[test]
 fn whatever_comes_in_is_taken_or_refused_as_promised() {
     let given = std::env::var("FUZZ_SEED").ok();
