@@ -203,11 +203,12 @@ test("the interface's operations are found by what they are for, and references 
     tags: [{ name: "One", description: "" }, { name: "Two", description: "" }],
     paths: {
       "/x": { get: { operationId: "x", tags: ["Two"] }, post: { operationId: "y", tags: ["One"] }, summary: "no operation" },
+      "/z": { get: { operationId: "z", tags: ["Two"] }, head: { operationId: "zHead", tags: ["Two"] } },
     },
     components: { schemas: { "a/b": name, List: { type: "array", items: { $ref: "#/components/schemas/a~1b" } } } },
   };
-  assert.deepEqual(groups(document).map(({ name, operations }) => [name, operations.map(({ method, id }) => `${method} ${id}`)]),
-    [["One", ["POST y"]], ["Two", ["GET x"]]]);
+  assert.deepEqual(groups(document).map(({ name, operations }) => [name, operations.map(({ methods, id }) => `${methods} ${id}`)]),
+    [["One", ["POST y"]], ["Two", ["GET x", "GET, HEAD z"]]]);
   const reference = { $ref: "#/components/schemas/a~1b" };
   assert.equal(followed(document, reference), name);
   assert.deepEqual(followed(document, { $ref: "#/components/schemas/none" }), {});
