@@ -33,10 +33,16 @@ const FAULTS = [
   },
 ];
 
-/** At once: after so many failures in a row it would wait for up to half a minute. */
+/** At once, and again until it holds: after so many failures in a row it would wait for up to half a minute. */
 async function comesBack(dashboard, n) {
-  await dashboard.tab.run(() => window.hub.reconnect());
-  await dashboard.shows(n);
+  const atOnce = () => dashboard.tab.run(() => window.hub.reconnect());
+  await atOnce();
+  const again = setInterval(() => atOnce().catch(() => {}), 3000);
+  try {
+    await dashboard.shows(n);
+  } finally {
+    clearInterval(again);
+  }
 }
 
 export function drops(world) {
