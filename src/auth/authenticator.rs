@@ -265,20 +265,21 @@ fn load(auth: &config::Auth, old: Option<&Remote>) -> anyhow::Result<Keys> {
             )
         }
         AuthKeys::Pem { path, algorithm } => {
-            let keys = KeySet::from_pem_file(path, *algorithm)?;
-            files.insert("auth.public_key_file", keys.digest());
-            (
-                format!("PEM file {}", path.display()),
-                Holder::Fixed(keys.into()),
-            )
+            let place = path.display();
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the public key {place}"))?;
+            files.insert("auth.public_key_file", Sha256::digest(&text).into());
+            let keys = KeySet::from_pem(&text, *algorithm).with_context(|| place.to_string())?;
+            (format!("PEM file {place}"), Holder::Fixed(keys.into()))
         }
         AuthKeys::JwksFile { path, algorithms } => {
-            let keys = KeySet::from_jwks_file(path, algorithms)?;
-            files.insert("auth.jwks_file", keys.digest());
-            (
-                format!("JWKS file {}", path.display()),
-                Holder::Fixed(keys.into()),
-            )
+            let place = path.display();
+            let document = std::fs::read(path)
+                .with_context(|| format!("cannot read the JWKS file {place}"))?;
+            files.insert("auth.jwks_file", Sha256::digest(&document).into());
+            let keys =
+                KeySet::from_jwks(&document, algorithms).with_context(|| place.to_string())?;
+            (format!("JWKS file {place}"), Holder::Fixed(keys.into()))
         }
         AuthKeys::JwksUrl {
             url,

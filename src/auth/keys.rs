@@ -3,14 +3,11 @@
 //! A key serves one algorithm, fixed when it is loaded. A token's `alg` is only compared with it, so a
 //! public key can never be taken for an HMAC secret.
 
-use std::path::Path;
-
 use anyhow::{Context, bail, ensure};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, Header, Validation};
 use serde::Deserialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::token::{Claims, Reason, signature_only};
 
@@ -82,8 +79,6 @@ pub struct KeySet {
     keys: Vec<Key>,
     /// Whether a token's `kid` chooses among them; else each is tried.
     named: bool,
-    /// Of what they were read from.
-    digest: [u8; 32],
 }
 
 impl KeySet {
@@ -95,24 +90,14 @@ impl KeySet {
         let previous = previous.iter().map(String::as_str);
         let all = std::iter::once(secret).chain(previous);
         let keys = all.map(Key::from_secret).collect::<anyhow::Result<_>>()?;
-        Ok(Self {
-            keys,
-            named: false,
-            digest: Sha256::digest(secret).into(),
-        })
+        Ok(Self { keys, named: false })
     }
 
-    /// One or more public keys for `algorithm`.
+    /// The public keys for `algorithm` in the text of a PEM file.
     ///
     /// # Errors
-    /// Unreadable, no PEM, a private key or a certificate, or not of the kind `algorithm` needs.
-    pub fn from_pem_file(path: &Path, algorithm: Algorithm) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the public key {}", path.display()))?;
-        Self::from_pem(&text, algorithm).with_context(|| path.display().to_string())
-    }
-
-    fn from_pem(text: &str, algorithm: Algorithm) -> anyhow::Result<Self> {
+    /// None there, a private key or a certificate, or not of the kind `algorithm` needs.
+    pub fn from_pem(text: &str, algorithm: Algorithm) -> anyhow::Result<Self> {
         let blocks = text
             .match_indices(PEM_BEGIN)
             .map(|(begin, _)| &text[begin..]);
@@ -123,21 +108,7 @@ impl KeySet {
             !keys.is_empty(),
             "this is no PEM file: it has no line {PEM_BEGIN}PUBLIC KEY-----"
         );
-        Ok(Self {
-            keys,
-            named: false,
-            digest: Sha256::digest(text).into(),
-        })
-    }
-
-    /// A JWKS document on disk.
-    ///
-    /// # Errors
-    /// Unreadable, or as [`KeySet::from_jwks`].
-    pub fn from_jwks_file(path: &Path, algorithms: &[Algorithm]) -> anyhow::Result<Self> {
-        let document = std::fs::read(path)
-            .with_context(|| format!("cannot read the JWKS file {}", path.display()))?;
-        Self::from_jwks(&document, algorithms).with_context(|| path.display().to_string())
+        Ok(Self { keys, named: false })
     }
 
     /// The keys of a JWKS document (RFC 7517) that serve one of `algorithms`. The others, and what
@@ -150,7 +121,6 @@ impl KeySet {
         struct Document {
             keys: Vec<Value>,
         }
-        let digest = Sha256::digest(document).into();
         let Ok(document) = serde_json::from_slice::<Document>(document) else {
             bail!("this is no JWKS document");
         };
@@ -163,16 +133,7 @@ impl KeySet {
             !keys.is_empty(),
             "none of the JWKS keys is for {algorithms:?}"
         );
-        Ok(Self {
-            keys,
-            named: true,
-            digest,
-        })
-    }
-
-    /// Another one where what they were read from has changed.
-    pub fn digest(&self) -> [u8; 32] {
-        self.digest
+        Ok(Self { keys, named: true })
     }
 
     pub fn len(&self) -> usize {

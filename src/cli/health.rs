@@ -1,12 +1,10 @@
 //! `health`: whether a running hub serves, for a container's health check.
 
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
-use url::Url;
 
 use super::arguments::Health;
 use super::{Environment, remote, whereabouts};
@@ -24,17 +22,6 @@ struct Report {
     status: String,
 }
 
-/// It answers also where clients have taken every socket of the first.
-fn second_listener(mut address: SocketAddr) -> anyhow::Result<Url> {
-    // A hub that listens everywhere is found on loopback.
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    Ok(Url::parse(&format!("http://{address}/"))?)
-}
-
 /// Prints `healthy` or `degraded`; both serve.
 ///
 /// # Errors
@@ -47,7 +34,8 @@ pub async fn ask(
     let settings = whereabouts(&wanted.config, environment);
     let second = settings.as_ref().and_then(|it| it.http.health_listen);
     let base = match second.filter(|_| wanted.url.is_none()) {
-        Some(address) => second_listener(address)?,
+        // It answers also where clients have taken every socket of the first.
+        Some(address) => remote::found_at("http", &address.ip().to_string(), address.port())?,
         None => remote::address(wanted.url.as_ref(), settings.as_ref())?,
     };
     let request = remote::client(&base, wanted.url.is_none(), &wanted.tls)?;

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
@@ -14,7 +13,7 @@ use utoipa::ToSchema;
 use super::access::{Admin, outcome};
 use super::body::OptionalJsonBody;
 use super::reply::{self, Problem};
-use super::state::{COME_BACK_AFTER, State};
+use super::state::{COME_BACK_AFTER, State, now_ms};
 use crate::telemetry::audit::{Action, Event};
 
 /// How the settings were last read. The start counts as a success.
@@ -49,10 +48,6 @@ impl LastReload {
     pub fn succeeded_at(&self) -> Duration {
         Duration::from_millis(self.succeeded_at_ms.load(Ordering::Relaxed))
     }
-}
-
-fn now_ms() -> u64 {
-    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
 }
 
 /// More than one waits its turn; of a crowd most would read the same file again.

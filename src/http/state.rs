@@ -113,7 +113,7 @@ impl State {
 
     /// The wall clock, in milliseconds since the Unix epoch.
     pub fn now_ms(&self) -> u64 {
-        u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
+        now_ms()
     }
 
     /// Time since the start.
@@ -157,6 +157,11 @@ impl State {
         let missing = || Problem::internal("the state is not in the app's data");
         req.app_data::<web::Data<Self>>().ok_or_else(missing)
     }
+}
+
+/// [`State::now_ms`] for who has no state.
+pub(super) fn now_ms() -> u64 {
+    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
 }
 
 /// 503 for a hub that is stopping.

@@ -3,7 +3,6 @@
 //! It stands in the Hub's mailbox behind whatever else is there, and then in that of each worker's fan-out
 //! behind every message that the Hub has sent. What a process says of itself otherwise, that it listens and
 //! answers, is true too of one whose clients get nothing any more.
-
 //!
 //! Another goes the way of what is to be kept: behind all that waits to be written, through the thread that
 //! writes, onto the disk. A disk that hangs refuses nothing, so that nobody would hear of it.

@@ -37,11 +37,11 @@ use state::SharedRecord;
 
 /// One way to get one JSON value.
 pub trait Source: Send + Sync {
-    /// Reads the value now. Dropping the future gives the read up; nothing may be left locked.
+    /// Reads the value now; `span` is that of [`Source::span`]. Dropping the future gives the read up; nothing
+    /// may be left locked.
     ///
     /// # Errors
     /// Whatever kept the value from being read, in words for an operator, without credentials.
-    /// `span` is that of [`Source::span`].
     fn read<'a>(&'a self, span: &'a mut Span) -> BoxFuture<'a, Result<Value, SourceError>>;
 
     /// What reading it now is in a trace; nothing where nobody else is asked.

@@ -59,11 +59,10 @@ struct Route {
 impl Requests {
     /// One place for each route, in this order: its label, and whether its answers are timed.
     pub fn of(routes: impl IntoIterator<Item = (String, bool)>) -> Self {
-        let zeros = || std::array::from_fn(|_| AtomicU64::new(0));
         let route = |(label, is_timed): (String, bool)| Route {
             label: label.into(),
             is_timed,
-            answers: zeros(),
+            answers: std::array::from_fn(|_| AtomicU64::new(0)),
             slots: std::array::from_fn(|_| AtomicU64::new(0)),
             sum_micros: AtomicU64::new(0),
         };

@@ -130,14 +130,18 @@ pub fn address(named: Option<&Url>, settings: Option<&Settings>) -> anyhow::Resu
         return Ok(base);
     }
     let (host, port) = settings.map_or(DEFAULT_ADDRESS, |s| (&s.http.host, s.http.port));
-    // A hub that listens everywhere is found on loopback.
+    let scheme = settings.map_or("http", |settings| settings.tls.scheme());
+    found_at(scheme, host, port)
+}
+
+/// Where what listens at `host` and `port` is found from this machine: on loopback, if it listens everywhere.
+pub fn found_at(scheme: &str, host: &str, port: u16) -> anyhow::Result<Url> {
     let host = match host {
         "0.0.0.0" => "127.0.0.1".into(),
         "::" => "[::1]".into(),
         host if host.contains(':') => format!("[{host}]"),
         host => host.to_owned(),
     };
-    let scheme = settings.map_or("http", |settings| settings.tls.scheme());
     let url = format!("{scheme}://{host}:{port}/");
     Url::parse(&url).with_context(|| format!("the configured address {url} is no URL"))
 }

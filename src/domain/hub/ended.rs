@@ -15,8 +15,8 @@ const ENDED_OF_USER_MAX: usize = 8;
 pub(super) struct EndedSessions(VecDeque<Box<Session>>);
 
 impl EndedSessions {
-    /// Of a session as it is before it goes.
-    pub fn add(&mut self, session: &Session) {
+    /// Of a session as it was when it went.
+    pub fn add(&mut self, mut session: Box<Session>) {
         let same_user = self.0.iter().enumerate();
         let mut same_user = same_user.filter(|(_, it)| it.user() == session.user());
         if let Some((oldest, _)) = same_user.next()
@@ -27,13 +27,12 @@ impl EndedSessions {
         if self.0.len() == ENDED_MAX {
             self.0.pop_front();
         }
-        let mut ended = session.clone();
-        ended.state = State::Away {
+        session.state = State::Away {
             since: Default::default(),
             position: session.position(),
         };
-        ended.ticket = None;
-        self.0.push_back(Box::new(ended));
+        session.ticket = None;
+        self.0.push_back(session);
     }
 
     /// The newest first.

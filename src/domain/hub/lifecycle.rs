@@ -92,17 +92,14 @@ impl HubState {
 
     /// The session is over; for a while operators are still told what it got.
     fn end(&mut self, token: Uuid) {
-        if let Some(session) = self.sessions.get(&token) {
+        if let Some(session) = self.forget(token) {
             self.ended.add(session);
         }
-        self.forget(token);
     }
 
-    /// Takes a session out of every index.
-    pub(super) fn forget(&mut self, token: Uuid) {
-        let Some(session) = self.sessions.remove(&token) else {
-            return;
-        };
+    /// Takes a session out of every index, and hands it over.
+    pub(super) fn forget(&mut self, token: Uuid) -> Option<Box<Session>> {
+        let session = self.sessions.remove(&token)?;
         self.note(token);
         match session.state {
             State::Away { since, .. } => {
@@ -125,6 +122,7 @@ impl HubState {
                 self.by_user.remove(session.user());
             }
         }
+        Some(session)
     }
 
     /// A connection's queue is full; everything up to `position` is in it.
