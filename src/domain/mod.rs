@@ -10,6 +10,7 @@
 
 pub mod alert;
 pub mod backlog;
+pub mod expression;
 pub mod fanout;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
