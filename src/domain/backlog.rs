@@ -31,7 +31,7 @@ impl<'a> Reader<'a> {
             Topic::Test(user, transport) if user == self.user && *transport == self.transport => {
                 Some(self.transport_since)
             }
-            Topic::UserMetric(..) | Topic::Test(..) => None,
+            Topic::UserMetric(..) | Topic::Test(..) | Topic::State(_) => None,
         }
     }
 

@@ -7,15 +7,18 @@
 //! Numbers of a value are doubles, as in JSON, so that `data.errors / data.requests` is a share; whole
 //! numbers that stand beside them in an expression are doubles too.
 
-use std::collections::BTreeSet;
+mod check;
+mod numbers;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
-use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
-use cel::common::types::CelDouble;
+use cel::common::ast::IdedExpr;
 use cel::parser::PrattParser;
 use cel::{Context, Env, Value};
+
+use check::{Check, Fault};
 
 /// Longest expression, in bytes.
 pub const TEXT_BYTES_MAX: usize = 1024;
@@ -25,41 +28,6 @@ const NODES_MAX: usize = 200;
 /// Steps that one evaluation may take: a few milliseconds at worst.
 pub const STEPS_MAX: usize = 50_000;
 
-/// What an expression may call besides the operators and the macros `has`, `all`, `exists`, `exists_one`, `map` and
-/// `filter`.
-const FUNCTIONS: [&str; 10] = [
-    "bool",
-    "contains",
-    "double",
-    "endsWith",
-    "int",
-    "size",
-    "startsWith",
-    "string",
-    "type",
-    "uint",
-];
-const OPERATORS: [&str; 18] = [
-    operators::ADD,
-    operators::CONDITIONAL,
-    operators::DIVIDE,
-    operators::EQUALS,
-    operators::GREATER,
-    operators::GREATER_EQUALS,
-    operators::IN,
-    operators::INDEX,
-    operators::LESS,
-    operators::LESS_EQUALS,
-    operators::LOGICAL_AND,
-    operators::LOGICAL_NOT,
-    operators::LOGICAL_OR,
-    operators::MODULO,
-    operators::MULTIPLY,
-    operators::NEGATE,
-    operators::NOT_EQUALS,
-    operators::SUBSTRACT,
-];
-
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
 /// A compiled expression. Two of the same text are equal.
@@ -67,7 +35,7 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()
 pub struct Expression {
     text: Arc<str>,
     program: Arc<IdedExpr>,
-    cost: Cost,
+    cost: check::Cost,
 }
 
 /// What is wrong with an expression, and where.
@@ -143,19 +111,15 @@ impl Expression {
             Ok(Err(errors)) => return Err(first_of(&errors, text)),
             Err(_) => return Err(at(text, (1, 1), "this is no expression".into())),
         };
-        let mut check = Check {
-            known: variables.iter().copied().collect(),
-            cost: Cost::default(),
-            in_loop: false,
-        };
+        let mut check = Check::new(variables);
         check
             .look_at(&program, 0)
             .map_err(|Fault { word, reason }| {
                 let before = word.and_then(|word| first_place(text, word));
                 at(text, place_of(text, before.unwrap_or_default()), reason)
             })?;
-        let cost = check.cost;
-        as_doubles(&mut program);
+        let cost = check.cost();
+        numbers::as_doubles(&mut program);
         Ok(Self {
             text: text.into(),
             cost,
@@ -288,229 +252,6 @@ fn at(text: &str, place: (usize, usize), reason: String) -> ExpressionError {
         line,
         column,
         reason,
-    }
-}
-
-/// Steps of an evaluation, one a node; those of loops once for each part of the value.
-#[derive(Debug, Clone, Copy, Default)]
-struct Cost {
-    once: usize,
-    each: usize,
-}
-
-impl Cost {
-    fn steps(self, size: usize) -> usize {
-        self.once
-            .saturating_add(self.each.saturating_mul(size.max(self.once)))
-    }
-}
-
-/// What is wrong, and by which word of the text.
-struct Fault<'a> {
-    word: Option<&'a str>,
-    reason: String,
-}
-
-struct Check<'a> {
-    known: BTreeSet<&'a str>,
-    cost: Cost,
-    in_loop: bool,
-}
-
-impl<'a> Check<'a> {
-    fn look_at(&mut self, node: &'a IdedExpr, depth: usize) -> Result<(), Fault<'a>> {
-        if self.in_loop {
-            self.cost.each += 1;
-        } else {
-            self.cost.once += 1;
-        }
-        let fault = |word, reason: &str| {
-            Err(Fault {
-                word,
-                reason: reason.into(),
-            })
-        };
-        // Evaluating recurses, too.
-        if depth > usize::from(DEPTH_MAX) {
-            return fault(
-                None,
-                "this is too deep: please use fewer operators in a row, or parentheses",
-            );
-        }
-        match &node.expr {
-            Expr::Ident(name) if !self.known.contains(name.as_str()) && !name.starts_with('@') => {
-                let known: Vec<_> = self.known.iter().copied().collect();
-                let reason = format!("there is no {name:?} here, only {}", known.join(", "));
-                fault(Some(name), &reason)
-            }
-            Expr::Struct(it) => fault(Some(&it.type_name), "there are no types of this kind here"),
-            Expr::Unspecified => fault(None, "this is no expression"),
-            Expr::Comprehension(it) => self.look_at_loop(it, depth),
-            Expr::Call(call) => {
-                let name = call.func_name.as_str();
-                let known = FUNCTIONS.contains(&name) || OPERATORS.contains(&name);
-                if !known && !name.starts_with('@') {
-                    let known = FUNCTIONS.join(", ");
-                    return fault(
-                        Some(name),
-                        &format!("there is no function {name:?}, only {known}"),
-                    );
-                }
-                self.look_at_parts(node, depth)
-            }
-            _ => self.look_at_parts(node, depth),
-        }
-    }
-
-    fn look_at_parts(&mut self, node: &'a IdedExpr, depth: usize) -> Result<(), Fault<'a>> {
-        parts(node)
-            .into_iter()
-            .try_for_each(|part| self.look_at(part, depth + 1))
-    }
-
-    fn look_at_loop(&mut self, it: &'a ComprehensionExpr, depth: usize) -> Result<(), Fault<'a>> {
-        self.look_at(&it.iter_range, depth + 1)?;
-        if self.in_loop {
-            return Err(Fault {
-                word: Some(&it.iter_var),
-                reason: "there may be no loop inside a loop".into(),
-            });
-        }
-        self.look_at(&it.accu_init, depth + 1)?;
-        let new = [
-            Some(&it.iter_var),
-            it.iter_var2.as_ref(),
-            Some(&it.accu_var),
-        ];
-        let new: Vec<&str> = new.into_iter().flatten().map(String::as_str).collect();
-        let new: Vec<&str> = new
-            .into_iter()
-            .filter(|name| self.known.insert(name))
-            .collect();
-        self.in_loop = true;
-        let parts = [&it.loop_cond, &it.loop_step, &it.result];
-        let looked = parts
-            .into_iter()
-            .try_for_each(|part| self.look_at(part, depth + 1));
-        self.in_loop = false;
-        new.iter().for_each(|name| _ = self.known.remove(name));
-        looked
-    }
-}
-
-fn parts(node: &IdedExpr) -> Vec<&IdedExpr> {
-    match &node.expr {
-        Expr::Call(call) => call
-            .target
-            .iter()
-            .map(Box::as_ref)
-            .chain(&call.args)
-            .collect(),
-        Expr::Select(select) => vec![&*select.operand],
-        Expr::List(list) => list.elements.iter().collect(),
-        Expr::Map(map) => map
-            .entries
-            .iter()
-            .flat_map(|entry| match &entry.expr {
-                EntryExpr::MapEntry(it) => vec![&it.key, &it.value],
-                EntryExpr::StructField(it) => vec![&it.value],
-            })
-            .collect(),
-        _ => Vec::new(),
-    }
-}
-
-const ARITHMETIC: [&str; 4] = [
-    operators::ADD,
-    operators::SUBSTRACT,
-    operators::MULTIPLY,
-    operators::DIVIDE,
-];
-
-/// Whole numbers that are added to, or divide, what is no whole number become doubles: the language knows no
-/// arithmetic of both.
-fn as_doubles(node: &mut IdedExpr) {
-    let is_mixed = match &node.expr {
-        Expr::Call(call) if ARITHMETIC.contains(&call.func_name.as_str()) => {
-            !call.args.iter().all(is_whole)
-        }
-        _ => false,
-    };
-    each_part(node, &mut |part| {
-        if is_mixed {
-            make_double(part);
-        }
-        as_doubles(part);
-    });
-}
-
-fn is_whole(node: &IdedExpr) -> bool {
-    match &node.expr {
-        Expr::Literal(literal) => !matches!(literal, LiteralValue::Double(_)),
-        Expr::Call(call)
-            if ["int", "uint", "size", operators::MODULO].contains(&call.func_name.as_str()) =>
-        {
-            true
-        }
-        Expr::Call(call) if ARITHMETIC.contains(&call.func_name.as_str()) => {
-            call.args.iter().all(is_whole)
-        }
-        Expr::Call(call) if call.func_name == operators::NEGATE => call.args.iter().all(is_whole),
-        _ => false,
-    }
-}
-
-fn make_double(node: &mut IdedExpr) {
-    match &mut node.expr {
-        Expr::Literal(literal) => {
-            let double = match literal {
-                LiteralValue::Int(int) => *int.inner() as f64,
-                LiteralValue::UInt(int) => *int.inner() as f64,
-                _ => return,
-            };
-            *literal = LiteralValue::Double(CelDouble::from(double));
-        }
-        Expr::Call(call) => {
-            let name = call.func_name.as_str();
-            if ARITHMETIC.contains(&name) || name == operators::NEGATE {
-                call.args.iter_mut().for_each(make_double);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn each_part(node: &mut IdedExpr, act: &mut impl FnMut(&mut IdedExpr)) {
-    match &mut node.expr {
-        Expr::Call(call) => {
-            call.target
-                .iter_mut()
-                .map(Box::as_mut)
-                .chain(&mut call.args)
-                .for_each(act);
-        }
-        Expr::Select(select) => act(&mut select.operand),
-        Expr::List(list) => list.elements.iter_mut().for_each(act),
-        Expr::Map(map) => {
-            for entry in &mut map.entries {
-                if let EntryExpr::MapEntry(it) = &mut entry.expr {
-                    act(&mut it.key);
-                    act(&mut it.value);
-                }
-            }
-        }
-        Expr::Comprehension(it) => {
-            let it = it.as_mut();
-            let parts = [
-                &mut it.iter_range,
-                &mut it.accu_init,
-                &mut it.loop_cond,
-                &mut it.loop_step,
-                &mut it.result,
-            ];
-            parts.into_iter().for_each(act);
-        }
-        Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => {}
     }
 }
 

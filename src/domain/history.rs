@@ -14,12 +14,13 @@ mod read;
 mod restored;
 mod ring;
 mod share;
+mod state;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::backlog::{Backlog, Reader, Receipt};
-use super::message::{Message, MessageId, PerPriority, Priority, Retain, Topic};
+use super::message::{Message, MessageId, PerPriority, Priority, Retain, StateName, Topic};
 use super::pattern::MetricName;
 pub use find::{Fate, Found, Missing};
 pub use read::ReadIds;
@@ -65,6 +66,8 @@ pub struct History {
     /// Positions after the first and before the second are of messages that this log does not have. In
     /// order, and apart.
     holes: Vec<(MessageId, MessageId)>,
+    /// What parts of the hub remember.
+    states: BTreeMap<StateName, Arc<Message>>,
     /// Values of metrics from before this log, while it is not known which of them it replaces.
     aside: HashMap<Topic, Arc<Message>>,
 }
@@ -89,6 +92,7 @@ impl History {
             origin,
             last: origin,
             holes: Vec::new(),
+            states: BTreeMap::new(),
             aside: HashMap::new(),
         }
     }
@@ -133,7 +137,7 @@ impl History {
     /// They would be more than allowed, all those that are there being in use.
     pub fn admit<'a>(&self, topics: impl Iterator<Item = &'a Topic>) -> Result<(), TooManyMetrics> {
         let new: std::collections::HashSet<&Topic> = topics
-            .filter(|topic| !self.topics.contains_key(topic))
+            .filter(|topic| !self.has(topic) && !matches!(topic, Topic::State(_)))
             .collect();
         let metrics = new
             .iter()
@@ -154,6 +158,9 @@ impl History {
     pub fn push(&mut self, message: Arc<Message>) {
         debug_assert!(message.id > self.last, "ids strictly increase");
         self.last = message.id;
+        if matches!(message.topic, Topic::State(_)) {
+            return self.keep_state(message);
+        }
         let topic = &message.topic;
         if !self.topics.contains_key(topic) {
             self.metrics += usize::from(matches!(topic, Topic::Metric(_)));

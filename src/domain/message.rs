@@ -214,6 +214,31 @@ pub struct Draft {
     pub retain: Option<Retain>,
 }
 
+/// Of what a part of the hub remembers: 1 to 256 printable ASCII characters, the part's own word first, as in
+/// `silence/42`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StateName(Arc<str>);
+
+impl StateName {
+    pub const BYTES_MAX: usize = 256;
+
+    /// `None` when empty, too long, or with anything else than printable ASCII in it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = !text.is_empty() && text.len() <= Self::BYTES_MAX;
+        (fits && text.bytes().all(|b| b.is_ascii_graphic())).then(|| Self(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// What a message is about, which decides whom it is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Topic {
@@ -225,6 +250,9 @@ pub enum Topic {
     Alerts,
     /// This user's connections of one transport, whatever they subscribe to.
     Test(UserId, Transport),
+    /// Nobody: what a part of the hub remembers by way of the log. The newest counts, `null` is as if there
+    /// were none.
+    State(StateName),
 }
 
 impl Topic {
@@ -232,7 +260,7 @@ impl Topic {
     pub fn metric(&self) -> Option<&MetricName> {
         match self {
             Self::Metric(name) | Self::UserMetric(name, _) => Some(name),
-            Self::Alerts | Self::Test(..) => None,
+            Self::Alerts | Self::Test(..) | Self::State(_) => None,
         }
     }
 }

@@ -131,6 +131,7 @@ impl Routes {
     /// has taken. For a user's own topics the caller must still ask the subscription.
     pub fn visit(&mut self, topic: &Topic, mut visit: impl FnMut(Slot)) {
         match topic {
+            Topic::State(_) => {}
             Topic::Alerts => self.users.values().flatten().copied().for_each(visit),
             Topic::UserMetric(_, user) | Topic::Test(user, _) => {
                 self.users
@@ -186,6 +187,7 @@ pub fn admits_own(topic: &Topic, transport: Transport, subscription: &Subscripti
         Topic::UserMetric(name, _) => subscription.admits(name).is_some(),
         Topic::Test(_, wanted) => *wanted == transport,
         Topic::Metric(_) | Topic::Alerts => true,
+        Topic::State(_) => false,
     }
 }
 

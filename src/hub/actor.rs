@@ -12,6 +12,7 @@ use super::abort::AbortOnPanic;
 use super::clock::Clock;
 use super::effects::{Outlets, WorkerLink};
 use super::fanout::ToWorker;
+use super::follow::Follower;
 use super::messages::{
     Admitted, Connect, Disconnected, Drain, Drained, End, Lagging, Overview, Reload, WorkerStarted,
 };
@@ -54,6 +55,7 @@ pub struct Hub {
     /// Sessions are about to be written down.
     pub(super) is_saving: bool,
     pub(super) workers: HashMap<u16, WorkerLink>,
+    pub(super) followers: Vec<Follower>,
     pub(super) settings: Arc<Settings>,
     pub(super) clock: Clock,
     timers: Vec<SpawnHandle>,
@@ -148,6 +150,7 @@ impl Hub {
             me: None,
             is_saving: false,
             workers: HashMap::new(),
+            followers: Vec::new(),
             settings,
             clock,
             timers: Vec::new(),
@@ -160,6 +163,7 @@ impl Hub {
     pub(super) fn parts(&mut self, now: Now) -> (&mut HubState, Outlets<'_>) {
         let outlets = Outlets {
             workers: &self.workers,
+            followers: &self.followers,
             retry: self.settings.realtime.sse_retry,
             wall_ms: now.wall_ms,
             trace: trace::Context::default(),

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use actix::Addr;
 
 use super::fanout::{Fanout, ToWorker};
+use super::follow::Follower;
 use super::meter::Meter;
 use crate::domain::fanout::ConnectionKey;
 use crate::domain::hub::Effects;
-use crate::domain::message::{Message, MessageId, Transport};
+use crate::domain::message::{Message, MessageId, Topic, Transport};
 use crate::domain::notice::{Goodbye, Piece};
 use crate::domain::pattern::Subscription;
 use crate::domain::session::Session;
@@ -25,6 +26,7 @@ pub struct WorkerLink {
 /// Reaches the workers, for the length of one input.
 pub struct Outlets<'a> {
     pub workers: &'a HashMap<u16, WorkerLink>,
+    pub followers: &'a [Follower],
     /// What `retry:` tells an EventSource.
     pub retry: std::time::Duration,
     /// The wall clock, for the time stamps of notices.
@@ -43,6 +45,10 @@ impl Outlets<'_> {
 
 impl Effects for Outlets<'_> {
     fn deliver(&mut self, message: &Arc<Message>) {
+        self.followers.iter().for_each(|it| it.pass_on(message));
+        if matches!(message.topic, Topic::State(_)) {
+            return;
+        }
         let span = spans::deliver(&self.trace, message, self.workers.len());
         for worker in self.workers.values() {
             worker.meter.handed_over(message.cost());

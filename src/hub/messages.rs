@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::fanout::Fanout;
+use super::follow::{Following, Wants};
 use super::meter::Meter;
 use crate::broker::redis::Held;
 use crate::config::Settings;
@@ -15,7 +16,7 @@ use crate::domain::history::Missing;
 use crate::domain::hub::{
     self, Change, Ended, Explanation, RefreshError, Refusal, SessionFilter, SessionView, Statistics,
 };
-use crate::domain::message::{self, Draft, Json, MessageId, Transport, UserId};
+use crate::domain::message::{self, Draft, Json, MessageId, StateName, Transport, UserId};
 use crate::domain::pattern::{MetricName, NameError, Pattern};
 use crate::domain::session::{Identity, Session};
 use crate::store::{AlertWrite, Answer, Keyed};
@@ -78,6 +79,25 @@ pub struct Publish {
     /// By which right it was read from a source, where hubs share those.
     pub held: Option<Held>,
     pub answer: Answer,
+}
+
+/// What a part of the hub remembers, on its way into the log.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Remember {
+    pub states: Vec<(StateName, Json)>,
+    /// By which right, where hubs share the work.
+    pub held: Option<Held>,
+    pub answer: Answer,
+}
+
+/// Somebody follows the log.
+#[derive(Message)]
+#[rtype(result = "Following")]
+pub struct Follow {
+    pub wants: Wants,
+    /// Messages that may wait for whoever follows.
+    pub waiting_max: usize,
 }
 
 /// An alert for everybody, or what has become of one; its data is an object.

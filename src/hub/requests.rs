@@ -5,9 +5,10 @@ use futures::future::join_all;
 
 use super::actor::Hub;
 use super::fanout::Settle;
+use super::follow::Follower;
 use super::messages::{
-    Alert, ChangeConnection, ChangeUser, Disconnect, Explain, GetLatest, GetSessions,
-    GetStatistics, Publish, Pulse, Refresh, Renewed, Test,
+    Alert, ChangeConnection, ChangeUser, Disconnect, Explain, Follow, GetLatest, GetSessions,
+    GetStatistics, Publish, Pulse, Refresh, Remember, Renewed, Test,
 };
 use crate::domain::hub::RefreshError;
 use crate::domain::message::{Json, Priority, Retain, Topic};
@@ -48,6 +49,36 @@ impl Handler<Publish> for Hub {
             wanted.held,
             ctx,
         );
+    }
+}
+
+impl Handler<Remember> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, wanted: Remember, ctx: &mut Context<Self>) {
+        self.pace(ctx);
+        let publication = |(name, data)| Publication {
+            topic: Topic::State(name),
+            data,
+            priority: Priority::Low,
+            retain: Retain::Latest,
+        };
+        let publications = wanted.states.into_iter().map(publication).collect();
+        let Remember { held, answer, .. } = wanted;
+        self.publish(publications, Vec::new(), None, answer, held, ctx);
+    }
+}
+
+impl Handler<Follow> for Hub {
+    type Result = MessageResult<Follow>;
+
+    fn handle(&mut self, wanted: Follow, _: &mut Context<Self>) -> Self::Result {
+        let Follow { wants, waiting_max } = wanted;
+        let kept = self.state.history().kept(&wants);
+        let (follower, following) = Follower::new(wants, waiting_max, kept);
+        self.followers.retain(Follower::is_there);
+        self.followers.push(follower);
+        MessageResult(following)
     }
 }
 

@@ -10,7 +10,9 @@ use super::alerts::{self, AlertWrite};
 use super::error::AppendError;
 use super::file::to_sql;
 use super::keys::{self, Keyed};
-use crate::domain::message::{Message, MessageId, Priority, Retain, Topic, Transport, UserId};
+use crate::domain::message::{
+    Message, MessageId, Priority, Retain, StateName, Topic, Transport, UserId,
+};
 use crate::domain::pattern::MetricName;
 use crate::trace;
 
@@ -141,6 +143,7 @@ const METRIC: i64 = 0;
 const USER_METRIC: i64 = 1;
 const ALERTS: i64 = 2;
 const TEST: i64 = 3;
+const STATE: i64 = 4;
 
 pub(super) fn columns(topic: &Topic) -> (i64, &str, &str) {
     match topic {
@@ -148,6 +151,7 @@ pub(super) fn columns(topic: &Topic) -> (i64, &str, &str) {
         Topic::UserMetric(name, user) => (USER_METRIC, name.as_str(), user.as_str()),
         Topic::Alerts => (ALERTS, "", ""),
         Topic::Test(user, transport) => (TEST, transport.as_str(), user.as_str()),
+        Topic::State(name) => (STATE, name.as_str(), ""),
     }
 }
 
@@ -160,6 +164,7 @@ pub(super) fn topic(kind: i64, metric: &str, of: &str) -> Option<Topic> {
         (METRIC, _, "") => Some(Topic::Metric(name()?)),
         (USER_METRIC, ..) => Some(Topic::UserMetric(name()?, user()?)),
         (ALERTS, "", "") => Some(Topic::Alerts),
+        (STATE, name, "") => Some(Topic::State(StateName::parse(name)?)),
         (TEST, transport, _) => Some(Topic::Test(user()?, Transport::parse(transport)?)),
         _ => None,
     }

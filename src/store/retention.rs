@@ -5,7 +5,7 @@
 //! message of a ring is a metric's value: it goes because of its age, and because of the file's size
 //! only where nothing else is left. Alerts stay until they are resolved, and then as long as messages do.
 //! The audit trail has half of the file: whoever publishes much pushes out messages, and not what others
-//! did.
+//! did. Of what parts of the hub remember (kind 4) the newest stays, and only that.
 
 use std::time::Duration;
 
@@ -172,22 +172,27 @@ fn oldest(
 ) -> rusqlite::Result<(usize, MessageId)> {
     let rows = {
         let text = "SELECT id, ring, EXISTS (SELECT 1 FROM message AS later \
-                    WHERE later.ring = message.ring AND later.id > message.id) \
+                    WHERE later.ring = message.ring AND later.id > message.id), \
+                    (SELECT kind = 4 FROM ring WHERE ring.id = message.ring) \
                     FROM message WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
         let mut statement = transaction.prepare_cached(text)?;
-        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let row =
+            |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
         let rows = statement.query_map(params![to_sql(from), to_sql(to), ROWS_MAX], row)?;
-        rows.collect::<rusqlite::Result<Vec<(i64, i64, bool)>>>()?
+        rows.collect::<rusqlite::Result<Vec<(i64, i64, bool, bool)>>>()?
     };
     let next = match rows.last() {
         Some((id, ..)) if rows.len() == ROWS_MAX => id_of(*id),
         // The round is over; the next one begins at the beginning.
         _ => MessageId::ZERO,
     };
+    // What a part of the hub remembers has no age.
+    let may_go =
+        |is_followed: bool, is_state: bool| is_followed || which == Which::All && !is_state;
     let gone: Vec<(i64, i64)> = rows
         .into_iter()
-        .filter(|(_, _, is_followed)| which == Which::All || *is_followed)
-        .map(|(id, ring, _)| (id, ring))
+        .filter(|(_, _, is_followed, is_state)| may_go(*is_followed, *is_state))
+        .map(|(id, ring, ..)| (id, ring))
         .collect();
     remove(transaction, &gone)?;
     Ok((gone.len(), next))
@@ -195,12 +200,11 @@ fn oldest(
 
 /// Takes away the oldest messages of a ring that has more than `max`. Returns how many.
 fn beyond(transaction: &Transaction<'_>, max: u64) -> rusqlite::Result<usize> {
-    let text = "SELECT id, messages FROM ring WHERE messages > ?1 LIMIT 1";
-    let found = transaction
-        .prepare_cached(text)?
-        .query_row([max], |row| Ok((row.get(0)?, row.get::<_, u64>(1)?)))
-        .optional()?;
-    let Some((ring, messages)): Option<(i64, u64)> = found else {
+    let text = "SELECT id, messages, iif(kind = 4, 1, ?1) AS most FROM ring \
+                WHERE messages > most LIMIT 1";
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let found = transaction.prepare_cached(text)?.query_row([max], row);
+    let Some((ring, messages, max)): Option<(i64, u64, u64)> = found.optional()? else {
         return Ok(0);
     };
     let rows = {

@@ -4,7 +4,9 @@ use std::time::Duration;
 use super::retention::Retention;
 use super::*;
 use crate::config::{AuthKeys, Durability, Settings};
-use crate::domain::message::{Json, Message, MessageId, Priority, Retain, Topic, UserId};
+use crate::domain::message::{
+    Json, Message, MessageId, Priority, Retain, StateName, Topic, UserId,
+};
 use crate::domain::pattern::MetricName;
 use crate::domain::time::Now;
 use crate::wire::message::{Publication, encode};
@@ -272,6 +274,27 @@ async fn retention_takes_the_oldest_of_each_metric_and_what_is_too_old() {
         .query_row("SELECT sum(messages) FROM ring", [], |row| row.get(0))
         .unwrap();
     assert_eq!(counted, None);
+}
+
+#[actix_rt::test]
+async fn of_what_is_remembered_the_newest_stays_for_ever() {
+    let mut fixture = Fixture::new();
+    let name = StateName::parse("silence/42").unwrap();
+    let states = (1..=100).map(|n| message(n, Topic::State(name.clone()), Priority::Low));
+    written(&fixture, vec![batch(states.collect(), Vec::new())]).await;
+    fixture.settings.retention.age = Duration::from_millis(1);
+    let mut store = fixture.open().unwrap();
+    let mut retention = Retention::new(&fixture.settings);
+    while retention
+        .step(&mut store.connection, BEGIN_MS + 1_000_000)
+        .unwrap()
+    {}
+    drop(store);
+    let found = recovered(&fixture, 10, 10);
+    let kept: Vec<_> = found.rings.iter().flat_map(|ring| &ring.kept).collect();
+    let newest = MessageId::new(BEGIN_MS + 100, 1).unwrap();
+    assert_eq!(kept.iter().map(|it| it.id).collect::<Vec<_>>(), [newest]);
+    assert_eq!(kept[0].topic, Topic::State(name));
 }
 
 #[actix_rt::test]

@@ -336,7 +336,7 @@ impl Ring {
         let (metric, user) = match append::topic(kind, metric, user)? {
             Topic::Metric(metric) => (metric, None),
             Topic::UserMetric(metric, user) => (metric, Some(user)),
-            Topic::Alerts | Topic::Test(..) => return None,
+            Topic::Alerts | Topic::Test(..) | Topic::State(_) => return None,
         };
         let ring = Self {
             number,

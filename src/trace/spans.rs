@@ -149,6 +149,7 @@ pub fn deliver(parent: &Context, message: &Message, workers: usize) -> FanOut {
             Topic::Metric(name) | Topic::UserMetric(name, _) => (name.as_str(), "metrics_update"),
             Topic::Alerts => ("alerts", "system_alert"),
             Topic::Test(..) => ("test", "test_message"),
+            Topic::State(name) => (name.as_str(), "state"),
         };
         Beginning {
             name: format!("deliver {destination}"),

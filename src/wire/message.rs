@@ -59,6 +59,8 @@ fn kind(topic: &Topic) -> &'static str {
         Topic::Metric(_) | Topic::UserMetric(..) => "metrics_update",
         Topic::Alerts => "system_alert",
         Topic::Test(..) => "test_message",
+        // Sent to nobody.
+        Topic::State(_) => "state",
     }
 }
 

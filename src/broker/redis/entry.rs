@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::domain::message::{
-    Json, Message, MessageId, Priority, Retain, Topic, Transport, UserId,
+    Json, Message, MessageId, Priority, Retain, StateName, Topic, Transport, UserId,
 };
 use crate::domain::pattern::MetricName;
 use crate::domain::time::Now;
@@ -191,6 +191,7 @@ pub(super) fn write_topic(topic: &Topic) -> String {
         Topic::UserMetric(name, user) => format!("u {name} {user}"),
         Topic::Alerts => "a".to_owned(),
         Topic::Test(user, transport) => format!("t {} {user}", transport.as_str()),
+        Topic::State(name) => format!("s {name}"),
     }
 }
 
@@ -211,6 +212,7 @@ fn read_topic(text: &str) -> Option<Topic> {
             let (transport, user) = with_user()?;
             Topic::Test(user, Transport::parse(transport)?)
         }
+        "s" => Topic::State(StateName::parse(rest)?),
         _ => return None,
     })
 }
@@ -234,6 +236,7 @@ mod tests {
             Topic::Metric(name.clone()),
             Topic::UserMetric(name, user.clone()),
             Topic::Alerts,
+            Topic::State(StateName::parse("silence/42").unwrap()),
             Topic::Test(user.clone(), Transport::Sse),
             Topic::Test(user, Transport::Websocket),
         ] {

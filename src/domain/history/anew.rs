@@ -24,7 +24,9 @@ impl History {
 
     /// The newest value of a metric, of before what the log has. Takes the place of one kept before.
     pub fn keep_value(&mut self, message: Arc<Message>) {
-        if message.topic.metric().is_some() {
+        if matches!(message.topic, Topic::State(_)) {
+            self.keep_state(message);
+        } else if message.topic.metric().is_some() {
             self.aside.insert(message.topic.clone(), message);
         }
     }

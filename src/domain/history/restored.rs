@@ -68,6 +68,9 @@ impl History {
             self.origin = self.origin.max(cut);
             return;
         };
+        if matches!(topic, Topic::State(_)) {
+            return self.keep_state(newest);
+        }
         let mut ring = Ring {
             kept: kept.into(),
             gone: gone.into(),

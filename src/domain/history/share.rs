@@ -35,7 +35,7 @@ pub(super) struct Turn {
 fn owner(topic: &Topic) -> Option<&UserId> {
     match topic {
         Topic::UserMetric(_, user) | Topic::Test(user, _) => Some(user),
-        Topic::Metric(_) | Topic::Alerts => None,
+        Topic::Metric(_) | Topic::Alerts | Topic::State(_) => None,
     }
 }
 

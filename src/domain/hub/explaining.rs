@@ -97,7 +97,7 @@ fn outcome_so_far(session: &Session, id: MessageId, message: &Found) -> Option<O
     let Some(from) = session.reader().admits(&message.topic) else {
         let is_own = match &message.topic {
             Topic::UserMetric(_, user) => user == session.user(),
-            Topic::Test(..) => false,
+            Topic::Test(..) | Topic::State(_) => false,
             Topic::Metric(_) | Topic::Alerts => true,
         };
         return Some(match is_own {

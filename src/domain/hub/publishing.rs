@@ -34,7 +34,9 @@ impl HubState {
 
     /// Takes a message into the history and sends it on its way. Ids must come in order.
     pub fn published(&mut self, message: Arc<Message>, effects: &mut impl Effects) {
-        self.count_published(&[message.priority]);
+        if !matches!(message.topic, Topic::State(_)) {
+            self.count_published(&[message.priority]);
+        }
         effects.deliver(&message);
         self.push(message);
     }
@@ -82,6 +84,7 @@ impl HubState {
                 self.sessions_of(user).filter(for_it).count()
             }
             Topic::Metric(_) | Topic::Alerts => self.every_session().filter(for_it).count(),
+            Topic::State(_) => 0,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How everybody else asks the Hub something: bounded, and with an answer in every case.
 
 mod lag;
+mod log;
 mod operators;
 
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};

@@ -174,6 +174,8 @@ impl Hub {
         let (message, trace) = (logged.message.clone(), logged.trace.clone());
         self.record(logged);
         if is_past {
+            // Of a log that began anew, followers see again what they have seen: ids tell.
+            self.followers.iter().for_each(|it| it.pass_on(&message));
             self.state.remember(message);
         } else {
             let (state, mut outlets) = self.parts(now);

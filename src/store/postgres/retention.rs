@@ -120,7 +120,11 @@ macro_rules! forget {
 }
 
 async fn forget_aged(connection: &mut PgConnection, before: MessageId) -> sqlx::Result<i64> {
-    let text = forget!("SELECT id FROM statshub.message WHERE id <= $1 ORDER BY id LIMIT $2");
+    // What parts of the hub remember (kind 4) has no age, and goes when a newer one takes its place.
+    let text = forget!(
+        "SELECT message.id FROM statshub.message JOIN statshub.ring ON ring.id = message.ring \
+         WHERE message.id <= $1 AND ring.kind <> 4 ORDER BY message.id LIMIT $2"
+    );
     let gone = sqlx::query_scalar(text).bind(to_sql(before)).bind(ROWS_MAX);
     gone.fetch_one(connection).await
 }
@@ -128,7 +132,8 @@ async fn forget_aged(connection: &mut PgConnection, before: MessageId) -> sqlx::
 async fn forget_beyond(connection: &mut PgConnection, max: u64) -> sqlx::Result<i64> {
     let text = forget!(
         "SELECT message.id FROM (
-            SELECT id, messages - $1 AS excess FROM statshub.ring WHERE messages > $1 LIMIT 1
+            SELECT id, messages - CASE kind WHEN 4 THEN 1 ELSE $1 END AS excess
+            FROM statshub.ring WHERE messages > CASE kind WHEN 4 THEN 1 ELSE $1 END LIMIT 1
         ) AS full_ring
         CROSS JOIN LATERAL (
             SELECT id FROM statshub.message WHERE ring = full_ring.id

@@ -95,7 +95,7 @@ local function batch()
       last = id
       added = added + 1
       local kind = string.sub(topic, 1, 1)
-      if kind == 'm' or kind == 'u' then
+      if kind == 'm' or kind == 'u' or kind == 's' then
         values[topic] = id .. ' ' .. how .. ' ' .. data
       end
       ids[i] = id

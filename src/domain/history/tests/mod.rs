@@ -119,6 +119,7 @@ fn is_for(me: &Me, message: &Message) -> bool {
         Topic::UserMetric(name, user) => user.as_str() == "me" && named(name),
         Topic::Alerts => true,
         Topic::Test(user, transport) => user.as_str() == "me" && *transport == Transport::Sse,
+        Topic::State(_) => false,
     }
 }
 

@@ -102,7 +102,7 @@ impl History {
         for (user, share) in &shares.users {
             self.assert_share(share, |topic| match topic {
                 Topic::UserMetric(_, own) | Topic::Test(own, _) => own == user,
-                Topic::Metric(_) | Topic::Alerts => false,
+                Topic::Metric(_) | Topic::Alerts | Topic::State(_) => false,
             });
             assert!(share.bytes <= limits.user_bytes_max);
             assert!((1..=limits.user_messages_max).contains(&share.messages));

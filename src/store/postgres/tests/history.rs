@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::domain::alert::{AlertState, Severity};
-use crate::domain::message::{Message, MessageId, Priority, Topic, UserId};
+use crate::domain::message::{Message, MessageId, Priority, StateName, Topic, UserId};
 use crate::domain::pattern::{MetricName, Pattern};
 use crate::store::{
     AlertChange, AlertFilter, AlertStep, AlertWrite, AppendError, Bounds, Order, Reader, Walk,
@@ -243,26 +243,40 @@ async fn retention_takes_the_oldest_of_each_metric_and_what_is_too_old() {
     let mut all = vec![message(0, metric("idle"), Priority::Low)];
     all.extend((1..=6000).map(one));
     fixture.written(vec![batch(all, Vec::new())]).await;
+    // Of what is remembered the newest stays for ever, and nothing else.
+    let state = Topic::State(StateName::parse("silence/42").unwrap());
+    let states = (6001..=6100).map(|n| message(n, state.clone(), Priority::Low));
+    fixture
+        .written(vec![batch(states.collect(), Vec::new())])
+        .await;
     let counts = async |fixture: &Fixture| {
         let busy = "SELECT coalesce(max(messages), 0) FROM statshub.ring WHERE metric = 'busy'";
         let there = "SELECT count(*) FROM statshub.message";
         (fixture.number(busy).await, fixture.number(there).await)
     };
-    assert_eq!(counts(&fixture).await, (6000, 6001));
+    assert_eq!(counts(&fixture).await, (6000, 6101));
     fixture.settings.retention.messages_per_metric_max = 1200;
     let writer = fixture.open().start(Nobody).unwrap();
     eventually("1200 are left", async || {
-        counts(&fixture).await == (1200, 1201)
+        counts(&fixture).await == (1200, 1202)
     })
     .await;
     writer.close().await;
     let found = fixture.recovered(10_000, 0);
+    let of_state = found.rings.iter().find(|ring| ring.topic == state).unwrap();
+    assert_eq!(
+        of_state.kept.iter().map(|it| it.id).collect::<Vec<_>>(),
+        [id(6100)]
+    );
     let busy = found.rings.iter().find(|ring| ring.kept.len() > 1).unwrap();
     assert_eq!(busy.cut, id(4800));
 
     fixture.settings.retention.age = Duration::from_secs(1);
     let writer = fixture.open().start(Nobody).unwrap();
-    eventually("nothing is left", async || counts(&fixture).await == (0, 0)).await;
+    eventually("it alone is left", async || {
+        counts(&fixture).await == (0, 1)
+    })
+    .await;
     // What is written to a ring that was gone is there.
     let late = vec![message(7000, metric("busy"), Priority::Low)];
     writer.append(batch(late, Vec::new())).unwrap();
