@@ -6,7 +6,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion};
 use statshub::domain::backlog::Reader;
 use statshub::domain::history::History;
 use statshub::domain::message::{MessageId, Transport, UserId};
-use statshub::domain::pattern::Subscription;
+use statshub::domain::subscription::Subscription;
 
 use crate::fixture::{Publisher, history_limits, metric, pattern};
 
@@ -48,12 +48,13 @@ pub fn backlog(criterion: &mut Criterion) {
             (0..10_000).for_each(|_| history.push(publisher.next()));
             let position = history.last();
             (0..behind).for_each(|_| history.push(publisher.next()));
-            let subscription = Subscription::new(std::slice::from_ref(&wanted), MessageId::ZERO);
+            let subscription = Subscription::new(&[wanted.clone().into()], MessageId::ZERO);
             let subscription = subscription.expect("one pattern");
             let reader = Reader {
                 user: &user,
                 transport: Transport::Sse,
                 subscription: &subscription,
+                view: None,
                 since: MessageId::ZERO,
                 transport_since: MessageId::ZERO,
             };

@@ -9,8 +9,9 @@ use statshub::domain::fanout::ConnectionKey;
 use statshub::domain::hub::{Connect, Effects, HubState, Limits, Opening};
 use statshub::domain::message::{Message, MessageId, Transport, UserId};
 use statshub::domain::notice::{Goodbye, Piece};
-use statshub::domain::pattern::Subscription;
 use statshub::domain::session::{Identity, Session};
+use statshub::domain::subscription::Subscription;
+use statshub::domain::view::View;
 use uuid::Uuid;
 
 use crate::fixture::{NOW, Publisher, history_limits, metric, pattern};
@@ -115,7 +116,7 @@ impl Fixture {
         let number = self.connections + 1;
         self.request(Opening::New {
             identity: identity(number).into(),
-            patterns: vec![pattern(metric(0).as_str())],
+            selectors: vec![pattern(metric(0).as_str()).into()],
             ticket: None,
         })
     }
@@ -169,6 +170,7 @@ struct NoEffects;
 
 impl Effects for NoEffects {
     fn deliver(&mut self, _: &Arc<Message>) {}
+    fn deliver_as(&mut self, _: &View, _: &Arc<Message>) {}
     fn attach(&mut self, _: &Session, _: Vec<Piece>, _: MessageId) {}
     fn send(&mut self, _: ConnectionKey, _: Transport, _: Vec<Piece>) {}
     fn catch_up(&mut self, _: ConnectionKey, _: Transport, _: Vec<Piece>, _: MessageId) {}

@@ -4,8 +4,9 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion};
 use statshub::domain::message::{MessageId, Topic, UserId};
-use statshub::domain::pattern::{Pattern, Subscription};
+use statshub::domain::pattern::Pattern;
 use statshub::domain::routing::{Routes, Slot};
+use statshub::domain::subscription::Subscription;
 
 use crate::fixture::{GROUP_METRICS, group, metric, pattern};
 
@@ -34,10 +35,13 @@ pub fn visit(criterion: &mut Criterion) {
         let groups = (0..metrics.div_ceil(GROUP_METRICS)).map(group);
         for (kind, mut routes) in [("exact", routes(names)), ("pattern", routes(groups))] {
             let topics: Vec<_> = (0..metrics).map(metric).map(Topic::Metric).collect();
-            topics.iter().for_each(|topic| routes.visit(topic, |_| {}));
+            topics
+                .iter()
+                .for_each(|topic| routes.visit(topic, None, |_| {}));
             let mut next = topics.iter().cycle();
             benches.bench_function(BenchmarkId::new(kind, metrics), |bencher| {
-                bencher.iter(|| routes.visit(next.next().unwrap(), |slot| _ = black_box(slot)));
+                bencher
+                    .iter(|| routes.visit(next.next().unwrap(), None, |slot| _ = black_box(slot)));
             });
         }
     }
@@ -48,7 +52,8 @@ fn routes(patterns: impl Iterator<Item = Pattern>) -> Routes {
     let mut routes = Routes::default();
     let user = UserId::parse("ann").expect("a user");
     for (slot, pattern) in patterns.enumerate() {
-        let subscription = Subscription::new(&[pattern], MessageId::ZERO).expect("one pattern");
+        let subscription =
+            Subscription::new(&[pattern.into()], MessageId::ZERO).expect("one pattern");
         routes.add(slot as Slot, &user, &subscription);
     }
     routes

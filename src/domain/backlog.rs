@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::message::{Message, MessageId, PerPriority, Priority, Topic, Transport, UserId};
-use super::pattern::{MetricName, Subscription};
+use super::pattern::MetricName;
+use super::subscription::Subscription;
+use super::view::View;
 
 /// Most metric names in one receipt.
 pub const DROPPED_METRICS_MAX: usize = 100;
@@ -15,6 +17,8 @@ pub struct Reader<'a> {
     pub user: &'a UserId,
     pub transport: Transport,
     pub subscription: &'a Subscription,
+    /// Of which view the history is; `None`: what was published. There every metric that comes in that form is.
+    pub view: Option<&'a View>,
     /// Alerts count from here.
     pub since: MessageId,
     /// Test messages for the transport count from here.
@@ -24,9 +28,10 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// From which position on messages of `topic` are for this reader; `None`: none is.
     pub fn admits(&self, topic: &Topic) -> Option<MessageId> {
+        let metric = |name| self.subscription.admits_as(self.view, name);
         match topic {
-            Topic::Metric(name) => self.subscription.admits(name),
-            Topic::UserMetric(name, user) if user == self.user => self.subscription.admits(name),
+            Topic::Metric(name) => metric(name),
+            Topic::UserMetric(name, user) if user == self.user => metric(name),
             Topic::Alerts => Some(self.since),
             Topic::Test(user, transport) if user == self.user && *transport == self.transport => {
                 Some(self.transport_since)
@@ -35,25 +40,24 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The same reader of the history of `view`.
+    pub fn of(&self, view: &'a View) -> Self {
+        Self {
+            view: Some(view),
+            ..*self
+        }
+    }
+
     /// Every topic there can be for this reader, where its subscription names exact metrics only.
     pub fn topics(&self) -> Option<Vec<Topic>> {
-        let names = self.subscription.exact_names()?;
-        let own = names
-            .iter()
-            .map(|name| Topic::UserMetric(name.clone(), self.user.clone()));
+        let names = self.subscription.exact_names(self.view)?;
+        let own = |name: &MetricName| Topic::UserMetric(name.clone(), self.user.clone());
+        let metrics = names.iter().cloned().map(Topic::Metric);
         let rest = [
             Topic::Alerts,
             Topic::Test(self.user.clone(), self.transport),
         ];
-        Some(
-            names
-                .iter()
-                .cloned()
-                .map(Topic::Metric)
-                .chain(own)
-                .chain(rest)
-                .collect(),
-        )
+        Some(metrics.chain(names.iter().map(own)).chain(rest).collect())
     }
 }
 
@@ -98,7 +102,7 @@ pub struct Backlog {
 
 impl Backlog {
     /// Keeps the best `max` messages, higher priority before newer, and puts them in id order.
-    pub(super) fn fit(&mut self, max: usize) {
+    pub fn fit(&mut self, max: usize) {
         if self.messages.len() > max {
             let worth = |message: &Arc<Message>| std::cmp::Reverse((message.priority, message.id));
             self.messages.select_nth_unstable_by_key(max, worth);

@@ -9,8 +9,9 @@ use std::rc::Rc;
 
 use super::message::{Message, MessageId, Transport, UserId};
 use super::outbox::{Outbox, Outgoing, Pushed};
-use super::pattern::Subscription;
-use super::routing::{Routes, Slot, admits_own};
+use super::routing::{Routes, Slot, admits};
+use super::subscription::Subscription;
+use super::view::View;
 
 /// Names a connection, the same in the hub and on its worker. Never used twice in a process.
 ///
@@ -128,17 +129,37 @@ impl<O: Outlet> Fanout<O> {
     }
 
     /// Hands a message to every connection it is for. `became` hears of each what that made of it.
-    pub fn deliver(&mut self, message: &Message, mut became: impl FnMut(ConnectionKey, Pushed)) {
+    pub fn deliver(&mut self, message: &Message, became: impl FnMut(ConnectionKey, Pushed)) {
+        self.hand_out(message, None, became);
+        self.through = message.id;
+    }
+
+    /// The same to those who see it by `view`. Before the message itself: then all of this id is done.
+    pub fn deliver_as(
+        &mut self,
+        view: &View,
+        message: &Message,
+        became: impl FnMut(ConnectionKey, Pushed),
+    ) {
+        self.hand_out(message, Some(view), became);
+    }
+
+    fn hand_out(
+        &mut self,
+        message: &Message,
+        view: Option<&View>,
+        mut became: impl FnMut(ConnectionKey, Pushed),
+    ) {
         let Self {
             entries, routes, ..
         } = self;
         let (mut sse, mut websocket) = (None, None);
-        routes.visit(&message.topic, |slot| {
+        routes.visit(&message.topic, view, |slot| {
             let Some(entry) = &entries[slot as usize] else {
                 return;
             };
             let transport = entry.outlet.transport();
-            if !admits_own(&message.topic, transport, &entry.subscription) {
+            if !admits(&message.topic, view, transport, &entry.subscription) {
                 return;
             }
             let encoded = match transport {
@@ -152,7 +173,6 @@ impl<O: Outlet> Fanout<O> {
                 .with(|outbox| outbox.push_live(message.id, piece));
             became(entry.outlet.key(), pushed);
         });
-        self.through = message.id;
     }
 
     /// Everything up to here has been fanned out on this worker.

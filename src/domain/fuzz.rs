@@ -1,7 +1,9 @@
 //! What texts may do to names, patterns and subscriptions.
 
 use super::message::MessageId;
-use super::pattern::{MetricName, PATTERNS_MAX, Pattern, SEGMENTS_MAX, Subscription};
+use super::pattern::{MetricName, PATTERNS_MAX, Pattern, SEGMENTS_MAX};
+use super::subscription::Subscription;
+use super::view::Selector;
 
 /// Texts apart by 0xff: patterns with commas between them, then names. They are judged, matched and
 /// subscribed to as a reference does that knows nothing of what a pattern may not be.
@@ -73,7 +75,8 @@ fn subscribe(patterns: &[Pattern], names: &[MetricName]) {
     let mut distinct: Vec<_> = patterns.to_vec();
     distinct.sort_unstable();
     distinct.dedup();
-    let Ok(mut subscription) = Subscription::new(patterns, since) else {
+    let selectors: Vec<Selector> = patterns.iter().cloned().map(Selector::from).collect();
+    let Ok(mut subscription) = Subscription::new(&selectors, since) else {
         assert!(distinct.len() > PATTERNS_MAX);
         return;
     };
@@ -85,7 +88,7 @@ fn subscribe(patterns: &[Pattern], names: &[MetricName]) {
     let (parts, unnamed) = subscription.parts();
     let again = Subscription::from_parts(parts.to_vec(), unnamed);
     assert_eq!(again, subscription);
-    subscription.unsubscribe(patterns);
+    subscription.unsubscribe(&selectors);
     let admits = |name: &MetricName| subscription.admits(name).is_some();
     assert_eq!(
         names.iter().any(admits),

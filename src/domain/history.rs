@@ -10,6 +10,7 @@
 
 mod anew;
 mod find;
+mod forms;
 mod read;
 mod restored;
 mod ring;
@@ -23,6 +24,7 @@ use super::backlog::{Backlog, Reader, Receipt};
 use super::message::{Message, MessageId, PerPriority, Priority, Retain, StateName, Topic};
 use super::pattern::MetricName;
 pub use find::{Fate, Found, Missing};
+pub use forms::Depth;
 pub use read::ReadIds;
 pub use restored::RestoredRing;
 use ring::Ring;
@@ -217,6 +219,19 @@ impl History {
             return None;
         }
         let mut backlog = Backlog::default();
+        self.gather(reader, position, carried_to, &mut backlog)?;
+        backlog.fit(self.limits.backlog_messages_max);
+        Some(backlog)
+    }
+
+    /// As [`History::backlog`] of a position that the log covers, into one that is not yet as short as it may be.
+    pub fn gather(
+        &self,
+        reader: &Reader<'_>,
+        position: MessageId,
+        carried_to: MessageId,
+        backlog: &mut Backlog,
+    ) -> Option<()> {
         for (topic, log) in self.changed_since(reader, position) {
             let Some(since) = reader.admits(topic) else {
                 continue;
@@ -231,8 +246,7 @@ impl History {
                 backlog.messages.extend(ring.after(from).cloned());
             }
         }
-        backlog.fit(self.limits.backlog_messages_max);
-        Some(backlog)
+        Some(())
     }
 
     /// Counts what `reader` missed after `position` and [`History::cut`] at `to` is about to forget,

@@ -295,6 +295,30 @@ impl Message {
         self.sse.slice(self.value.clone())
     }
 
+    /// The same message with another value, JSON on one line, and under another id: nothing else of it changes.
+    pub fn with(&self, id: MessageId, value: &[u8]) -> Self {
+        let before = &self.sse[self.json.start..self.value.start];
+        let after = &self.sse[self.value.end..self.json.end];
+        let after = String::from_utf8_lossy(after);
+        let (old, new) = (self.id.to_string(), id.to_string());
+        let after = after.replacen(&format!("\"{old}\""), &format!("\"{new}\""), 1);
+        let head = format!("id: {new}\ndata: ");
+        let parts: [&[u8]; 5] = [head.as_bytes(), before, value, after.as_bytes(), b"\n\n"];
+        let sse = Bytes::from(parts.concat());
+        let start = head.len() + before.len();
+        Self {
+            id,
+            topic: self.topic.clone(),
+            priority: self.priority,
+            retain: self.retain,
+            published_at: self.published_at,
+            json: head.len()..sse.len() - b"\n\n".len(),
+            value: start..start + value.len(),
+            sse,
+            websocket: OnceLock::new(),
+        }
+    }
+
     /// What keeping it costs, in bytes: both encodings at worst, and the record.
     pub fn cost(&self) -> usize {
         self.sse.len() + self.json.len() + size_of::<Self>() + 64

@@ -25,6 +25,8 @@ pub mod priority;
 pub mod routing;
 pub mod series;
 pub mod session;
+pub mod subscription;
 #[cfg(test)]
 mod testing;
 pub mod time;
+pub mod view;

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::backlog::Receipt;
 use super::message::{Message, MessageId, UserId};
-use super::pattern::{MetricName, Pattern};
+use super::pattern::MetricName;
+use super::view::Selector;
 
 /// One piece of a stream, in the domain's terms.
 #[derive(Debug, Clone)]
@@ -31,10 +32,10 @@ pub enum Notice {
         values: Vec<(MetricName, Arc<Message>)>,
     },
     Subscribed {
-        metrics: Vec<Pattern>,
+        metrics: Vec<Selector>,
     },
     Unsubscribed {
-        metrics: Vec<Pattern>,
+        metrics: Vec<Selector>,
     },
     Pong,
     Refreshed {
@@ -51,7 +52,7 @@ pub struct Established {
     pub connection_id: Uuid,
     pub reconnect_token: Uuid,
     pub user: UserId,
-    pub metrics: Vec<Pattern>,
+    pub metrics: Vec<Selector>,
     /// Whether the stream goes on from where the client was; else a snapshot follows.
     pub resumed: bool,
     pub replayed: usize,
@@ -61,12 +62,14 @@ pub struct Established {
 }
 
 /// Why a client's message was not carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     InvalidMessage,
     UnknownType,
     MetricsNoArray,
     InvalidMetric,
+    /// A subscription that asks for what there is not, in words for whoever wrote it.
+    InvalidSelector(Arc<str>),
     TooManyPatterns,
     RateLimited,
     TokenInvalid,

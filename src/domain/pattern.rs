@@ -1,11 +1,9 @@
-//! Metric names, the patterns that name several, and subscriptions made of patterns.
+//! Metric names, and the patterns that name several.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-
-use super::message::MessageId;
 
 /// Longest name or pattern, in bytes.
 pub const NAME_BYTES_MAX: usize = 128;
@@ -13,6 +11,8 @@ pub const NAME_BYTES_MAX: usize = 128;
 pub const SEGMENTS_MAX: usize = 16;
 /// Most patterns in one subscription.
 pub const PATTERNS_MAX: usize = 100;
+/// Most different views in one subscription.
+pub const VIEWS_PER_SUBSCRIPTION_MAX: usize = 16;
 
 /// Why a text is no metric name or pattern. The text says what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +27,12 @@ pub enum NameError {
     Wildcard,
     #[error("a subscription holds at most {PATTERNS_MAX} patterns")]
     Patterns,
+    #[error("a subscription holds at most {VIEWS_PER_SUBSCRIPTION_MAX} different views")]
+    Views,
+    #[error(
+        "the hub has as many different views as it may; ask for one that is in use, or for the plain metric"
+    )]
+    HubViews,
 }
 
 /// The name of one metric, such as `credits.total`.
@@ -99,6 +105,15 @@ impl Pattern {
         (!self.0.contains('*')).then(|| MetricName(self.0.clone()))
     }
 
+    /// How narrowly it names: of two patterns that name one metric, the greater is the one that means it.
+    pub(super) fn narrowness(&self) -> (bool, usize) {
+        let segments = self.0.split('.');
+        (
+            !self.0.contains('*'),
+            segments.filter(|it| !it.contains('*')).count(),
+        )
+    }
+
     /// Whether `name` is one of those it stands for. Linear in the segments: with `**` only at the
     /// end there is nothing to go back to. A trailing `**` also stands for no segment at all, so
     /// `credits.**` matches `credits`.
@@ -138,124 +153,6 @@ fn check_plain(segment: &str) -> Result<(), NameError> {
         return Err(NameError::Character);
     }
     Ok(())
-}
-
-/// What a session receives: patterns, each with the position from which on it counts.
-///
-/// The position makes the answer to "what was missed" exact when a subscription changes while its
-/// client is away: what was published before a pattern was added was never for the session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subscription {
-    /// Shared by the session and its connection: there are as many of these as connections.
-    patterns: Arc<[(Pattern, MessageId)]>,
-    /// No metric was ever named: everything, until the first subscribe narrows it.
-    unnamed: Option<MessageId>,
-}
-
-impl Subscription {
-    /// Every metric, as of the beginning.
-    pub fn everything() -> Self {
-        Self {
-            patterns: Arc::default(),
-            unnamed: Some(MessageId::ZERO),
-        }
-    }
-
-    /// What a client asks for when it connects. Nothing named means everything.
-    ///
-    /// # Errors
-    /// More than [`PATTERNS_MAX`] distinct patterns.
-    pub fn new(patterns: &[Pattern], since: MessageId) -> Result<Self, NameError> {
-        let mut new = Self {
-            patterns: Arc::default(),
-            unnamed: Some(since),
-        };
-        if !patterns.is_empty() {
-            new.subscribe(patterns, since)?;
-        }
-        Ok(new)
-    }
-
-    /// Adds `patterns` from `since` on; the first call on a subscription that named nothing narrows
-    /// it to them, and then they count from where that began.
-    ///
-    /// # Errors
-    /// More than [`PATTERNS_MAX`] distinct patterns in all; nothing has changed then.
-    pub fn subscribe(&mut self, patterns: &[Pattern], since: MessageId) -> Result<(), NameError> {
-        let since = self.unnamed.unwrap_or(since);
-        let mut all = self.patterns.to_vec();
-        for pattern in patterns {
-            if !all.iter().any(|(known, _)| known == pattern) {
-                if all.len() == PATTERNS_MAX {
-                    return Err(NameError::Patterns);
-                }
-                all.push((pattern.clone(), since));
-            }
-        }
-        if !patterns.is_empty() {
-            self.unnamed = None;
-        }
-        self.patterns = all.into();
-        Ok(())
-    }
-
-    /// Takes `patterns` out. What is left may be nothing at all.
-    pub fn unsubscribe(&mut self, patterns: &[Pattern]) {
-        let left = self.patterns.iter();
-        let left = left.filter(|(known, _)| !patterns.contains(known));
-        self.patterns = left.cloned().collect();
-        if patterns.iter().any(|p| p.as_str() == "**") {
-            self.unnamed = None;
-        }
-    }
-
-    /// From which position on the session gets `name`; `None`: not at all.
-    pub fn admits(&self, name: &MetricName) -> Option<MessageId> {
-        let named = self
-            .patterns
-            .iter()
-            .filter(|(pattern, _)| pattern.matches(name))
-            .map(|(_, since)| *since);
-        self.unnamed.into_iter().chain(named).min()
-    }
-
-    /// The names, where it is made of exact names only; `None` as soon as there is a wildcard.
-    pub fn exact_names(&self) -> Option<Vec<MetricName>> {
-        if self.unnamed.is_some() {
-            return None;
-        }
-        self.named().map(Pattern::as_exact).collect()
-    }
-
-    fn named(&self) -> impl Iterator<Item = &Pattern> {
-        self.patterns.iter().map(|(pattern, _)| pattern)
-    }
-
-    /// Whether it names nothing and so receives every metric.
-    pub fn is_everything(&self) -> bool {
-        self.unnamed.is_some()
-    }
-
-    /// What it is made of, for [`Subscription::from_parts`].
-    pub fn parts(&self) -> (&[(Pattern, MessageId)], Option<MessageId>) {
-        (&self.patterns, self.unnamed)
-    }
-
-    /// Back from [`Subscription::parts`].
-    pub fn from_parts(patterns: Vec<(Pattern, MessageId)>, unnamed: Option<MessageId>) -> Self {
-        Self {
-            patterns: patterns.into(),
-            unnamed,
-        }
-    }
-
-    /// The patterns in the order they were added; `**` alone where nothing was named.
-    pub fn patterns(&self) -> Vec<Pattern> {
-        match self.unnamed {
-            Some(_) => vec![Pattern::everything()],
-            None => self.named().cloned().collect(),
-        }
-    }
 }
 
 #[cfg(test)]

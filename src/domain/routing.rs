@@ -11,7 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 use indexmap::IndexSet;
 
 use super::message::{Topic, Transport, UserId};
-use super::pattern::{MetricName, Pattern, Subscription};
+use super::pattern::{MetricName, Pattern};
+use super::subscription::Subscription;
+use super::view::{Selector, View};
 
 /// A connection's place in its worker's table.
 pub type Slot = u32;
@@ -25,13 +27,22 @@ type Number = u64;
 #[derive(Debug, Default)]
 pub struct Routes {
     unnamed: IndexSet<Slot>,
+    /// Who gets metrics as they are published.
+    plain: Table,
+    /// And who by a view, for each that somebody here has.
+    views: HashMap<View, Table>,
+    /// Every connection, by its user.
+    users: HashMap<UserId, IndexSet<Slot>>,
+}
+
+/// Patterns, and who has them.
+#[derive(Debug, Default)]
+struct Table {
     exact: HashMap<MetricName, IndexSet<Slot>>,
     wild: BTreeMap<Number, Wild>,
     numbers: HashMap<Pattern, Number>,
     /// The next pattern's.
     next: Number,
-    /// Every connection, by its user.
-    users: HashMap<UserId, IndexSet<Slot>>,
     /// For metrics that there were messages of.
     resolved: HashMap<MetricName, Resolved>,
 }
@@ -60,20 +71,23 @@ impl Routes {
 
     /// `subscription` must be the one that was added.
     pub fn remove(&mut self, slot: Slot, user: &UserId, subscription: &Subscription) {
-        self.unsubscribe(slot, subscription);
+        self.unnamed.swap_remove(&slot);
+        for selector in subscription.selectors() {
+            self.unsubscribe_from(slot, &selector);
+        }
         take_out(&mut self.users, user, slot);
     }
 
     pub fn change(&mut self, slot: Slot, old: &Subscription, new: &Subscription) {
-        let had = old.patterns();
-        let has = new.patterns();
+        let had = old.selectors();
+        let has = new.selectors();
         // First what comes: a pattern that stays must not lose the number that topics know it by.
         self.subscribe(slot, new);
         if !new.is_everything() {
             self.unnamed.swap_remove(&slot);
         }
-        for pattern in had.into_iter().filter(|pattern| !has.contains(pattern)) {
-            self.unsubscribe_from(slot, &pattern);
+        for selector in had.into_iter().filter(|selector| !has.contains(selector)) {
+            self.unsubscribe_from(slot, &selector);
         }
     }
 
@@ -82,15 +96,62 @@ impl Routes {
             self.unnamed.insert(slot);
             return;
         }
-        for pattern in subscription.patterns() {
-            match pattern.as_exact() {
-                Some(name) => _ = self.exact.entry(name).or_default().insert(slot),
-                None => self.subscribe_wild(slot, pattern),
+        for Selector { pattern, view } in subscription.selectors() {
+            let table = match view {
+                None => &mut self.plain,
+                Some(view) => self.views.entry(view).or_default(),
+            };
+            table.subscribe(slot, pattern);
+        }
+    }
+
+    fn unsubscribe_from(&mut self, slot: Slot, selector: &Selector) {
+        let Some(view) = &selector.view else {
+            return self.plain.unsubscribe(slot, &selector.pattern);
+        };
+        if let Some(table) = self.views.get_mut(view) {
+            table.unsubscribe(slot, &selector.pattern);
+            if table.is_empty() {
+                self.views.remove(view);
             }
         }
     }
 
-    fn subscribe_wild(&mut self, slot: Slot, pattern: Pattern) {
+    /// Calls `visit` with the slot of every connection that a message on `topic` may go to, by `view` or as it
+    /// was published. A slot can come more than once, for a connection whose patterns overlap: the outbox knows
+    /// what it has taken. For a user's own topics, and for a subscription that is mixed, the caller must still ask
+    /// the subscription: [`admits`].
+    pub fn visit(&mut self, topic: &Topic, view: Option<&View>, mut visit: impl FnMut(Slot)) {
+        match (topic, view) {
+            (Topic::State(_), _) => {}
+            (Topic::Alerts, _) => self.users.values().flatten().copied().for_each(visit),
+            (Topic::UserMetric(_, user) | Topic::Test(user, _), _) => {
+                let own = self.users.get(user).into_iter();
+                own.flatten().copied().for_each(visit);
+            }
+            (Topic::Metric(name), None) => {
+                self.unnamed.iter().copied().for_each(&mut visit);
+                self.plain.visit(name, visit);
+            }
+            (Topic::Metric(name), Some(view)) => {
+                if let Some(table) = self.views.get_mut(view) {
+                    table.visit(name, visit);
+                }
+            }
+        }
+    }
+}
+
+impl Table {
+    fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.wild.is_empty()
+    }
+
+    fn subscribe(&mut self, slot: Slot, pattern: Pattern) {
+        if let Some(name) = pattern.as_exact() {
+            self.exact.entry(name).or_default().insert(slot);
+            return;
+        }
         let number = *self.numbers.entry(pattern.clone()).or_insert(self.next);
         self.next = self.next.max(number + 1);
         let slots = IndexSet::new();
@@ -98,21 +159,10 @@ impl Routes {
         self.wild.entry(number).or_insert(new).slots.insert(slot);
     }
 
-    fn unsubscribe(&mut self, slot: Slot, subscription: &Subscription) {
-        self.unnamed.swap_remove(&slot);
-        for pattern in subscription.patterns() {
-            self.unsubscribe_from(slot, &pattern);
+    fn unsubscribe(&mut self, slot: Slot, pattern: &Pattern) {
+        if let Some(name) = pattern.as_exact() {
+            return take_out(&mut self.exact, &name, slot);
         }
-    }
-
-    fn unsubscribe_from(&mut self, slot: Slot, pattern: &Pattern) {
-        match pattern.as_exact() {
-            Some(name) => take_out(&mut self.exact, &name, slot),
-            None => self.unsubscribe_wild(slot, pattern),
-        }
-    }
-
-    fn unsubscribe_wild(&mut self, slot: Slot, pattern: &Pattern) {
         let Some(&number) = self.numbers.get(pattern) else {
             return;
         };
@@ -126,33 +176,11 @@ impl Routes {
         }
     }
 
-    /// Calls `visit` with the slot of every connection that a message on `topic` may go to. A slot
-    /// can come more than once, for a connection whose patterns overlap: the outbox knows what it
-    /// has taken. For a user's own topics the caller must still ask the subscription.
-    pub fn visit(&mut self, topic: &Topic, mut visit: impl FnMut(Slot)) {
-        match topic {
-            Topic::State(_) => {}
-            Topic::Alerts => self.users.values().flatten().copied().for_each(visit),
-            Topic::UserMetric(_, user) | Topic::Test(user, _) => {
-                self.users
-                    .get(user)
-                    .into_iter()
-                    .flatten()
-                    .copied()
-                    .for_each(visit);
-            }
-            Topic::Metric(name) => {
-                self.unnamed.iter().copied().for_each(&mut visit);
-                self.exact
-                    .get(name)
-                    .into_iter()
-                    .flatten()
-                    .copied()
-                    .for_each(&mut visit);
-                if !self.wild.is_empty() {
-                    self.visit_wild(name, visit);
-                }
-            }
+    fn visit(&mut self, name: &MetricName, mut visit: impl FnMut(Slot)) {
+        let named = self.exact.get(name).into_iter();
+        named.flatten().copied().for_each(&mut visit);
+        if !self.wild.is_empty() {
+            self.visit_wild(name, visit);
         }
     }
 
@@ -181,12 +209,21 @@ impl Routes {
     }
 }
 
-/// Whether a message on one of a user's own topics goes to a connection of that user.
-pub fn admits_own(topic: &Topic, transport: Transport, subscription: &Subscription) -> bool {
+/// Whether a message goes to a connection that it was routed to. `user`s have their own topics, and a metric that
+/// several patterns name comes in one form only.
+pub fn admits(
+    topic: &Topic,
+    view: Option<&View>,
+    transport: Transport,
+    subscription: &Subscription,
+) -> bool {
     match topic {
-        Topic::UserMetric(name, _) => subscription.admits(name).is_some(),
+        Topic::Metric(_) if !subscription.is_mixed() => true,
+        Topic::Metric(name) | Topic::UserMetric(name, _) => {
+            subscription.admits_as(view, name).is_some()
+        }
         Topic::Test(_, wanted) => *wanted == transport,
-        Topic::Metric(_) | Topic::Alerts => true,
+        Topic::Alerts => true,
         Topic::State(_) => false,
     }
 }
@@ -203,15 +240,10 @@ fn take_out<K: std::hash::Hash + Eq>(sets: &mut HashMap<K, IndexSet<Slot>>, key:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::message::MessageId;
     use proptest::prelude::*;
 
     fn subscription(patterns: &[&str]) -> Subscription {
-        let patterns: Vec<_> = patterns
-            .iter()
-            .map(|text| Pattern::parse(text).unwrap())
-            .collect();
-        Subscription::new(&patterns, MessageId::ZERO).unwrap()
+        crate::domain::testing::subscription(patterns)
     }
 
     fn metric(text: &str) -> Topic {
@@ -220,7 +252,7 @@ mod tests {
 
     fn slots(routes: &mut Routes, topic: &Topic) -> Vec<Slot> {
         let mut slots = Vec::new();
-        routes.visit(topic, |slot| slots.push(slot));
+        routes.visit(topic, None, |slot| slots.push(slot));
         slots.sort_unstable();
         slots.dedup();
         slots
@@ -264,8 +296,16 @@ mod tests {
             routes.remove(2, &user, &pattern);
         }
         assert_eq!(slots(&mut routes, &deep), [1]);
-        let listed: usize = routes.resolved.values().map(|it| it.matching.len()).sum();
-        assert_eq!((listed, routes.wild.len(), routes.numbers.len()), (1, 1, 1));
+        let listed: usize = routes
+            .plain
+            .resolved
+            .values()
+            .map(|it| it.matching.len())
+            .sum();
+        assert_eq!(
+            (listed, routes.plain.wild.len(), routes.plain.numbers.len()),
+            (1, 1, 1)
+        );
     }
 
     proptest! {

@@ -12,7 +12,7 @@ use super::fanout::ConnectionKey;
 use super::losses::Losses;
 use super::message::{MessageId, PerPriority, Priority, Transport, UserId};
 use super::outbox::Progress;
-use super::pattern::Subscription;
+use super::subscription::Subscription;
 
 /// What a verified token said about its holder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +110,7 @@ impl Session {
             user: self.user(),
             transport: self.transport,
             subscription: &self.subscription,
+            view: None,
             since: self.began,
             transport_since: self.transport_since,
         }

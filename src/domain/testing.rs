@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::message::{Message, MessageId, Priority, Retain, Topic, UserId};
-use super::pattern::{MetricName, Pattern, Subscription};
+use super::pattern::{MetricName, Pattern};
+use super::subscription::Subscription;
+use super::view::Selector;
 
 pub fn id(n: u64) -> MessageId {
     MessageId::new(n, 0).unwrap()
@@ -24,11 +26,13 @@ pub fn own_metric(name: &str, of: &str) -> Topic {
     Topic::UserMetric(MetricName::parse(name).unwrap(), user(of))
 }
 
-pub fn patterns(texts: &[&str]) -> Vec<Pattern> {
-    texts
-        .iter()
-        .map(|text| Pattern::parse(text).unwrap())
-        .collect()
+/// Patterns, and objects as JSON.
+pub fn patterns(texts: &[&str]) -> Vec<Selector> {
+    let selector = |text: &&str| match text.starts_with('{') {
+        true => serde_json::from_str(text).unwrap(),
+        false => Pattern::parse(text).unwrap().into(),
+    };
+    texts.iter().map(selector).collect()
 }
 
 pub fn subscription(texts: &[&str]) -> Subscription {

@@ -54,12 +54,16 @@ fn taken<T>(result: Result<T, Problem>) -> Option<T> {
 }
 
 fn check(asked: &Asked, header: Option<HeaderValue>) {
-    assert!(asked.patterns.len() <= PATTERNS_MAX);
+    assert!(asked.selectors.len() <= PATTERNS_MAX);
     let header = header.as_ref().and_then(|value| value.to_str().ok());
     let by_header = header.and_then(MessageId::parse);
     assert!(by_header <= asked.last_event_id);
     let mut plain = Serializer::new(String::new());
-    plain.extend_pairs(asked.patterns.iter().map(|it| ("metrics", it.as_str())));
+    let selectors = asked.selectors.iter();
+    plain.extend_pairs(selectors.map(|it| match it.view {
+        None => ("metrics", it.pattern.to_string()),
+        Some(_) => ("metrics", serde_json::json!(it).to_string()),
+    }));
     plain.extend_pairs(
         asked
             .last_event_id
@@ -68,7 +72,7 @@ fn check(asked: &Asked, header: Option<HeaderValue>) {
     plain.extend_pairs(asked.user.iter().map(|user| ("userId", user)));
     let pairs = from_query(&plain.finish()).expect("what was just written");
     let again = self::asked(pairs, None).expect("what was taken before");
-    assert_eq!(again.patterns, asked.patterns);
+    assert_eq!(again.selectors, asked.selectors);
     assert_eq!(again.last_event_id, asked.last_event_id);
     assert_eq!(again.user, asked.user);
 }

@@ -98,6 +98,7 @@ fn refused(refusal: Refusal) -> Problem {
             Problem::unauthenticated(www_authenticate(auth::Problem::Invalid))
         }
         Refusal::TooManyPatterns => Error::Pattern(NameError::Patterns).into(),
+        Refusal::TooManyViews => Error::Pattern(NameError::Views).into(),
         Refusal::Draining => state::draining(),
     }
 }

@@ -4,7 +4,7 @@ use actix_web::http::header::ACCEPT;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::access::{Caller, StreamCaller, forbidden, stream_access, unauthenticated};
@@ -12,11 +12,13 @@ use super::body::QueryOf;
 use super::client;
 use super::reply::{Code, Problem, RECONNECT_TOKEN_IS_REQUIRED};
 use super::state::State;
+use super::subscriptions::selector;
 use crate::auth;
 use crate::domain::hub::{Opening, Refusal};
 use crate::domain::message::{MessageId, Transport};
-use crate::domain::pattern::{PATTERNS_MAX, Pattern};
+use crate::domain::pattern::PATTERNS_MAX;
 use crate::domain::session::TicketHash;
+use crate::domain::view::Selector;
 use crate::hub::{Error, Stream, Wanted, Worker};
 use crate::telemetry::audit::{Action, Event, Outcome};
 use crate::telemetry::counters::Counter;
@@ -124,26 +126,42 @@ impl Query {
 
 /// What a client asks for besides a stream.
 pub(super) struct Asked {
-    pub patterns: Vec<Pattern>,
+    pub selectors: Vec<Selector>,
     pub last_event_id: Option<MessageId>,
     pub user: Option<String>,
 }
 
 impl Asked {
     pub fn of(query: Query, request: &HttpRequest) -> Result<Self, Problem> {
-        let names = query.values("metrics").flat_map(|list| list.split(','));
-        let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
-        if names.len() > PATTERNS_MAX {
+        let metrics: Vec<Value> = query
+            .values("metrics")
+            .map(listed)
+            .collect::<Result<Vec<_>, _>>()?
+            .concat();
+        if metrics.len() > PATTERNS_MAX {
             let text = format!("A stream takes at most {PATTERNS_MAX} metrics");
             return Err(Problem::invalid(text));
         }
-        let patterns = names.into_iter().map(Pattern::parse);
-        let patterns = patterns.collect::<Result<_, _>>();
+        let numbered = metrics.into_iter().enumerate();
+        let selectors = numbered.map(|(nth, value)| selector("Invalid metrics", nth, value));
         Ok(Self {
-            patterns: patterns.map_err(|error| Problem::invalid(error.to_string()))?,
+            selectors: selectors.collect::<Result<_, _>>()?,
             last_event_id: last_event_id(&query, request),
             user: query.value("userId").map(str::to_owned),
         })
+    }
+}
+
+/// Names between commas, or JSON as in a subscription.
+fn listed(metrics: &str) -> Result<Vec<Value>, Problem> {
+    let json = |_| Problem::invalid("Invalid metrics: this is no JSON");
+    match metrics.as_bytes().first() {
+        Some(b'[') => serde_json::from_str(metrics).map_err(json),
+        Some(b'{') => Ok(vec![serde_json::from_str(metrics).map_err(json)?]),
+        _ => {
+            let names = metrics.split(',').filter(|name| !name.is_empty());
+            Ok(names.map(Value::from).collect())
+        }
     }
 }
 
@@ -198,11 +216,11 @@ impl Asking<'_> {
         let resumes = token.is_some() || last_event_id.is_some();
         let (who, opening) = match caller {
             StreamCaller::Token(caller) => {
-                let opening = opening(&caller, token, None, asked.patterns);
+                let opening = opening(&caller, token, None, asked.selectors);
                 (Some(caller), opening)
             }
             StreamCaller::Ticket(ticket, caller) => {
-                let opening = opening(&caller, token, Some(ticket.hash.into()), asked.patterns);
+                let opening = opening(&caller, token, Some(ticket.hash.into()), asked.selectors);
                 (Some(caller), opening)
             }
             // It admits nothing but going on where its session was.
@@ -343,13 +361,13 @@ fn opening(
     caller: &Caller,
     token: Option<Option<Uuid>>,
     ticket: Option<TicketHash>,
-    patterns: Vec<Pattern>,
+    selectors: Vec<Selector>,
 ) -> Option<Opening> {
     let identity = caller.identity.clone();
     match token {
         None => Some(Opening::New {
             identity,
-            patterns,
+            selectors,
             ticket,
         }),
         Some(token) => token.map(|token| Opening::Resume {

@@ -13,7 +13,8 @@ use super::state::State;
 use super::streams::parse_reconnect_token;
 use crate::domain::hub::Change;
 use crate::domain::message::{Transport, UserId};
-use crate::domain::pattern::{NameError, PATTERNS_MAX, Pattern};
+use crate::domain::pattern::{NameError, PATTERNS_MAX};
+use crate::domain::view::{Selector, SelectorError, ViewError};
 use crate::telemetry::audit::{Action, Event};
 
 /// Whatever `metrics` is, so that one text can say what it should be.
@@ -35,7 +36,7 @@ pub(super) struct Changed {
     message: &'static str,
     /// As sent.
     #[schema(schema_with = schemas::patterns)]
-    metrics: Vec<Pattern>,
+    metrics: Vec<Selector>,
     /// How many sessions it is for.
     connections: usize,
 }
@@ -92,36 +93,40 @@ async fn changed(
     caller: &Caller,
     change: Change,
     body: NamedBody,
-) -> Result<(Vec<Pattern>, usize), Problem> {
+) -> Result<(Vec<Selector>, usize), Problem> {
     let named = body.0?.0.unwrap_or_default();
-    let patterns = named.patterns()?;
+    let selectors = named.selectors()?;
     let only = named.session.as_deref().map(parse_reconnect_token);
     // What is no token is no session's.
     let only = only.map(Option::unwrap_or_default);
     let user = caller.user().clone();
-    let connections = state.hub.change_user(user, only, change, patterns.clone());
-    Ok((patterns, connections.await?))
+    let connections = state.hub.change_user(user, only, change, selectors.clone());
+    Ok((selectors, connections.await?))
 }
 
 impl Named {
-    fn patterns(&self) -> Result<Vec<Pattern>, Problem> {
+    fn selectors(&self) -> Result<Vec<Selector>, Problem> {
         let metrics = self.metrics.as_array();
         let metrics = metrics.ok_or_else(|| Problem::invalid(METRICS_MUST_BE_AN_ARRAY))?;
         if metrics.len() > PATTERNS_MAX {
             let text = format!("Invalid metrics: {}", NameError::Patterns);
             return Err(Problem::invalid(text));
         }
-        metrics.iter().enumerate().map(pattern).collect()
+        let numbered = metrics.iter().cloned().enumerate();
+        numbered
+            .map(|(nth, value)| selector(&format!("Invalid body at metrics[{nth}]"), nth, value))
+            .collect()
     }
 }
 
-fn pattern((index, value): (usize, &Value)) -> Result<Pattern, Problem> {
-    let text = value.as_str().ok_or("a metric is named by a text".into());
-    let pattern = text.and_then(|text| Pattern::parse(text).map_err(|error| error.to_string()));
-    pattern.map_err(|error| {
-        let place = format!("metrics[{index}]");
-        Problem::invalid(format!("Invalid body at {place}: {error}"))
-            .details(json!({"path": place}))
+/// The element of a list of metrics that stands at `nth`, where `place` says what an error is about.
+pub(super) fn selector(place: &str, nth: usize, value: Value) -> Result<Selector, Problem> {
+    Selector::try_from(value).map_err(|error| {
+        let mut details = json!({"path": format!("metrics[{nth}]")});
+        if let SelectorError::View(ViewError::Where(error)) = &error {
+            (details["line"], details["column"]) = (error.line.into(), error.column.into());
+        }
+        Problem::invalid(format!("{place}: {error}")).details(details)
     })
 }
 

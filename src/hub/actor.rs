@@ -216,8 +216,9 @@ impl Hub {
         .fold(LOOK_AFTER_MAX, Duration::min)
         .max(Duration::from_millis(20));
         self.timers = vec![
-            ctx.run_interval(TICK, |hub, _| {
+            ctx.run_interval(TICK, |hub, ctx| {
                 hub.with(|state, now, outlets| state.tick(now, outlets));
+                hub.say_again(ctx);
             }),
             ctx.run_interval(realtime.heartbeat_interval, |hub, ctx| {
                 let wall_ms = hub.clock.now().wall_ms;

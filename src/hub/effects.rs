@@ -12,8 +12,9 @@ use crate::domain::fanout::ConnectionKey;
 use crate::domain::hub::Effects;
 use crate::domain::message::{Message, MessageId, Topic, Transport};
 use crate::domain::notice::{Goodbye, Piece};
-use crate::domain::pattern::Subscription;
 use crate::domain::session::Session;
+use crate::domain::subscription::Subscription;
+use crate::domain::view::View;
 use crate::trace::{self, spans};
 use crate::wire::notice;
 
@@ -53,6 +54,14 @@ impl Effects for Outlets<'_> {
         for worker in self.workers.values() {
             worker.meter.handed_over(message.cost());
             let deliver = ToWorker::Deliver(message.clone(), span.clone());
+            worker.fanout.do_send(deliver);
+        }
+    }
+
+    fn deliver_as(&mut self, view: &View, message: &Arc<Message>) {
+        for worker in self.workers.values() {
+            worker.meter.handed_over(message.cost());
+            let deliver = ToWorker::DeliverAs(view.clone(), message.clone());
             worker.fanout.do_send(deliver);
         }
     }

@@ -15,7 +15,8 @@ use crate::domain::fanout::{ConnectionKey, Entry, Outlet};
 use crate::domain::message::{Message, MessageId, Transport, UserId};
 use crate::domain::notice::Goodbye;
 use crate::domain::outbox::{Outgoing, Pushed};
-use crate::domain::pattern::Subscription;
+use crate::domain::subscription::Subscription;
+use crate::domain::view::View;
 use crate::trace::FanOut;
 use crate::wire::{notice, websocket};
 
@@ -27,6 +28,8 @@ const BATCH: usize = 32;
 #[rtype(result = "()")]
 pub enum ToWorker {
     Deliver(Arc<Message>, FanOut),
+    /// To those who see it by the view.
+    DeliverAs(View, Arc<Message>),
     /// A new connection: its opening, and live messages after `through`.
     Attach {
         key: ConnectionKey,
@@ -103,6 +106,16 @@ impl Fanout {
         self.worker.meter.fanned_out(message.cost());
     }
 
+    fn deliver_as(&self, view: &View, message: &Message) {
+        let mut fanout = self.worker.fanout.borrow_mut();
+        fanout.deliver_as(view, message, |key, became| {
+            if let Pushed::Overflow(position) = became {
+                self.worker.lagging(key, position);
+            }
+        });
+        self.worker.meter.fanned_out(message.cost());
+    }
+
     fn attach(
         &self,
         key: ConnectionKey,
@@ -127,6 +140,15 @@ impl Fanout {
     fn close(&self, key: ConnectionKey, last_words: Vec<Outgoing>, goodbye: Goodbye) {
         if let Some(entry) = self.worker.fanout.borrow().get(key) {
             entry.outlet.finish(last_words, Some(goodbye));
+        }
+    }
+
+    /// An actor's mailbox is read until it is empty; without a pause a steady stream of messages would keep this
+    /// thread from ever writing one.
+    fn pace(&mut self, ctx: &mut Context<Self>) {
+        self.delivered += 1;
+        if self.delivered.is_multiple_of(BATCH) {
+            ctx.wait(wrap_future(yield_now()));
         }
     }
 
@@ -178,12 +200,11 @@ impl Handler<ToWorker> for Fanout {
         match what {
             ToWorker::Deliver(message, span) => {
                 self.deliver(&message, &span);
-                self.delivered += 1;
-                // An actor's mailbox is read until it is empty; without a pause a steady stream of
-                // messages would keep this thread from ever writing one.
-                if self.delivered.is_multiple_of(BATCH) {
-                    ctx.wait(wrap_future(yield_now()));
-                }
+                self.pace(ctx);
+            }
+            ToWorker::DeliverAs(view, message) => {
+                self.deliver_as(&view, &message);
+                self.pace(ctx);
             }
             ToWorker::Attach {
                 key,

@@ -17,8 +17,9 @@ use crate::domain::hub::{
     self, Change, Ended, Explanation, RefreshError, Refusal, SessionFilter, SessionView, Statistics,
 };
 use crate::domain::message::{self, Draft, Json, MessageId, StateName, Transport, UserId};
-use crate::domain::pattern::{MetricName, NameError, Pattern};
+use crate::domain::pattern::{MetricName, NameError};
 use crate::domain::session::{Identity, Session};
+use crate::domain::view::Selector;
 use crate::store::{AlertWrite, Answer, Keyed};
 use crate::telemetry::delivered::Delivered;
 use crate::telemetry::latency::Summary;
@@ -127,7 +128,7 @@ pub struct Test {
 pub struct ChangeConnection {
     pub key: ConnectionKey,
     pub change: Change,
-    pub patterns: Vec<Pattern>,
+    pub selectors: Vec<Selector>,
 }
 
 /// Changes what all of a user's sessions receive, or `only` that one of them. Answers how many live
@@ -138,7 +139,7 @@ pub struct ChangeUser {
     pub user: UserId,
     pub only: Option<Uuid>,
     pub change: Change,
-    pub patterns: Vec<Pattern>,
+    pub selectors: Vec<Selector>,
 }
 
 /// Which session a fresh token is for.

@@ -7,7 +7,8 @@ use actix::Context;
 use super::actor::Hub;
 use super::shared::ForAll;
 use crate::broker::redis::Held;
-use crate::domain::message::{Draft, Priority, Topic};
+use crate::domain::hub::again;
+use crate::domain::message::{Draft, Json, Priority, Retain, StateName, Topic};
 use crate::domain::time::Now;
 use crate::store::{AlertWrite, Answer, Batch, Keyed, Settled, Writer};
 use crate::wire::message::Publication;
@@ -95,6 +96,20 @@ impl Hub {
         batch.answer.send(batch.outcome);
     }
 
+    /// Has the log say values again that wait because they came too soon for some view: then they have a place in
+    /// its order, and an id that is after all that was sent.
+    pub(super) fn say_again(&mut self, ctx: &mut Context<Self>) {
+        let now_ms = self.clock.now().wall_ms;
+        let topics = self.state.to_be_said_again(now_ms);
+        if topics.is_empty() {
+            return;
+        }
+        let states = topics.iter().filter_map(again::state);
+        let again = states.map(remembered).collect();
+        // If it does not get into the log, it is tried again.
+        self.publish(again, Vec::new(), None, Answer::unheard(), None, ctx);
+    }
+
     /// What a draft leaves open is what is declared for its metric, first match first.
     pub(super) fn complete(&self, draft: Draft) -> Publication {
         let declared = self
@@ -115,5 +130,15 @@ impl Hub {
             priority: priority.unwrap_or(Priority::Normal),
             retain: retain.unwrap_or_default(),
         }
+    }
+}
+
+/// A state, as it is published.
+pub(super) fn remembered((name, data): (StateName, Json)) -> Publication {
+    Publication {
+        topic: Topic::State(name),
+        data,
+        priority: Priority::Low,
+        retain: Retain::Latest,
     }
 }

@@ -10,6 +10,7 @@ use super::messages::{
     Alert, ChangeConnection, ChangeUser, Disconnect, Explain, Follow, GetLatest, GetSessions,
     GetStatistics, Publish, Pulse, Refresh, Remember, Renewed, Test,
 };
+use super::publishing::remembered;
 use crate::domain::hub::RefreshError;
 use crate::domain::message::{Json, Priority, Retain, Topic};
 use crate::domain::pattern::NameError;
@@ -57,13 +58,7 @@ impl Handler<Remember> for Hub {
 
     fn handle(&mut self, wanted: Remember, ctx: &mut Context<Self>) {
         self.pace(ctx);
-        let publication = |(name, data)| Publication {
-            topic: Topic::State(name),
-            data,
-            priority: Priority::Low,
-            retain: Retain::Latest,
-        };
-        let publications = wanted.states.into_iter().map(publication).collect();
+        let publications = wanted.states.into_iter().map(remembered).collect();
         let Remember { held, answer, .. } = wanted;
         self.publish(publications, Vec::new(), None, answer, held, ctx);
     }
@@ -145,9 +140,9 @@ impl Handler<ChangeConnection> for Hub {
         let ChangeConnection {
             key,
             change,
-            patterns,
+            selectors,
         } = wanted;
-        self.with(|state, _, outlets| state.change_connection(key, change, &patterns, outlets))
+        self.with(|state, _, outlets| state.change_connection(key, change, &selectors, outlets))
     }
 }
 
@@ -160,9 +155,9 @@ impl Handler<ChangeUser> for Hub {
             user,
             only,
             change,
-            patterns,
+            selectors,
         } = wanted;
-        self.with(|state, _, outlets| state.change_user(&user, only, change, &patterns, outlets))
+        self.with(|state, _, outlets| state.change_user(&user, only, change, &selectors, outlets))
     }
 }
 

@@ -12,8 +12,10 @@ use super::file::{id_of, to_sql};
 use crate::domain::fanout::ConnectionKey;
 use crate::domain::losses::Losses;
 use crate::domain::message::{MessageId, PerPriority, Priority, Transport, UserId};
-use crate::domain::pattern::{PATTERNS_MAX, Pattern, Subscription};
+use crate::domain::pattern::{PATTERNS_MAX, Pattern};
 use crate::domain::session::{Connection as Stream, Identity, Session, State};
+use crate::domain::subscription::{Entry, Subscription};
+use crate::domain::view::Selector;
 
 /// What became of a session.
 #[derive(Debug)]
@@ -47,6 +49,9 @@ struct Record {
     token_id: Option<String>,
     transport: Transport,
     patterns: Vec<(String, u64)>,
+    /// What is asked of each pattern besides its name; empty where nothing is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    views: Vec<Option<String>>,
     unnamed: Option<u64>,
     began: u64,
     transport_since: u64,
@@ -60,10 +65,16 @@ struct Record {
 impl Saved {
     pub fn of(session: &Session) -> Self {
         let identity = &session.identity;
-        let (patterns, unnamed) = session.subscription.parts();
-        let pattern = |(pattern, since): &(Pattern, MessageId)| {
-            (pattern.as_str().to_owned(), since.to_bits())
+        let (entries, unnamed) = session.subscription.parts();
+        let pattern = |entry: &Entry| {
+            let pattern = entry.selector.pattern.as_str().to_owned();
+            (pattern, entry.since.to_bits())
         };
+        let view = |entry: &Entry| {
+            let view = entry.selector.view.as_ref()?;
+            Some(view.as_str().to_owned())
+        };
+        let views: Vec<_> = entries.iter().map(view).collect();
         Self {
             token: session.token,
             position: session.position(),
@@ -76,7 +87,11 @@ impl Saved {
                 issued_at_ms: identity.issued_at_ms,
                 token_id: identity.token_id.clone(),
                 transport: session.transport,
-                patterns: patterns.iter().map(pattern).collect(),
+                patterns: entries.iter().map(pattern).collect(),
+                views: match views.iter().any(Option::is_some) {
+                    true => views,
+                    false => Vec::new(),
+                },
                 unnamed: unnamed.map(MessageId::to_bits),
                 began: session.began.to_bits(),
                 transport_since: session.transport_since.to_bits(),
@@ -117,14 +132,17 @@ impl Saved {
     /// The session, away; since when, its caller says. `None` for what this program never writes.
     pub fn session(&self, away: State) -> Option<Session> {
         let record = &self.record;
-        let pattern = |(text, since): &(String, u64)| {
-            let pattern = Pattern::parse(text).ok()?;
-            Some((pattern, MessageId::from_bits(*since)))
+        let entry = |(nth, (text, since)): (usize, &(String, u64))| {
+            let view = record.views.get(nth).cloned().flatten();
+            Some(Entry {
+                selector: Selector::kept(Pattern::parse(text).ok()?, view.as_deref())?,
+                since: MessageId::from_bits(*since),
+            })
         };
         if record.patterns.len() > PATTERNS_MAX {
             return None;
         }
-        let patterns: Option<Vec<_>> = record.patterns.iter().map(pattern).collect();
+        let entries: Option<Vec<_>> = record.patterns.iter().enumerate().map(entry).collect();
         let unnamed = record.unnamed.map(MessageId::from_bits);
         let mut dropped = PerPriority::default();
         for (priority, count) in Priority::ALL.into_iter().zip(record.dropped) {
@@ -141,7 +159,7 @@ impl Saved {
                 token_id: record.token_id.clone(),
             }),
             transport: record.transport,
-            subscription: Subscription::from_parts(patterns?, unnamed),
+            subscription: Subscription::from_parts(entries?, unnamed),
             began: MessageId::from_bits(record.began),
             transport_since: MessageId::from_bits(record.transport_since),
             state: away,

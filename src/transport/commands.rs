@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::auth::Authenticator;
 use crate::domain::hub::{Change, RefreshError};
 use crate::domain::notice::{Fault, Notice};
-use crate::domain::pattern::Pattern;
+use crate::domain::pattern::NameError;
+use crate::domain::view::Selector;
 use crate::hub::{Client, Connection, Error, HubHandle, Renewed};
 use crate::telemetry::audit::{Action, Audit, Event, Outcome};
 use crate::telemetry::counters::Counters;
@@ -27,11 +28,11 @@ pub struct Services {
 pub async fn obey(command: Command, connection: &Connection, client: &Client, services: &Services) {
     let done = match command {
         Command::Ping => return connection.say(Notice::Pong),
-        Command::Subscribe(patterns) => {
-            change(Change::Subscribe, patterns, connection, client, services).await
+        Command::Subscribe(selectors) => {
+            change(Change::Subscribe, selectors, connection, client, services).await
         }
-        Command::Unsubscribe(patterns) => {
-            change(Change::Unsubscribe, patterns, connection, client, services).await
+        Command::Unsubscribe(selectors) => {
+            change(Change::Unsubscribe, selectors, connection, client, services).await
         }
         Command::Refresh { token } => refresh(&token, connection, client, services).await,
     };
@@ -43,26 +44,26 @@ pub async fn obey(command: Command, connection: &Connection, client: &Client, se
 
 async fn change(
     change: Change,
-    patterns: Vec<Pattern>,
+    selectors: Vec<Selector>,
     connection: &Connection,
     client: &Client,
     services: &Services,
 ) -> Result<(), Fault> {
-    let named: Vec<&str> = patterns.iter().map(Pattern::as_str).collect();
-    let details = json!({ "metrics": named });
+    let details = json!({ "metrics": selectors });
     let action = match change {
         Change::Subscribe => Action::Subscribe,
         Change::Unsubscribe => Action::Unsubscribe,
     };
     let done = services
         .hub
-        .change_connection(connection.key, change, patterns)
+        .change_connection(connection.key, change, selectors)
         .await
         .map_err(|error| match error {
-            Error::Pattern(_) => Fault::TooManyPatterns,
+            Error::Pattern(NameError::Patterns) => Fault::TooManyPatterns,
+            Error::Pattern(error) => Fault::InvalidSelector(error.to_string().into()),
             _ => Fault::Unavailable,
         });
-    services.record(client, action, outcome(done), Some(details));
+    services.record(client, action, outcome(&done), Some(details));
     done
 }
 
@@ -75,10 +76,11 @@ async fn refresh(
     services: &Services,
 ) -> Result<(), Fault> {
     let renewal = renew(jwt, connection, client, services).await;
-    let outcome = match renewal {
+    let outcome = match &renewal {
         // The code that the role would be refused with anywhere else.
         Ok(Renewal::RoleGone) => Outcome::Refused("forbidden"),
-        renewal => outcome(renewal.map(drop)),
+        Ok(Renewal::Done) => Outcome::Ok,
+        Err(fault) => outcome(&Err(fault.clone())),
     };
     services.record(client, Action::Refresh, outcome, None);
     renewal.map(drop)
@@ -125,7 +127,7 @@ async fn renew(
     }
 }
 
-fn outcome(done: Result<(), Fault>) -> Outcome {
+fn outcome(done: &Result<(), Fault>) -> Outcome {
     match done {
         Ok(()) => Outcome::Ok,
         Err(fault) => Outcome::Refused(crate::wire::notice::fault_code(fault)),

@@ -5,16 +5,18 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::domain::notice::Fault;
 use crate::domain::pattern::{PATTERNS_MAX, Pattern};
+use crate::domain::view::{Selector, SelectorError};
 
 /// A client's message, checked.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Command {
-    Subscribe(Vec<Pattern>),
-    Unsubscribe(Vec<Pattern>),
+    Subscribe(Vec<Selector>),
+    Unsubscribe(Vec<Selector>),
     Ping,
     /// Go on with this JWT, which nobody has verified yet.
     Refresh {
@@ -47,8 +49,8 @@ pub fn parse(text: &str) -> Result<Command, Fault> {
         .and_then(|data| object(data.get()))
         .unwrap_or_default();
     match kind.as_str() {
-        "subscribe" => patterns(&data).map(Command::Subscribe),
-        "unsubscribe" => patterns(&data).map(Command::Unsubscribe),
+        "subscribe" => selectors(&data).map(Command::Subscribe),
+        "unsubscribe" => selectors(&data).map(Command::Unsubscribe),
         "ping" => Ok(Command::Ping),
         "refresh" => string(&data, Field::Token)
             .map(|token| Command::Refresh { token })
@@ -82,7 +84,7 @@ fn string(object: &Object<'_>, field: Field) -> Option<String> {
     serde_json::from_str(object.get(&field)?.get()).ok()
 }
 
-fn patterns(data: &Object<'_>) -> Result<Vec<Pattern>, Fault> {
+fn selectors(data: &Object<'_>) -> Result<Vec<Selector>, Fault> {
     let metrics = data.get(&Field::Metrics).ok_or(Fault::MetricsNoArray)?;
     // Counted before anything is kept: a list of ignored values takes no memory.
     let count = serde_json::from_str::<Vec<IgnoredAny>>(metrics.get())
@@ -91,22 +93,32 @@ fn patterns(data: &Object<'_>) -> Result<Vec<Pattern>, Fault> {
     if count > PATTERNS_MAX {
         return Err(Fault::TooManyPatterns);
     }
-    let texts: Vec<String> =
+    let metrics: Vec<&RawValue> =
         serde_json::from_str(metrics.get()).map_err(|_| Fault::InvalidMetric)?;
-    texts
-        .iter()
-        .map(|text| Pattern::parse(text).map_err(|_| Fault::InvalidMetric))
-        .collect()
+    metrics.into_iter().map(selector).collect()
+}
+
+fn selector(text: &RawValue) -> Result<Selector, Fault> {
+    if !text.get().starts_with('{') {
+        let text: String = serde_json::from_str(text.get()).map_err(|_| Fault::InvalidMetric)?;
+        let pattern = Pattern::parse(&text).map_err(|_| Fault::InvalidMetric)?;
+        return Ok(pattern.into());
+    }
+    let invalid = |error: String| Fault::InvalidSelector(error.into());
+    // Too deep for a value is too deep for a selector.
+    let value: Value =
+        serde_json::from_str(text.get()).map_err(|_| invalid(SelectorError::Form.to_string()))?;
+    Selector::try_from(value).map_err(|error| invalid(error.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn named(texts: &[&str]) -> Vec<Pattern> {
+    fn named(texts: &[&str]) -> Vec<Selector> {
         texts
             .iter()
-            .map(|text| Pattern::parse(text).unwrap())
+            .map(|text| Pattern::parse(text).unwrap().into())
             .collect()
     }
 
@@ -199,7 +211,7 @@ mod tests {
             for list in ["null", "true", "7", "\"a\"", "{}", r#"{"0":"a"}"#] {
                 check(&metrics(list), Fault::MetricsNoArray);
             }
-            for element in ["null", "7", "[]", "[\"a\"]", "{}", "\"\"", "\"a..b\""] {
+            for element in ["null", "7", "[]", "[\"a\"]", "\"\"", "\"a..b\""] {
                 check(&metrics(&format!("[{element}]")), Fault::InvalidMetric);
                 check(
                     &metrics(&format!("[\"a\",{element}]")),

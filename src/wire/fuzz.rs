@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::command::{self, Command};
 use super::json::{JsonError, compact};
 use crate::domain::notice::Fault;
-use crate::domain::pattern::{PATTERNS_MAX, Pattern};
+use crate::domain::pattern::PATTERNS_MAX;
+use crate::domain::view::Selector;
 
 /// A text is read as a command just as it is by way of a parser that keeps everything; and as JSON it is
 /// passed on on one line with nothing of its meaning changed.
@@ -36,29 +37,34 @@ fn plainly(value: &Value) -> Result<Command, Fault> {
             let token = token.ok_or(Fault::InvalidMessage)?.to_owned();
             Ok(Command::Refresh { token })
         }
-        "subscribe" => patterns(data).map(Command::Subscribe),
-        "unsubscribe" => patterns(data).map(Command::Unsubscribe),
+        "subscribe" => selectors(data).map(Command::Subscribe),
+        "unsubscribe" => selectors(data).map(Command::Unsubscribe),
         _ => Err(Fault::UnknownType),
     }
 }
 
-fn patterns(data: Option<&Value>) -> Result<Vec<Pattern>, Fault> {
+fn selectors(data: Option<&Value>) -> Result<Vec<Selector>, Fault> {
     let list = data.and_then(|data| data.get("metrics")?.as_array());
     let list = list.ok_or(Fault::MetricsNoArray)?;
     if list.len() > PATTERNS_MAX {
         return Err(Fault::TooManyPatterns);
     }
-    let pattern = |one: &Value| Pattern::parse(one.as_str()?).ok();
-    let patterns = list.iter().map(pattern).collect::<Option<_>>();
-    patterns.ok_or(Fault::InvalidMetric)
+    let selector = |one: &Value| {
+        let selector = Selector::try_from(one.clone());
+        selector.map_err(|error| match one {
+            Value::Object(_) => Fault::InvalidSelector(error.to_string().into()),
+            _ => Fault::InvalidMetric,
+        })
+    };
+    list.iter().map(selector).collect()
 }
 
 fn printed(command: &Command) -> String {
     let (kind, data) = match command {
         Command::Ping => ("ping", json!(null)),
         Command::Refresh { token } => ("refresh", json!({ "token": token })),
-        Command::Subscribe(patterns) => ("subscribe", json!({ "metrics": patterns })),
-        Command::Unsubscribe(patterns) => ("unsubscribe", json!({ "metrics": patterns })),
+        Command::Subscribe(selectors) => ("subscribe", json!({ "metrics": selectors })),
+        Command::Unsubscribe(selectors) => ("unsubscribe", json!({ "metrics": selectors })),
     };
     json!({ "type": kind, "data": data }).to_string()
 }

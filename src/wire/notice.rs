@@ -151,7 +151,7 @@ impl Words {
             }
             Notice::Dropped(receipt) => ("messages_dropped", with_receipt(json!({}), receipt)),
             Notice::Error(fault) => {
-                let (message, code) = told(*fault);
+                let (message, code) = told(fault);
                 return error(&message, code);
             }
         };
@@ -227,17 +227,23 @@ fn error(message: &str, code: &str) -> Words {
 }
 
 /// The code that goes with a fault, as programs know it.
-pub fn fault_code(fault: Fault) -> &'static str {
+pub fn fault_code(fault: &Fault) -> &'static str {
     told(fault).1
 }
 
 /// The table of faults: what people read, and what programs do.
-fn told(fault: Fault) -> (Cow<'static, str>, &'static str) {
+fn told(fault: &Fault) -> (Cow<'static, str>, &'static str) {
     let (message, code) = match fault {
         Fault::InvalidMessage => ("Invalid message format", "invalid_message"),
         Fault::UnknownType => ("Unknown message type", "unknown_type"),
         Fault::MetricsNoArray => ("Metrics must be an array", "invalid_request"),
         Fault::InvalidMetric => return (metric_form().into(), "invalid_request"),
+        Fault::InvalidSelector(reason) => {
+            return (
+                format!("Invalid subscription: {reason}").into(),
+                "invalid_request",
+            );
+        }
         Fault::TooManyPatterns => {
             let message = format!("A subscription holds at most {PATTERNS_MAX} patterns");
             return (message.into(), "invalid_request");

@@ -20,7 +20,7 @@ pub fn session(view: &SessionView) -> Value {
         "since": timestamp(session.since_ms),
         "remoteAddress": connection.remote,
         "userAgent": connection.user_agent,
-        "subscription": session.subscription.patterns(),
+        "subscription": session.subscription.selectors(),
         "backlog": by_priority(&view.backlog),
         "sent": session.sent(),
         "dropped": by_priority(&view.dropped),

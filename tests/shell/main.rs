@@ -51,7 +51,10 @@ fn a_position_moves_past_what_is_for_others_before_the_next_heartbeat() {
         let narrow = statshub::domain::pattern::Pattern::parse("b").unwrap();
         let change = statshub::domain::hub::Change::Subscribe;
         let key = client.connection.key;
-        let changed = world.hub.change_connection(key, change, vec![narrow]).await;
+        let changed = world
+            .hub
+            .change_connection(key, change, vec![narrow.into()])
+            .await;
         changed.unwrap();
         let id = world.publish("a", 1, Priority::Normal).await;
         seconds(31).await;

@@ -91,7 +91,7 @@ impl World {
         let identity = self.identity(ttl);
         let opening = Opening::New {
             identity: identity.into(),
-            patterns: Vec::new(),
+            selectors: Vec::new(),
             ticket: None,
         };
         self.open(transport, opening, None).await.expect("a stream")

@@ -2,6 +2,7 @@
 
 use statshub::domain::message::UserId;
 use statshub::domain::pattern::{MetricName, Pattern};
+use statshub::domain::view::Selector;
 
 pub const METRICS: [&str; 8] = ["a", "b", "a.x", "a.y", "a.x.z", "b.x", "c", "c.d"];
 /// The metrics first, so that an index below `METRICS.len()` is an exact name.
@@ -17,8 +18,8 @@ pub fn pattern(index: usize) -> Pattern {
     Pattern::parse(PATTERNS[index]).expect("a pattern")
 }
 
-pub fn patterns(indexes: &[usize]) -> Vec<Pattern> {
-    indexes.iter().map(|index| pattern(*index)).collect()
+pub fn selectors(indexes: &[usize]) -> Vec<Selector> {
+    indexes.iter().map(|index| pattern(*index).into()).collect()
 }
 
 pub fn user(index: usize) -> UserId {

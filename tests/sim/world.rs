@@ -6,8 +6,9 @@ use statshub::domain::fanout::ConnectionKey;
 use statshub::domain::hub::{Change, Effects};
 use statshub::domain::message::{Message, MessageId, Transport, UserId};
 use statshub::domain::notice::{Goodbye, Piece};
-use statshub::domain::pattern::Subscription;
 use statshub::domain::session::{Session, TicketHash};
+use statshub::domain::subscription::Subscription;
+use statshub::domain::view::View;
 use uuid::Uuid;
 
 /// One effect of the hub, written down so that it can be checked, falsified and delayed.
@@ -48,6 +49,10 @@ pub struct Recorder(pub Vec<Effect>);
 impl Effects for Recorder {
     fn deliver(&mut self, message: &Arc<Message>) {
         self.0.push(Effect::Deliver(message.clone()));
+    }
+
+    fn deliver_as(&mut self, _: &View, _: &Arc<Message>) {
+        unreachable!("nobody asks for a view");
     }
 
     fn attach(&mut self, session: &Session, opening: Vec<Piece>, through: MessageId) {

@@ -55,7 +55,7 @@ impl History {
         self
     }
 
-    fn restore(&mut self, restored: RestoredRing) {
+    pub(super) fn restore(&mut self, restored: RestoredRing) {
         let RestoredRing {
             topic,
             priority,
@@ -110,7 +110,13 @@ impl History {
             self.recency.remove(&log.newest);
             self.recency.insert(newest.id, topic.clone());
             log.newest = newest.id;
-            log.latest = topic.metric().is_some().then_some(newest);
+        }
+        let is_newer = log
+            .latest
+            .as_ref()
+            .is_none_or(|latest| latest.id < newest.id);
+        if topic.metric().is_some() && is_newer {
+            log.latest = Some(newest);
         }
     }
 }

@@ -8,12 +8,15 @@ use uuid::Uuid;
 use super::{Effects, HubState};
 use crate::domain::backlog::Backlog;
 use crate::domain::fanout::ConnectionKey;
+use crate::domain::history::Depth;
 use crate::domain::message::{MessageId, PerPriority, Transport};
 use crate::domain::notice::{Established, Goodbye, Notice, Piece};
 use crate::domain::outbox::Progress;
-use crate::domain::pattern::{Pattern, Subscription};
+use crate::domain::pattern::NameError;
 use crate::domain::session::{Connection, Identity, Session, State, TicketHash};
+use crate::domain::subscription::Subscription;
 use crate::domain::time::Now;
+use crate::domain::view::Selector;
 
 /// Somebody wants a stream. Randomness comes in: `fresh_token` and `fresh_connection_id` are used
 /// where new ones are needed.
@@ -37,7 +40,7 @@ pub enum Opening {
     /// A new session, possibly going on from a position.
     New {
         identity: Arc<Identity>,
-        patterns: Vec<Pattern>,
+        selectors: Vec<Selector>,
         ticket: Option<TicketHash>,
     },
     /// An existing one, by its reconnect token.
@@ -65,7 +68,18 @@ pub enum Refusal {
     /// No session was opened with this ticket, or its token has expired.
     UnknownTicket,
     TooManyPatterns,
+    /// In one subscription, or of all of the hub's together.
+    TooManyViews,
     Draining,
+}
+
+impl From<NameError> for Refusal {
+    fn from(error: NameError) -> Self {
+        match error {
+            NameError::Views | NameError::HubViews => Self::TooManyViews,
+            _ => Self::TooManyPatterns,
+        }
+    }
 }
 
 /// From where a new stream goes on.
@@ -131,7 +145,7 @@ impl HubState {
     ) -> Result<Uuid, Refusal> {
         let Opening::New {
             identity,
-            patterns,
+            selectors,
             ticket,
         } = connect.opening
         else {
@@ -142,9 +156,9 @@ impl HubState {
             .last_event_id
             .filter(|position| self.history.covers(*position));
         let began = from.unwrap_or(last);
-        let subscription =
-            Subscription::new(&patterns, began).map_err(|_| Refusal::TooManyPatterns)?;
+        let subscription = Subscription::new(&selectors, began)?;
         self.check_limits(&identity, None)?;
+        self.watch(&subscription, Depth::Newest)?;
 
         let session = Session {
             token: connect.fresh_token,
@@ -171,10 +185,8 @@ impl HubState {
             losses: None,
             sent_before: 0,
         };
-        let resumed = from.and_then(|position| {
-            self.history
-                .backlog(&session.reader(), position, MessageId::ZERO)
-        });
+        let resumed = from
+            .and_then(|position| self.read_backlog(&session.reader(), position, MessageId::ZERO));
         let token = session.token;
         self.by_user
             .entry(session.user().clone())
@@ -271,8 +283,7 @@ impl HubState {
         if Some(position) == session.backlog_position() {
             return self.backlog(session, position);
         }
-        self.history
-            .backlog(&session.reader(), position, MessageId::ZERO)
+        self.read_backlog(&session.reader(), position, MessageId::ZERO)
     }
 
     /// `resuming`: the session that is to be resumed, whose own live connection makes room.
@@ -339,17 +350,20 @@ impl HubState {
             connection_id: session.connection_id,
             reconnect_token: token,
             user: session.user().clone(),
-            metrics: session.subscription.patterns(),
+            metrics: session.subscription.selectors(),
             resumed: start.resumed.is_some(),
             replayed: backlog.messages.len(),
             receipt: backlog.receipt,
             previous_connection_id: start.previous_connection_id,
         }));
         let mut opening = vec![Piece::Notice(established)];
+        let Some(session) = self.session(&token) else {
+            return;
+        };
         if start.resumed.is_some() {
             opening.extend(backlog.messages.into_iter().map(Piece::Message));
         } else {
-            let values = self.history.latest(&session.reader()).into_iter().collect();
+            let values = self.newest(&session.reader());
             opening.push(
                 Notice::InitialMetrics {
                     position: through,

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::HubState;
 use super::statistics::{Delivery, delivery};
+use crate::domain::backlog::Reader;
 use crate::domain::history::{Fate, Found, Missing};
 use crate::domain::message::{MessageId, Topic, Transport, UserId};
 use crate::domain::session::Session;
@@ -38,7 +39,7 @@ pub enum Outcome {
     Conflated,
     /// It had to make room, and the client is told so.
     Dropped,
-    /// No pattern of the subscription names its metric.
+    /// No pattern of the subscription names its metric, or its view leaves the message out.
     Filtered,
     /// It is another user's, or of another transport.
     NotPermitted,
@@ -58,20 +59,43 @@ impl HubState {
     /// There is no such message in the log.
     pub fn explain(&self, id: MessageId, user: &UserId) -> Result<Explanation, Missing> {
         let message = self.history.find(id)?;
-        let outcome = |session: &Session, delivery| SessionOutcome {
-            connection_id: session.connection_id,
-            transport: session.transport,
-            delivery,
-            outcome: outcome_so_far(session, id, &message).unwrap_or_else(|| match delivery {
-                Some(_) => self.outcome_to_come(session, id, &message),
-                None => Outcome::SessionEnded,
-            }),
+        let outcome = |session: &Session, delivery| {
+            let seen = self.seen_by(session, id, &message);
+            let (reader, message) = seen
+                .as_ref()
+                .map_or((session.reader(), &message), |(reader, seen)| {
+                    (*reader, seen)
+                });
+            let so_far = outcome_so_far(session, &reader, id, message);
+            SessionOutcome {
+                connection_id: session.connection_id,
+                transport: session.transport,
+                delivery,
+                outcome: so_far.unwrap_or_else(|| match delivery {
+                    Some(_) => self.outcome_to_come(session, id, message),
+                    None => Outcome::SessionEnded,
+                }),
+            }
         };
         let present = self.sessions_of(user);
         let present = present.map(|session| outcome(session, Some(delivery(session))));
         let ended = self.ended.of(user).map(|session| outcome(session, None));
         let sessions = present.chain(ended).collect();
         Ok(Explanation { message, sessions })
+    }
+
+    /// What the session sees of the message by a view, where it does.
+    fn seen_by<'a>(
+        &self,
+        session: &'a Session,
+        id: MessageId,
+        message: &Found,
+    ) -> Option<(Reader<'a>, Found)> {
+        let views = session.subscription.views().into_iter();
+        let mut readers = views.map(|view| session.reader().of(view));
+        let reader = readers.find(|reader| reader.admits(&message.topic).is_some())?;
+        let history = self.views.history(reader.view?)?;
+        Some((reader, history.find(id).ok()?))
     }
 
     /// Of a message that is after the session's position.
@@ -93,8 +117,13 @@ impl HubState {
 }
 
 /// `None` where the session has not come to it.
-fn outcome_so_far(session: &Session, id: MessageId, message: &Found) -> Option<Outcome> {
-    let Some(from) = session.reader().admits(&message.topic) else {
+fn outcome_so_far(
+    session: &Session,
+    reader: &Reader<'_>,
+    id: MessageId,
+    message: &Found,
+) -> Option<Outcome> {
+    let Some(from) = reader.admits(&message.topic) else {
         let is_own = match &message.topic {
             Topic::UserMetric(_, user) => user == session.user(),
             Topic::Test(..) | Topic::State(_) => false,

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{HubState, Limits};
-use crate::domain::history::History;
+use crate::domain::history::{Depth, History};
 use crate::domain::message::MessageId;
 use crate::domain::session::{Session, State};
 
@@ -33,6 +33,10 @@ impl HubState {
         let State::Away { since, .. } = session.state else {
             return;
         };
+        if self.watch(&session.subscription, Depth::Kept).is_err() {
+            // More than this hub may have: its client begins anew, and is told so.
+            return;
+        }
         self.away.insert((since, token));
         let of_user = self.by_user.entry(session.user().clone()).or_default();
         of_user.insert(token);

@@ -100,6 +100,7 @@ impl HubState {
     /// Takes a session out of every index, and hands it over.
     pub(super) fn forget(&mut self, token: Uuid) -> Option<Box<Session>> {
         let session = self.sessions.remove(&token)?;
+        self.unwatch(&session.subscription);
         self.note(token);
         match session.state {
             State::Away { since, .. } => {
@@ -216,6 +217,7 @@ impl HubState {
         let oldest = self.every_session().map(Session::position).min();
         let before = oldest.map_or(by_time, |oldest| oldest.min(by_time));
         self.history.forget_idle(before);
+        self.clean_up_views(before, now.wall_ms);
         before
     }
 

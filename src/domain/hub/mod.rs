@@ -16,6 +16,7 @@
 //! 10. A token works only for its own user, until its session is forgotten.
 
 mod admission;
+pub mod again;
 mod ended;
 mod explaining;
 mod keeping;
@@ -24,6 +25,7 @@ mod publishing;
 mod shared;
 mod statistics;
 mod subscribing;
+mod views;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -38,15 +40,18 @@ pub use explaining::{Explanation, Outcome, SessionOutcome};
 pub use lifecycle::{Ended, RefreshError};
 pub use statistics::{Delivery, SessionFilter, SessionView, Statistics, TransportStatistics};
 pub use subscribing::Change;
+pub use views::VIEWS_MAX;
 
 use self::ended::EndedSessions;
+use self::views::Views;
 use super::backlog::Backlog;
 use super::fanout::ConnectionKey;
 use super::history::{self, History};
 use super::message::{Message, MessageId, PerPriority, Transport, UserId};
 use super::notice::{Goodbye, Piece};
-use super::pattern::Subscription;
 use super::session::{Session, State, TicketHash};
+use super::subscription::Subscription;
+use super::view::View;
 
 /// Bounds of the hub.
 #[derive(Debug, Clone)]
@@ -66,6 +71,8 @@ pub struct Limits {
 pub trait Effects {
     /// To every worker.
     fn deliver(&mut self, message: &Arc<Message>);
+    /// The same for those who see it by `view`. Before the message itself is delivered, if it is.
+    fn deliver_as(&mut self, view: &View, message: &Arc<Message>);
     /// A new connection: its opening, and live messages after `through`.
     fn attach(&mut self, session: &Session, opening: Vec<Piece>, through: MessageId);
     /// To a connection, besides the live messages.
@@ -87,6 +94,7 @@ pub trait Effects {
 pub struct HubState {
     limits: Limits,
     history: History,
+    views: Views,
     /// Boxed: a table is up to twice as large as what is in it.
     sessions: HashMap<Uuid, Box<Session>>,
     by_connection: HashMap<ConnectionKey, Uuid>,
@@ -133,6 +141,7 @@ impl HubState {
         Self {
             history: History::new(limits.history.clone(), origin),
             limits,
+            views: Views::default(),
             sessions: HashMap::new(),
             by_connection: HashMap::new(),
             by_user: HashMap::new(),
@@ -156,6 +165,11 @@ impl HubState {
 
     pub fn history(&self) -> &History {
         &self.history
+    }
+
+    /// Different views that somebody sees, and the bytes kept for their replays.
+    pub fn views(&self) -> (usize, usize) {
+        (self.views.len(), self.views.bytes())
     }
 
     /// Live connections.
@@ -197,9 +211,7 @@ impl HubState {
     /// What waits for a session at its own position, and a receipt of the rest; `None` where the log
     /// no longer knows.
     fn backlog(&self, session: &Session, position: MessageId) -> Option<Backlog> {
-        let mut backlog =
-            self.history
-                .backlog(&session.reader(), position, session.carried_to())?;
+        let mut backlog = self.read_backlog(&session.reader(), position, session.carried_to())?;
         if let Some(carried) = &session.carried {
             backlog.receipt.add(&carried.receipt);
         }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Effects, HubState};
-use crate::domain::history::TooManyMetrics;
+use super::{Effects, HubState, again};
+use crate::domain::backlog::Reader;
+use crate::domain::history::{History, TooManyMetrics};
 use crate::domain::message::{Message, MessageId, Priority, Topic};
 use crate::domain::session::Session;
 use crate::domain::time::Now;
@@ -37,8 +38,20 @@ impl HubState {
         if !matches!(message.topic, Topic::State(_)) {
             self.count_published(&[message.priority]);
         }
-        effects.deliver(&message);
+        self.pass_on(&message, effects);
         self.push(message);
+    }
+
+    /// To everybody. Who sees it by a view first: once the message itself is delivered, a worker holds all of that
+    /// id for done.
+    pub(super) fn pass_on(&mut self, message: &Arc<Message>, effects: &mut impl Effects) {
+        if !self.views.is_empty() {
+            match again::read(message) {
+                Some(topic) => self.say_again(&topic, message, effects),
+                None => self.show(message, effects),
+            }
+        }
+        effects.deliver(message);
     }
 
     /// Messages of these priorities were published by way of this hub.
@@ -50,9 +63,14 @@ impl HubState {
 
     pub(super) fn push(&mut self, message: Arc<Message>) {
         self.history.push(message);
-        if let Some(to) = self.history.overgrown() {
+        let overgrown = self
+            .views
+            .histories()
+            .filter_map(|history| history.overgrown());
+        if let Some(to) = self.history.overgrown().into_iter().chain(overgrown).max() {
             self.carry(to);
             self.history.cut(to);
+            self.views.histories().for_each(|history| history.cut(to));
         }
     }
 
@@ -64,9 +82,21 @@ impl HubState {
             let Some(position) = session.backlog_position().filter(|at| *at < to) else {
                 continue;
             };
-            let gone =
-                self.history
-                    .count_gone(&session.reader(), position, session.carried_to(), to);
+            let (reader, carried_to) = (session.reader(), session.carried_to());
+            let of_log = |history: &History, reader: &Reader<'_>| {
+                history.count_gone(reader, position, carried_to, to)
+            };
+            let mut gone = of_log(&self.history, &reader);
+            for view in reader.subscription.views() {
+                let seen = self
+                    .views
+                    .history(view)
+                    .and_then(|it| of_log(it, &reader.of(view)));
+                gone = gone.zip(seen).map(|(mut gone, seen)| {
+                    gone.add(&seen);
+                    gone
+                });
+            }
             if let Some(gone) = gone {
                 let carried = session.carried.get_or_insert_default();
                 carried.receipt.add(&gone);

@@ -33,7 +33,7 @@ impl HubState {
 
     /// As [`HubState::remember`], and sends it on its way.
     pub fn passed_on(&mut self, message: Arc<Message>, effects: &mut impl Effects) {
-        effects.deliver(&message);
+        self.pass_on(&message, effects);
         self.remember(message);
     }
 
@@ -45,6 +45,7 @@ impl HubState {
     /// Every stream goes on with a snapshot: nobody can tell what its client missed.
     pub fn tell_anew(&mut self, effects: &mut impl Effects) {
         self.history.settle();
+        self.fill_views();
         let through = self.history.last();
         for token in self.live_tokens() {
             let Some(session) = self.sessions.get_mut(&token) else {
@@ -63,13 +64,13 @@ impl HubState {
                 connection_id: session.connection_id,
                 reconnect_token: token,
                 user: session.user().clone(),
-                metrics: session.subscription.patterns(),
+                metrics: session.subscription.selectors(),
                 resumed: false,
                 replayed: 0,
                 receipt: Default::default(),
                 previous_connection_id: None,
             }));
-            let values = self.history.latest(&session.reader()).into_iter().collect();
+            let values = self.newest(&session.reader());
             let snapshot = Notice::InitialMetrics {
                 position: through,
                 values,

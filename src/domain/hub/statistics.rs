@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{HubState, Tally};
 use crate::domain::backlog::Reader;
 use crate::domain::message::{Message, MessageId, PerPriority, Transport, UserId};
-use crate::domain::pattern::{MetricName, Subscription};
+use crate::domain::pattern::MetricName;
 use crate::domain::session::{Session, State};
+use crate::domain::subscription::Subscription;
 
 /// Counts over sessions and connections at one moment.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -189,6 +190,7 @@ impl HubState {
             user,
             transport: Transport::Sse,
             subscription: &everything,
+            view: None,
             since: MessageId::ZERO,
             transport_since: MessageId::ZERO,
         })

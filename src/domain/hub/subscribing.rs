@@ -5,9 +5,11 @@ use uuid::Uuid;
 
 use super::{Effects, HubState};
 use crate::domain::fanout::ConnectionKey;
+use crate::domain::history::Depth;
 use crate::domain::message::{MessageId, UserId};
 use crate::domain::notice::Notice;
-use crate::domain::pattern::{NameError, Pattern};
+use crate::domain::pattern::NameError;
+use crate::domain::view::Selector;
 
 /// What to do with a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,18 +22,18 @@ impl HubState {
     /// For one live connection.
     ///
     /// # Errors
-    /// Too many patterns; nothing has changed then.
+    /// Too many patterns or views; nothing has changed then.
     pub fn change_connection(
         &mut self,
         connection: ConnectionKey,
         change: Change,
-        patterns: &[Pattern],
+        selectors: &[Selector],
         effects: &mut impl Effects,
     ) -> Result<(), NameError> {
         match self.by_connection.get(&connection) {
             Some(&token) => {
                 let from = self.history.last();
-                self.change(&[token], change, patterns, from, effects)
+                self.change(&[token], change, selectors, from, effects)
             }
             None => Ok(()),
         }
@@ -41,13 +43,13 @@ impl HubState {
     /// live connections that concerns.
     ///
     /// # Errors
-    /// Too many patterns for one of them; nothing has changed then.
+    /// Too many patterns or views for one of them; nothing has changed then.
     pub fn change_user(
         &mut self,
         user: &UserId,
         only: Option<Uuid>,
         change: Change,
-        patterns: &[Pattern],
+        selectors: &[Selector],
         effects: &mut impl Effects,
     ) -> Result<usize, NameError> {
         let tokens: Vec<Uuid> = self
@@ -59,7 +61,7 @@ impl HubState {
             .filter(|token| only.is_none_or(|only| only == *token))
             .collect();
         let from = self.history.last();
-        self.change(&tokens, change, patterns, from, effects)?;
+        self.change(&tokens, change, selectors, from, effects)?;
         let live = tokens.iter().filter_map(|token| self.sessions.get(token));
         Ok(live.filter(|session| session.is_live()).count())
     }
@@ -67,23 +69,23 @@ impl HubState {
     /// For one session, away or not; it was asked for when `from` was the newest message.
     ///
     /// # Errors
-    /// Too many patterns; nothing has changed then.
+    /// Too many patterns or views; nothing has changed then.
     pub fn change_session(
         &mut self,
         token: Uuid,
         change: Change,
-        patterns: &[Pattern],
+        selectors: &[Selector],
         from: MessageId,
         effects: &mut impl Effects,
     ) -> Result<(), NameError> {
-        self.change(&[token], change, patterns, from, effects)
+        self.change(&[token], change, selectors, from, effects)
     }
 
     fn change(
         &mut self,
         tokens: &[Uuid],
         change: Change,
-        patterns: &[Pattern],
+        selectors: &[Selector],
         from: MessageId,
         effects: &mut impl Effects,
     ) -> Result<(), NameError> {
@@ -94,18 +96,27 @@ impl HubState {
             };
             let mut subscription = session.subscription.clone();
             match change {
-                Change::Subscribe => subscription.subscribe(patterns, from)?,
-                Change::Unsubscribe => subscription.unsubscribe(patterns),
+                Change::Subscribe => subscription.subscribe(selectors, from)?,
+                Change::Unsubscribe => subscription.unsubscribe(selectors),
             }
             changed.push((*token, subscription));
+        }
+        // What comes before what goes, so that a view that stays keeps its log.
+        for (nth, (_, subscription)) in changed.iter().enumerate() {
+            if let Err(error) = self.watch(subscription, Depth::Newest) {
+                changed[..nth]
+                    .iter()
+                    .for_each(|(_, taken)| self.unwatch(taken));
+                return Err(error);
+            }
         }
         for (token, subscription) in changed {
             let Some(session) = self.sessions.get_mut(&token) else {
                 continue;
             };
-            session.subscription = subscription.clone();
+            let before = std::mem::replace(&mut session.subscription, subscription.clone());
             if session.is_live() {
-                let metrics = subscription.patterns();
+                let metrics = subscription.selectors();
                 let notice = match change {
                     Change::Subscribe => Notice::Subscribed { metrics },
                     Change::Unsubscribe => Notice::Unsubscribed { metrics },
@@ -117,6 +128,7 @@ impl HubState {
                     vec![notice.into()],
                 );
             }
+            self.unwatch(&before);
             self.note(token);
         }
         Ok(())

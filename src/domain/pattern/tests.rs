@@ -5,13 +5,6 @@ fn name(text: &str) -> MetricName {
     MetricName::parse(text).unwrap()
 }
 
-fn patterns(texts: &[&str]) -> Vec<Pattern> {
-    texts
-        .iter()
-        .map(|text| Pattern::parse(text).unwrap())
-        .collect()
-}
-
 #[test]
 fn names_are_plain_segments() {
     for good in [
@@ -71,63 +64,6 @@ fn patterns_match_segment_by_segment() {
         yes.iter().for_each(|text| check(pattern, text, true));
         no.iter().for_each(|text| check(pattern, text, false));
     }
-}
-
-#[test]
-fn the_first_subscribe_narrows_and_later_ones_add() {
-    let at = |n| MessageId::new(n, 0).unwrap();
-    let mut subscription = Subscription::new(&[], at(5)).unwrap();
-    assert!(subscription.is_everything());
-    assert_eq!(subscription.admits(&name("x")), Some(at(5)));
-    subscription.subscribe(&patterns(&["a.*"]), at(7)).unwrap();
-    assert_eq!(subscription.admits(&name("x")), None);
-    assert_eq!(
-        subscription.admits(&name("a.b")),
-        Some(at(5)),
-        "it was admitted all along"
-    );
-    subscription
-        .subscribe(&patterns(&["x", "a.b"]), at(9))
-        .unwrap();
-    assert_eq!(subscription.admits(&name("x")), Some(at(9)));
-    assert_eq!(subscription.admits(&name("a.b")), Some(at(5)));
-}
-
-#[test]
-fn removing_the_last_leaves_nothing() {
-    let mut subscription = Subscription::new(&patterns(&["a"]), MessageId::ZERO).unwrap();
-    subscription.unsubscribe(&patterns(&["a"]));
-    assert_eq!(subscription.patterns(), []);
-    assert_eq!(subscription.admits(&name("a")), None);
-    let mut everything = Subscription::new(&[], MessageId::ZERO).unwrap();
-    everything.unsubscribe(&patterns(&["a"]));
-    assert!(everything.is_everything());
-    everything.unsubscribe(&patterns(&["**"]));
-    assert_eq!(everything.admits(&name("a")), None);
-}
-
-#[test]
-fn the_hundred_and_first_pattern_is_refused_whole() {
-    let many: Vec<_> = (0..101)
-        .map(|i| Pattern::parse(&format!("m{i}")).unwrap())
-        .collect();
-    assert_eq!(
-        Subscription::new(&many, MessageId::ZERO),
-        Err(NameError::Patterns)
-    );
-    let mut subscription = Subscription::new(&many[..99], MessageId::ZERO).unwrap();
-    let before = subscription.clone();
-    assert!(
-        subscription
-            .subscribe(&many[99..], MessageId::ZERO)
-            .is_err()
-    );
-    assert_eq!(subscription, before, "nothing half-applied");
-    let twice: Vec<_> = many[..60].iter().chain(&many[..60]).cloned().collect();
-    assert!(
-        Subscription::new(&twice, MessageId::ZERO).is_ok(),
-        "duplicates count once"
-    );
 }
 
 proptest! {

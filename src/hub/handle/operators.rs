@@ -14,8 +14,9 @@ use crate::domain::fanout::ConnectionKey;
 use crate::domain::history::{Found, Missing};
 use crate::domain::hub::{Change, Ended, RefreshError, SessionFilter, SessionOutcome};
 use crate::domain::message::{self, MessageId, Transport, UserId};
-use crate::domain::pattern::{MetricName, Pattern};
+use crate::domain::pattern::MetricName;
 use crate::domain::session::Identity;
+use crate::domain::view::Selector;
 use crate::store::postgres::ScribeHealth;
 use crate::telemetry::latency::Summary;
 use crate::wire::view;
@@ -54,12 +55,12 @@ impl HubHandle {
         &self,
         key: ConnectionKey,
         change: Change,
-        patterns: Vec<Pattern>,
+        selectors: Vec<Selector>,
     ) -> Result<(), Error> {
         let wanted = ChangeConnection {
             key,
             change,
-            patterns,
+            selectors,
         };
         Ok(self.ask(wanted).await??)
     }
@@ -74,16 +75,16 @@ impl HubHandle {
         user: UserId,
         only: Option<Uuid>,
         change: Change,
-        patterns: Vec<Pattern>,
+        selectors: Vec<Selector>,
     ) -> Result<usize, Error> {
         if let Some(shared) = &self.shared {
-            return shared.change_user(user, only, change, patterns).await;
+            return shared.change_user(user, only, change, selectors).await;
         }
         let wanted = ChangeUser {
             user,
             only,
             change,
-            patterns,
+            selectors,
         };
         Ok(self.ask(wanted).await??)
     }

@@ -16,8 +16,9 @@ use super::opening::SharedLog;
 use crate::broker::redis::Remembered;
 use crate::domain::hub::{Change, Ended, RefreshError, SessionFilter, SessionOutcome};
 use crate::domain::message::{MessageId, UserId};
-use crate::domain::pattern::{NameError, Pattern};
+use crate::domain::pattern::NameError;
 use crate::domain::session::Identity;
+use crate::domain::view::Selector;
 use crate::wire::view;
 
 /// How long the other hubs have to answer. One that has died counts as there until its lease ends.
@@ -39,7 +40,8 @@ pub(in crate::hub) enum Question {
         #[serde(default)]
         only: Option<Uuid>,
         change: Change,
-        patterns: Vec<Pattern>,
+        #[serde(rename = "patterns")]
+        selectors: Vec<Selector>,
     },
     Explain {
         id: MessageId,
@@ -70,17 +72,21 @@ impl SharedLog {
         user: UserId,
         only: Option<Uuid>,
         change: Change,
-        patterns: Vec<Pattern>,
+        selectors: Vec<Selector>,
     ) -> Result<usize, Error> {
         let question = Question::Change {
             user,
             only,
             change,
-            patterns,
+            selectors,
         };
         let answers: Vec<Result<usize, String>> = self.ask(&question).await?;
         let counts: Result<Vec<_>, _> = answers.into_iter().collect();
-        let counts = counts.map_err(|_| NameError::Patterns)?;
+        let counts = counts.map_err(|refused| {
+            let known = [NameError::Views, NameError::HubViews].into_iter();
+            let mut known = known.filter(|error| error.to_string() == refused);
+            known.next().unwrap_or(NameError::Patterns)
+        })?;
         Ok(counts.iter().sum())
     }
 
@@ -228,12 +234,12 @@ impl Hub {
                 user,
                 only,
                 change,
-                patterns,
+                selectors,
             } => {
                 let changed = self.with(|state, _, outlets| {
-                    state.change_user(&user, only, change, &patterns, outlets)
+                    state.change_user(&user, only, change, &selectors, outlets)
                 });
-                json!(changed.map_err(|_| NameError::Patterns.to_string()))
+                json!(changed.map_err(|error| error.to_string()))
             }
             Question::End(chosen) => {
                 let picks = |session: &_| chosen.picks(session);

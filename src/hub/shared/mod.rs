@@ -227,7 +227,10 @@ impl Hub {
             held,
             answer,
         } = wanted;
-        let priorities: Vec<_> = publications.iter().map(|it| it.priority).collect();
+        let counted = publications
+            .iter()
+            .filter(|it| !matches!(it.topic, Topic::State(_)));
+        let priorities: Vec<_> = counted.map(|it| it.priority).collect();
         let topics = publications.iter().map(|it| &it.topic);
         let is_new = |topic: &&Topic| !self.state.history().has(topic);
         let new: Vec<Topic> = topics.filter(is_new).cloned().collect();

@@ -287,14 +287,14 @@ impl Hub {
     /// A change that came while the session was nowhere.
     fn change_again(&mut self, token: Uuid, at: MessageId, change: &str) {
         let Ok(Question::Change {
-            change, patterns, ..
+            change, selectors, ..
         }) = serde_json::from_str(change)
         else {
             return;
         };
         self.with(|state, _, outlets| {
             // Too many patterns change nothing, as when they were asked for.
-            let _ = state.change_session(token, change, &patterns, at, outlets);
+            let _ = state.change_session(token, change, &selectors, at, outlets);
         });
     }
 }

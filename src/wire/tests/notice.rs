@@ -13,6 +13,7 @@ use crate::domain::message::{Message, MessageId, Priority, Topic, Transport};
 use crate::domain::notice::{Established, Fault, Notice, Piece};
 use crate::domain::outbox::Outgoing;
 use crate::domain::pattern::Pattern;
+use crate::domain::view::Selector;
 use crate::wire::notice::*;
 
 pub(super) const NOW_MS: u64 = 1_760_000_000_007;
@@ -28,8 +29,8 @@ fn update(n: u64, name: &str, data: &str) -> Arc<Message> {
     Arc::new(published(id(n), topic, Priority::Normal, data))
 }
 
-fn everything() -> Vec<Pattern> {
-    vec![Pattern::everything()]
+fn everything() -> Vec<Selector> {
+    vec![Pattern::everything().into()]
 }
 
 fn hello(resumed: bool, previous: Option<Uuid>, receipt: Receipt) -> Notice {

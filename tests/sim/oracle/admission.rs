@@ -22,6 +22,7 @@ impl Oracle {
             Err(Refusal::UnknownToken) => "unknown token",
             Err(Refusal::UnknownTicket) => "unknown ticket",
             Err(Refusal::TooManyPatterns) => "too many patterns",
+            Err(Refusal::TooManyViews) => "too many views",
             Err(Refusal::Draining) => "draining",
         });
         let Ok(token) = result else {
@@ -216,7 +217,10 @@ impl Oracle {
         assert_eq!(*user, session.user);
         assert_eq!(*previous_connection_id, previous);
         assert_eq!(
-            metrics.iter().map(|p| p.as_str()).collect::<Vec<_>>(),
+            metrics
+                .iter()
+                .map(|p| p.pattern.as_str())
+                .collect::<Vec<_>>(),
             session.pattern_names(),
             "the subscription as told"
         );

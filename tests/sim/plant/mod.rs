@@ -7,7 +7,7 @@ use std::sync::Arc;
 use statshub::domain::hub::Limits;
 use statshub::domain::message::{Message, MessageId, Priority, Topic};
 use statshub::domain::notice::{Notice, Piece};
-use statshub::domain::pattern::Subscription;
+use statshub::domain::subscription::Subscription;
 
 use crate::rng::Rng;
 use crate::world::{Ask, Effect, Report, Request};

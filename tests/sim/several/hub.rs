@@ -340,7 +340,7 @@ impl Hub {
             },
             None => Opening::New {
                 identity,
-                patterns: Vec::new(),
+                selectors: Vec::new(),
                 ticket: None,
             },
         };

@@ -177,7 +177,7 @@ impl Simulation {
     fn change_user(&mut self) {
         let user = names::user(self.rng.below(self.weather.users));
         let (change, patterns) = self.some_change();
-        let parsed = names::patterns(&patterns);
+        let parsed = names::selectors(&patterns);
         let (live, effects) =
             self.ask(|hub, _, effects| hub.change_user(&user, None, change, &parsed, effects));
         assert_eq!(live, Ok(self.oracle.live_of(&user)));

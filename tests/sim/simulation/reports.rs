@@ -72,7 +72,7 @@ impl Simulation {
                 self.forward(effects);
             }
             Report::Change(key, change, patterns) => {
-                let parsed = names::patterns(&patterns);
+                let parsed = names::selectors(&patterns);
                 let (result, effects) = self
                     .ask(|hub, _, effects| hub.change_connection(key, change, &parsed, effects));
                 assert_eq!(result, Ok(()));
@@ -122,7 +122,7 @@ impl Simulation {
         let opening = match request.ask.clone() {
             Ask::New { patterns, ticket } => Opening::New {
                 identity: identity(user, request.expires_at_ms).into(),
-                patterns: names::patterns(&patterns),
+                selectors: names::selectors(&patterns),
                 ticket,
             },
             Ask::Token { token, ticket } => {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::message::{Transport, UserId};
-use crate::domain::pattern::Subscription;
+use crate::domain::subscription::Subscription;
 use crate::domain::testing::{id, message, metric, own_metric, sized, subscription, user};
 
 const K: usize = 4;
@@ -42,6 +42,7 @@ impl Me {
 
     fn reader(&self) -> Reader<'_> {
         Reader {
+            view: None,
             user: &self.user,
             transport: Transport::Sse,
             subscription: &self.subscription,

@@ -94,7 +94,7 @@ fn each_refusal_has_its_reason_and_changes_nothing() {
     scene.open(2, "ann", &[]);
     let with_ticket = Opening::New {
         identity: identity("bob").into(),
-        patterns: vec![],
+        selectors: vec![],
         ticket: Some(ticket(9)),
     };
     scene.ask(3, with_ticket, None).unwrap();

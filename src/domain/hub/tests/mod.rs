@@ -8,6 +8,7 @@ mod lifecycle;
 mod shared;
 mod statistics;
 mod subscribing;
+mod views;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use crate::domain::pattern::NameError;
 use crate::domain::session::Identity;
 use crate::domain::testing::{id, message, metric, own_metric, patterns, user};
 use crate::domain::time::Now;
+use crate::domain::view::Selector;
 
 const EXPIRES: u64 = 1_000_000;
 
@@ -29,6 +31,8 @@ const EXPIRES: u64 = 1_000_000;
 #[derive(Debug, Clone, PartialEq)]
 enum Did {
     Deliver(u64),
+    /// View, id, value.
+    DeliverAs(String, u64, String),
     Attach(u64, Vec<Said>, u64),
     Send(u64, Vec<Said>),
     CatchUp(u64, Vec<Said>, u64),
@@ -70,8 +74,8 @@ impl From<&Piece> for Said {
     }
 }
 
-fn texts(patterns: &[crate::domain::pattern::Pattern]) -> Vec<String> {
-    patterns.iter().map(|pattern| pattern.to_string()).collect()
+fn texts(selectors: &[Selector]) -> Vec<String> {
+    selectors.iter().map(|it| it.pattern.to_string()).collect()
 }
 
 fn said(pieces: &[Piece]) -> Vec<Said> {
@@ -87,6 +91,12 @@ struct Recorder {
 impl Effects for Recorder {
     fn deliver(&mut self, message: &Arc<Message>) {
         self.did.push(Did::Deliver(message.id.millis()));
+    }
+    fn deliver_as(&mut self, view: &View, message: &Arc<Message>) {
+        let value = String::from_utf8_lossy(&message.value()).into_owned();
+        let view = view.as_str().to_owned();
+        self.did
+            .push(Did::DeliverAs(view, message.id.millis(), value));
     }
     fn attach(&mut self, session: &Session, opening: Vec<Piece>, through: MessageId) {
         if let Some(Piece::Notice(Notice::Established(established))) = opening.first() {
@@ -112,7 +122,7 @@ impl Effects for Recorder {
     fn resubscribe(&mut self, connection: ConnectionKey, subscription: Subscription) {
         self.did.push(Did::Resubscribe(
             connection.number(),
-            texts(&subscription.patterns()),
+            texts(&subscription.selectors()),
         ));
     }
     fn close(&mut self, connection: ConnectionKey, _: Transport, goodbye: Goodbye) {
@@ -266,7 +276,7 @@ impl Scene {
 fn new(name: &str, metrics: &[&str]) -> Opening {
     Opening::New {
         identity: identity(name).into(),
-        patterns: patterns(metrics),
+        selectors: patterns(metrics),
         ticket: None,
     }
 }
