@@ -87,7 +87,7 @@ fn it_has_every_close_code_and_every_code_of_an_error() {
 
 /// The codes that `error` messages have.
 pub fn error_codes() -> BTreeSet<String> {
-    let faults = Fault::ALL.map(|fault| fault_code(fault).to_owned());
+    let faults = Fault::ALL.map(|fault| fault_code(&fault).to_owned());
     let last_words = Goodbye::FOR_ONE.map(|end| {
         let event = goodbye(end, Transport::Sse, 0).remove(0).bytes;
         let event = String::from_utf8(event.to_vec()).expect("a text");
