@@ -47,7 +47,7 @@ impl Harness {
         let hub = Hub::new(settings.clone(), clock).start();
         let hub = HubHandle::new(hub, &settings, clock, None, None);
         Self {
-            worker: Worker::start(hub.clone(), limits, Audit::disabled()),
+            worker: Worker::start(hub.clone(), limits, None, Audit::disabled()),
             hub,
             data: format!("\"{}\"", "x".repeat(DATA_BYTES - 2)),
             streams: Vec::new(),
@@ -74,6 +74,7 @@ impl Harness {
                 ticket: None,
             },
             last_event_id: None,
+            takes_gzip: false,
             remote: [192, 0, 2, 1].into(),
             user_agent: "".into(),
             request_id: "1".into(),

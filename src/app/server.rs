@@ -60,6 +60,10 @@ pub fn start(
         messages_max: settings.outgoing.queue_messages_max,
         bytes_max: settings.outgoing.queue_bytes_max,
     };
+    let gzip_min_bytes = settings
+        .outgoing
+        .gzip
+        .then_some(settings.outgoing.gzip_min_bytes);
     let workers = settings.http.workers();
     let outgoing = settings.outgoing.clone();
     let descriptors = Descriptors::of(settings);
@@ -76,7 +80,12 @@ pub fn start(
     let websocket_path = settings.websocket.path.clone();
     let server = HttpServer::new(move || {
         // Called once on each worker thread.
-        let worker = Worker::start(state.hub.clone(), outbox, state.audit.clone());
+        let worker = Worker::start(
+            state.hub.clone(),
+            outbox,
+            gzip_min_bytes,
+            state.audit.clone(),
+        );
         App::new()
             .app_data(state.clone())
             .app_data(Data::new(worker))

@@ -157,6 +157,8 @@ fn store() -> Store {
 fn outgoing() -> Outgoing {
     Outgoing {
         driver: Driver::Auto,
+        gzip: true,
+        gzip_min_bytes: 128,
         queue_messages_max: 1024,
         queue_bytes_max: MIB,
         stall_timeout: seconds(60),

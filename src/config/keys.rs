@@ -297,6 +297,12 @@ const DRIVERS: Choice<Driver> = Choice(&[("auto", Driver::Auto), ("body", Driver
 
 fn outgoing<V: Visitor>(outgoing: &mut Outgoing, v: &mut V) -> Result<(), V::Error> {
     v.visit("outgoing.driver", DRIVERS, &mut outgoing.driver)?;
+    v.visit("outgoing.gzip", Flag, &mut outgoing.gzip)?;
+    v.visit(
+        "outgoing.gzip_min_bytes",
+        Number(0..=MIB),
+        &mut outgoing.gzip_min_bytes,
+    )?;
     v.visit(
         "outgoing.queue_messages_max",
         Number(1..=1_000_000),

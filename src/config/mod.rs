@@ -210,6 +210,10 @@ pub enum Driver {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outgoing {
     pub driver: Driver,
+    /// Whether streams are compressed for clients that take gzip.
+    pub gzip: bool,
+    /// What is shorter is sent as it is.
+    pub gzip_min_bytes: usize,
     /// Messages queued for one connection before it is lagging.
     pub queue_messages_max: usize,
     /// Bytes queued for one connection before it is lagging.

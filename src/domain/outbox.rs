@@ -5,7 +5,7 @@
 //! empty it asks the hub for what it missed. Metrics are state, so a lagging dashboard wants the
 //! newest, and the hub's backlog gives it just that.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,12 +26,39 @@ pub struct Limits {
     pub bytes_max: usize,
 }
 
+/// With what a piece of a stream may be compressed. What shares a block tells by its size how alike it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mixing {
+    /// Not at all: it may hold a credential.
+    Never,
+    /// By itself: it is one user's.
+    Alone,
+    /// With others that were published for everybody.
+    Together,
+}
+
+/// Content in a block of deflate that is right anywhere in any stream.
+#[derive(Debug, Clone)]
+pub struct Deflated {
+    pub block: Bytes,
+    /// The same as one chunk of an HTTP body.
+    pub chunk: Bytes,
+    /// CRC-32 of the content, and its bytes.
+    pub crc: u32,
+    pub length: u64,
+}
+
 /// One piece of a stream.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     pub bytes: Bytes,
     /// The same as one chunk of an HTTP body, made when the first connection wants it.
     pub chunk: OnceCell<Bytes>,
+    /// The same compressed, made when the first connection wants it.
+    pub deflated: OnceCell<Box<Deflated>>,
+    pub mixing: Mixing,
+    /// How often it was compressed together with others.
+    pub mixed: Cell<u8>,
     /// Up to where the client has everything once it has this; `None` for notices.
     pub position: Option<MessageId>,
     /// By which id the client itself knows how far it is once it has this: the one in it, or at the
@@ -45,11 +72,14 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// A piece that moves no position.
+    /// A piece that moves no position, and is not compressed.
     pub fn notice(bytes: Bytes) -> Self {
         Self {
             bytes,
             chunk: OnceCell::new(),
+            deflated: OnceCell::new(),
+            mixing: Mixing::Never,
+            mixed: Cell::new(0),
             position: None,
             id: None,
             priority: None,

@@ -27,7 +27,7 @@ impl Asset {
 }
 
 /// What cannot be read counts as a client that takes no compression.
-fn takes_gzip(req: &HttpRequest) -> bool {
+pub(super) fn takes_gzip(req: &HttpRequest) -> bool {
     let known = [Encoding::gzip(), Encoding::identity()];
     let accepted = AcceptEncoding::parse(req);
     accepted.is_ok_and(|it| it.negotiate(known.iter()) == Some(Encoding::gzip()))

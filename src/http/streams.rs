@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::access::{Caller, StreamCaller, forbidden, stream_access, unauthenticated};
+use super::asset::takes_gzip;
 use super::body::QueryOf;
 use super::client;
 use super::reply::{Code, Problem, RECONNECT_TOKEN_IS_REQUIRED};
@@ -276,6 +277,7 @@ impl Asking<'_> {
             transport: self.transport,
             opening,
             last_event_id,
+            takes_gzip: takes_gzip(self.request),
             remote: client::remote(self.request),
             user_agent: client::user_agent(self.request).into(),
             request_id: client::request_id(self.request),

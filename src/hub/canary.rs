@@ -116,7 +116,7 @@ mod tests {
                 messages_max: 1,
                 bytes_max: 1,
             };
-            let _worker = Worker::start(given, limits, Audit::disabled());
+            let _worker = Worker::start(given, limits, None, Audit::disabled());
             actix_rt::spawn(async move {
                 let _ = hangs.0.send(());
                 let _ = held.recv();

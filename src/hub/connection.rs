@@ -21,7 +21,6 @@ use super::gather;
 use super::line::Line;
 use super::meter::Pass;
 use super::worker::{Lingering, WorkerState};
-use crate::config;
 use crate::domain::fanout::{ConnectionKey, Outlet};
 use crate::domain::message::{Message, MessageId, Transport};
 use crate::domain::notice::{Goodbye, Notice};
@@ -29,10 +28,10 @@ use crate::domain::outbox::{Limits, Outbox, Outgoing};
 use crate::domain::time::Now;
 use crate::wire::{chunk, notice};
 
-/// How long a stream that has been told to end may take to say its last words.
-const CLOSING_GRACE: Duration = Duration::from_millis(1500);
-/// A stream with more than this waiting is not quiet and needs no sign of life.
-const QUIET_QUEUE_MAX: usize = 64;
+mod care;
+mod gzip;
+
+use gzip::Gzip;
 
 /// One live stream.
 pub struct Connection {
@@ -42,6 +41,8 @@ pub struct Connection {
     /// The driver, while it waits for something to do.
     driver: RefCell<Option<Waker>>,
     line: Arc<dyn Line>,
+    /// Where its client gets gzip.
+    gzip: Option<Box<RefCell<Gzip>>>,
     /// The fan-out writes to the line itself.
     is_direct: Cell<bool>,
     /// How much of the first piece that waits the line has taken, where the fan-out writes.
@@ -69,6 +70,7 @@ impl Connection {
     pub(super) fn new(
         key: ConnectionKey,
         transport: Transport,
+        gzips: bool,
         limits: Limits,
         line: Arc<dyn Line>,
         worker: Rc<WorkerState>,
@@ -80,6 +82,7 @@ impl Connection {
             outbox: RefCell::new(Outbox::new(limits, Default::default())),
             driver: RefCell::default(),
             line,
+            gzip: gzips.then(Box::default),
             is_direct: Cell::default(),
             written: Cell::default(),
             worker,
@@ -95,22 +98,32 @@ impl Connection {
     /// The next bytes to write, for a driver that writes itself. Ready with `None` when the stream
     /// has ended and all is written.
     pub fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let taken = self.outbox.borrow_mut().take();
-        self.ask_for_backlog();
-        match taken {
-            Some(piece) => {
-                let mut pass = self.worker.pass();
-                self.wrote(&self.outbox.borrow(), pass.now);
-                self.waits(pass.now);
-                pass.handed_over(&piece, self.transport);
-                Poll::Ready(Some(piece.bytes.clone()))
-            }
-            None if self.is_finished() => Poll::Ready(None),
+        match self.take() {
+            Some(bytes) => Poll::Ready(Some(bytes)),
+            None if self.is_finished() => Poll::Ready(self.end_of_encoding()),
             None => {
                 self.wake_driver(cx);
                 Poll::Pending
             }
         }
+    }
+
+    fn take(&self) -> Option<Bytes> {
+        let mut outbox = self.outbox.borrow_mut();
+        let (pieces, bytes) = match self.batch(&outbox) {
+            Some(batch) => (batch.pieces, batch.bytes),
+            None => (1, outbox.waiting().next()?.bytes.clone()),
+        };
+        self.batch_is_out();
+        let mut pass = self.worker.pass();
+        for piece in std::iter::from_fn(|| outbox.take()).take(pieces) {
+            pass.handed_over(&piece, self.transport);
+        }
+        self.wrote(&outbox, pass.now);
+        drop(outbox);
+        self.ask_for_backlog();
+        self.waits(pass.now);
+        Some(bytes)
     }
 
     /// From now on the fan-out writes to the line, and the driver is needed only where the line
@@ -168,13 +181,22 @@ impl Connection {
     fn write_out_in(&self, pass: &mut Pass<'_>) -> io::Result<bool> {
         let mut outbox = self.outbox.borrow_mut();
         while !outbox.is_empty() {
-            let pieces = outbox.len().min(gather::PIECES_MAX);
+            let batch = self.batch(&outbox);
+            let gathered = || outbox.len().min(gather::PIECES_MAX);
+            let pieces = batch.as_ref().map_or_else(gathered, |batch| batch.pieces);
             let sent_before = outbox.announce(pieces);
-            let framed = outbox.waiting().map(|piece| self.framed(piece));
-            let done = gather::write(framed, self.written.get(), |slices| self.line.write(slices));
+            let write = |slices: &[io::IoSlice<'_>]| self.line.write(slices);
+            let done = match &batch {
+                None => {
+                    let framed = outbox.waiting().map(|piece| self.framed(piece));
+                    gather::write(framed, self.written.get(), write)
+                }
+                Some(batch) => batch.write(self.written.get(), write),
+            };
             let (complete, of_next) = *done.as_ref().unwrap_or(&(0, self.written.get()));
-            if complete < pieces {
-                outbox.withdraw(sent_before);
+            match complete < pieces {
+                true => outbox.withdraw(sent_before),
+                false => self.batch_is_out(),
             }
             self.written.set(of_next);
             match done {
@@ -288,55 +310,6 @@ impl Connection {
         let position = outbox.sent_through(fanned_out);
         outbox.abandon();
         position
-    }
-
-    /// The client's position moves along with what was not for it; then a sign of life.
-    pub(super) fn heartbeat(&self, through: MessageId, heartbeat: &Rc<Outgoing>) {
-        self.with(|outbox| {
-            if outbox.is_lagging() || outbox.len() > QUIET_QUEUE_MAX {
-                return;
-            }
-            match self.transport {
-                Transport::Sse => outbox.move_cursor(through, || notice::cursor(through)),
-                Transport::Websocket => outbox.pass(through),
-            }
-            outbox.push(heartbeat.clone());
-        });
-    }
-
-    /// A frame for a stream that is not busy writing anyway.
-    pub(super) fn nudge(&self, frame: &Rc<Outgoing>) {
-        self.with(|outbox| {
-            if outbox.len() <= QUIET_QUEUE_MAX {
-                outbox.push(frame.clone());
-            }
-        });
-    }
-
-    /// Ends what is stuck or silent, and says something where nothing was said for long.
-    pub(super) fn look_after(&self, now: Duration, settings: &config::Settings) {
-        let since = |then: Duration| now.saturating_sub(then);
-        let waits = !self.outbox.borrow().is_empty();
-        let overdue = self
-            .ending
-            .get()
-            .is_some_and(|ending| since(ending.told_at) >= CLOSING_GRACE);
-        let stuck_since = self.stuck_since.get().filter(|_| waits);
-        let stuck = stuck_since.is_some_and(|then| since(then) >= settings.outgoing.stall_timeout);
-        let silent = self.transport == Transport::Websocket
-            && since(self.heard_at.get()) >= 2 * settings.websocket.ping_interval;
-        if overdue || stuck || silent {
-            log::debug!(
-                "hanging up on {:?}: overdue {overdue}, stuck {stuck}, silent {silent}",
-                self.key
-            );
-            self.line.hang_up();
-        } else if self.transport == Transport::Sse
-            && !waits
-            && since(self.wrote_at.get()) >= settings.realtime.sse_comment_after
-        {
-            self.push(notice::comment());
-        }
     }
 }
 

@@ -5,8 +5,8 @@
 //! the clock, asks the domain and carries out what the domain says (`effects`). Each worker thread of
 //! the HTTP server has a `fanout` actor with that worker's connections; the Hub tells it everything in
 //! one order, so nothing can fall between a snapshot and the first live message. `connection` is one
-//! live stream as the fan-out sees it, on a `line` to its client, `due` which of them have something to write, and `gather` how
-//! that becomes one write. `worker` is how a stream comes to be, `handle` how everybody else asks the
+//! live stream as the fan-out sees it, on a `line` to its client, `due` which of them have something to write, `gather` how
+//! that becomes one write, and `packer` how it is compressed once for all who take gzip. `worker` is how a stream comes to be, `handle` how everybody else asks the
 //! Hub something.
 //!
 //! May use the domain, the wire, the broker, the store, telemetry and the settings. Knows sockets only as
@@ -26,6 +26,7 @@ mod handle;
 mod line;
 mod messages;
 mod meter;
+mod packer;
 mod promise;
 mod publishing;
 mod requests;

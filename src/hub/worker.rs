@@ -21,6 +21,7 @@ use super::handle::{Error, HubHandle};
 use super::line::Line;
 use super::messages::{Admitted, Disconnected, Drained, Lagging};
 use super::meter::{Meter, Pass};
+use super::packer::Packer;
 use crate::domain::fanout::{self, ConnectionKey};
 use crate::domain::hub::{self, Opening, Refusal};
 use crate::domain::message::{MessageId, Transport};
@@ -46,6 +47,7 @@ pub(super) struct WorkerState {
     /// Connections whose opening has not come yet.
     pub opening: RefCell<HashMap<ConnectionKey, Rc<Connection>>>,
     pub due: Due,
+    pub packer: Packer,
 }
 
 impl WorkerState {
@@ -78,6 +80,8 @@ pub struct Wanted {
     pub transport: Transport,
     pub opening: Opening,
     pub last_event_id: Option<MessageId>,
+    /// Whether its client takes gzip; over WebSocket that means nothing.
+    pub takes_gzip: bool,
     pub remote: IpAddr,
     pub user_agent: Arc<str>,
     pub request_id: Arc<str>,
@@ -120,11 +124,17 @@ pub struct Stream {
 }
 
 impl Worker {
-    /// Starts this thread's share of the fan-out. For each thread that serves streams.
+    /// Starts this thread's share of the fan-out. For each thread that serves streams. What is shorter than
+    /// `gzip_min_bytes` is not compressed for those who take gzip; `None`: nothing is.
     ///
     /// # Panics
     /// Outside an actix system.
-    pub fn start(hub: HubHandle, limits: Limits, audit: Audit) -> Self {
+    pub fn start(
+        hub: HubHandle,
+        limits: Limits,
+        gzip_min_bytes: Option<usize>,
+        audit: Audit,
+    ) -> Self {
         let (number, meter) = hub.enroll();
         let state = Rc::new(WorkerState {
             hub: hub.clone(),
@@ -135,6 +145,7 @@ impl Worker {
             fanout_actor: OnceCell::new(),
             opening: RefCell::default(),
             due: Due::default(),
+            packer: Packer::new(gzip_min_bytes),
         });
         actix_rt::spawn(due::write(state.clone()));
         let fanout = Fanout::new(state.clone()).start();
@@ -163,7 +174,8 @@ impl Worker {
         let key = ConnectionKey::new(self.number, number);
         let transport = wanted.transport;
         let state = self.state.clone();
-        let connection = Connection::new(key, transport, self.limits, line, state);
+        let gzips = wanted.takes_gzip && transport == Transport::Sse && state.packer.is_on();
+        let connection = Connection::new(key, transport, gzips, self.limits, line, state);
         let mut registration = Registration::new(connection.clone(), self.state.clone());
         let admitted = self.admitted(key, &connection, &wanted).await?;
         let client = Rc::new(Client {

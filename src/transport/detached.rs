@@ -151,11 +151,7 @@ impl Driver {
             }
             End::Clean => {
                 let lingering = self.connection.linger();
-                let goodbye = say_goodbye(
-                    self.socket.clone(),
-                    self.watch.take(),
-                    self.connection.transport,
-                );
+                let goodbye = say_goodbye(self.socket.clone(), self.watch.take(), self.last());
                 // Its place is free at once, however long the client takes to go.
                 self.actor = None;
                 spawn(async move {
@@ -168,13 +164,23 @@ impl Driver {
     }
 }
 
-/// Ends the hub's side and waits for the client to end its own.
-async fn say_goodbye(socket: Handle, watch: Option<Watch>, transport: Transport) -> io::Result<()> {
+impl Driver {
+    /// What goes out when all that was said is out.
+    fn last(&self) -> Vec<u8> {
+        match self.connection.transport {
+            Transport::Sse => {
+                let end = self.connection.end_of_encoding().unwrap_or_default();
+                [&chunk::of(&end), chunk::LAST].concat()
+            }
+            Transport::Websocket => Vec::new(),
+        }
+    }
+}
+
+/// Writes `last`, ends the hub's side and waits for the client to end its own.
+async fn say_goodbye(socket: Handle, watch: Option<Watch>, last: Vec<u8>) -> io::Result<()> {
     let wake = |cx: &Context<'_>| watch.iter().for_each(|watch| watch.wake(cx.waker()));
-    let mut last = match transport {
-        Transport::Sse => chunk::LAST,
-        Transport::Websocket => &[],
-    };
+    let mut last = &*last;
     poll_fn(|cx| {
         wake(cx);
         while !last.is_empty() {

@@ -5,7 +5,7 @@ use std::future::pending;
 use actix::fut::wrap_future;
 use actix::{Actor, AsyncContext};
 use actix_web::HttpResponse;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
 use actix_web::http::{ConnectionType, Version};
 use actix_web_actors::HttpContext;
 
@@ -53,7 +53,11 @@ pub fn respond(stream: Stream, version: Version, detach: Option<Handle>) -> Http
     if version == Version::HTTP_11 {
         answer.reason(OK_KEEP_ALIVE);
     }
+    if stream.connection.gzips() {
+        answer.insert_header((CONTENT_ENCODING, "gzip"));
+    }
     let mut response = answer
+        .insert_header((VARY, "Accept-Encoding"))
         .insert_header((CONTENT_TYPE, HeaderValue::from_static("text/event-stream")))
         .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-cache")))
         // Tells nginx and its kin not to gather what should go out at once.

@@ -5,13 +5,16 @@ use bytes::Bytes;
 /// The end of a body.
 pub const LAST: &[u8] = b"0\r\n\r\n";
 
+/// What follows the content of each chunk.
+pub const END: &[u8] = b"\r\n";
+
 /// `content` as one chunk; nothing where there is none, because an empty chunk is the last.
 pub fn of(content: &[u8]) -> Bytes {
     if content.is_empty() {
         return Bytes::new();
     }
     let size_line = format!("{:x}\r\n", content.len());
-    [size_line.as_bytes(), content, b"\r\n"].concat().into()
+    [size_line.as_bytes(), content, END].concat().into()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Bytes to domain and back: JSON once, SSE framing and its chunks, what a WebSocket client may say.
+//! Bytes to domain and back: JSON once, SSE framing, its chunks and its gzip, what a WebSocket client may say.
 //!
 //! Knows both sides' forms and decides nothing. May use the domain; never reads a clock, never does
 //! I/O. The one random thing it makes is the `messageId` of a notice, which the wire contract wants
@@ -8,6 +8,7 @@ pub mod chunk;
 pub mod command;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+pub mod gzip;
 pub mod hex;
 pub mod json;
 pub mod message;

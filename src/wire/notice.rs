@@ -11,9 +11,9 @@ use uuid::Uuid;
 use super::message::{envelope, quoted, timestamp};
 use super::websocket::{Closing, text_frame};
 use crate::domain::backlog::Receipt;
-use crate::domain::message::{Message, MessageId, Priority, Transport};
+use crate::domain::message::{Message, MessageId, Priority, Topic, Transport};
 use crate::domain::notice::{Established, Fault, Goodbye, Notice, Piece};
-use crate::domain::outbox::Outgoing;
+use crate::domain::outbox::{Mixing, Outgoing};
 use crate::domain::pattern::{MetricName, NAME_BYTES_MAX, PATTERNS_MAX, SEGMENTS_MAX};
 
 /// As `retry:` it keeps a native EventSource away for a day: there is no way to say for good.
@@ -323,7 +323,10 @@ fn said(words: &Words, transport: Transport, wall_ms: u64) -> Outgoing {
         }
     };
     match words.position {
-        Some(position) => Outgoing::at(position, bytes),
+        Some(position) => Outgoing {
+            mixing: Mixing::Alone,
+            ..Outgoing::at(position, bytes)
+        },
         None => Outgoing::notice(bytes),
     }
 }
@@ -336,7 +339,15 @@ fn published(message: &Message, transport: Transport) -> Outgoing {
     };
     Outgoing {
         priority: Some(message.priority),
+        mixing: mixing(&message.topic),
         ..Outgoing::at(message.id, bytes.clone())
+    }
+}
+
+fn mixing(topic: &Topic) -> Mixing {
+    match topic {
+        Topic::Metric(_) | Topic::Alerts => Mixing::Together,
+        Topic::UserMetric(..) | Topic::Test(..) => Mixing::Alone,
     }
 }
 

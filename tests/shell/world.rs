@@ -57,7 +57,7 @@ impl World {
         };
         let hub = Hub::new(settings.clone(), clock).start();
         let hub = HubHandle::new(hub, &settings, clock, None, None);
-        let worker = Worker::start(hub.clone(), limits, Audit::disabled());
+        let worker = Worker::start(hub.clone(), limits, None, Audit::disabled());
         Self { hub, worker, clock }
     }
 
@@ -132,6 +132,7 @@ impl World {
             transport,
             opening,
             last_event_id,
+            takes_gzip: false,
             remote: [192, 0, 2, 1].into(),
             user_agent: "".into(),
             request_id: "1".into(),

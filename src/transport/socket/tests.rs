@@ -10,6 +10,8 @@ use std::io::{Read, Write};
 pub fn settings() -> Outgoing {
     Outgoing {
         driver: crate::config::Driver::Auto,
+        gzip: true,
+        gzip_min_bytes: 128,
         queue_messages_max: 1,
         queue_bytes_max: 1,
         stall_timeout: Duration::from_secs(60),
