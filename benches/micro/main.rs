@@ -4,6 +4,7 @@
 
 mod encode;
 mod fixture;
+mod gzip;
 mod history;
 mod hub;
 mod routes;
@@ -25,6 +26,7 @@ criterion_group! {
     config = quick();
     targets =
         encode::message,
+        gzip::deflate,
         routes::pattern_match,
         routes::visit,
         history::push,

@@ -10,6 +10,8 @@ use super::plan::{Dialect, Plan, Transport};
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: c3RhdHNodWIgYmVuY2ggIQ==\r\n";
 const EVENTS: &str = "Accept: text/event-stream\r\nCache-Control: no-cache\r\n";
+const EVENTS_IN_GZIP: &str =
+    "Accept: text/event-stream\r\nCache-Control: no-cache\r\nAccept-Encoding: gzip\r\n";
 
 /// What a connection comes back with.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +33,7 @@ pub fn opening(plan: &Plan, index: usize, resume: Option<Resume<'_>>) -> Vec<u8>
     };
     let authorization = authorization(&plan.subscribers, index);
     let headers = match plan.transport {
+        Transport::Sse if plan.gzip => EVENTS_IN_GZIP,
         Transport::Sse => EVENTS,
         Transport::WebSocket => UPGRADE,
     };
@@ -150,6 +153,7 @@ mod tests {
             mode: Mode::FanOut,
             dialect,
             transport,
+            gzip: false,
             connections: 3,
             stalled: 0,
             opening_max: 1,

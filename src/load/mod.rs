@@ -9,7 +9,7 @@
 //! what was seen.
 //!
 //! `run` is the story and `mode` its chapters; `readers` are the connections (`reader` one of them),
-//! `publisher` what is sent, `metrics` who gets what of it, `tally` the books. `payload`, `head`, `chunked` and `frames` read bytes.
+//! `publisher` what is sent, `metrics` who gets what of it, `tally` the books. `payload`, `head`, `chunked`, `frames` and `unpacked` read bytes.
 
 mod chunked;
 mod clock;
@@ -34,6 +34,7 @@ mod report;
 mod run;
 mod socket;
 mod tally;
+mod unpacked;
 
 pub use endpoint::Endpoint;
 pub use latency::Quantiles;

@@ -71,6 +71,7 @@ impl Run<'_> {
         report.published = tally.published();
         report.delivered = tally.delivered;
         report.deliveries_per_second = per_second(tally.delivered, report.seconds);
+        report.received_bytes = tally.received_bytes;
         report.missing = tally.missing();
         report.duplicates = tally.duplicates;
         report.out_of_order = tally.out_of_order;

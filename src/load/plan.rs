@@ -13,6 +13,8 @@ pub struct Plan {
     pub mode: Mode,
     pub dialect: Dialect,
     pub transport: Transport,
+    /// Whether they take gzip.
+    pub gzip: bool,
     /// Connections that subscribe.
     pub connections: usize,
     /// Connections of these that stop reading once they are open.

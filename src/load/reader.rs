@@ -16,6 +16,7 @@ use super::payload::{Carry, Payload};
 use super::plan::{Dialect, Transport};
 use super::received::Received;
 use super::tally::Tally;
+use super::unpacked::Unpacked;
 
 /// Longest opening of a stream that is searched for a reconnect token, in bytes.
 const OPENING_BYTES_MAX: usize = 64 * 1024;
@@ -26,6 +27,8 @@ pub struct Reader {
     stream: Option<TcpStream>,
     state: State,
     framing: Framing,
+    /// Where the server compresses.
+    unpacked: Option<Box<Unpacked>>,
     carry: Carry,
     pub received: Received,
     /// What its session can be resumed with, where that was asked for.
@@ -89,6 +92,7 @@ impl Reader {
             stream: None,
             state: State::Away,
             framing: Framing::Plain,
+            unpacked: None,
             carry: Carry::default(),
             received: Received::default(),
             resume_token: None,
@@ -152,6 +156,7 @@ impl Reader {
                 Ok(0) => return Err(self.closed()),
                 Ok(length) => {
                     let now = rules.clock.now();
+                    tally.received_bytes += length as u64;
                     self.take(&buffer[..length], now, rules, tally)?;
                     // Less than there is room for was all there is: one system call less. Only what
                     // has ended has its end still to be read.
@@ -203,6 +208,10 @@ impl Reader {
                         Dialect::Pusher if first => self.event_of_pusher(bytes, rules)?,
                         _ => {}
                     }
+                    let bytes = match &mut self.unpacked {
+                        Some(unpacked) => unpacked.take(bytes)?,
+                        None => bytes,
+                    };
                     let received = &mut self.received;
                     rules.payload.scan(&mut self.carry, bytes, |stamp| {
                         tally.arrive(received, stamp, now);
@@ -298,6 +307,9 @@ impl Reader {
                 };
             }
         }
+        let encoding = header(&answer[..head.bytes], "content-encoding");
+        let is_gzip = encoding.is_some_and(|it| it.eq_ignore_ascii_case("gzip"));
+        self.unpacked = is_gzip.then(Box::default);
         let rest = opening.answer.split_off(head.bytes);
         self.framing = Framing::behind(&head);
         self.state = match rules.dialect {

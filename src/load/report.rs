@@ -32,6 +32,8 @@ pub struct Report {
     pub mode: Mode,
     pub dialect: &'static str,
     pub transport: Transport,
+    /// Whether gzip was asked for.
+    pub gzip: bool,
     pub connections: usize,
     /// Of these, the connections that did not read.
     pub stalled: usize,
@@ -53,6 +55,8 @@ pub struct Report {
     pub delivered: u64,
     #[serde(serialize_with = "to_the_millionth")]
     pub deliveries_per_second: f64,
+    /// Bytes that came over their connections meanwhile, chunks and frames around them counted.
+    pub received_bytes: u64,
     /// From writing the request that publishes to reading the message, at each connection.
     pub latency_ms: Option<Quantiles>,
     /// What was measured took so long: from the first message to the last arrival; opening; coming back.
@@ -98,6 +102,7 @@ impl Report {
             mode: plan.mode,
             dialect: dialect(plan),
             transport: plan.transport,
+            gzip: plan.gzip,
             connections: plan.connections,
             stalled: plan.stalled,
             metrics: plan.metrics.count(),
@@ -109,6 +114,7 @@ impl Report {
             published: 0,
             delivered: 0,
             deliveries_per_second: 0.0,
+            received_bytes: 0,
             latency_ms: None,
             seconds: 0.0,
             client_cpu_seconds: 0.0,

@@ -29,6 +29,8 @@ pub struct Tally {
     pub duplicates: u64,
     pub out_of_order: u64,
     pub latency: Latency,
+    /// By all connections, with all that is around messages.
+    pub received_bytes: u64,
     /// When the last message arrived anywhere, in nanoseconds.
     pub last_arrival: u64,
     /// Since when nothing has arrived, been published or been given up.
@@ -153,6 +155,7 @@ impl Tally {
         self.withdrawn = 0;
         self.due = 0;
         self.delivered = 0;
+        self.received_bytes = 0;
         self.latency = Latency::default();
     }
 

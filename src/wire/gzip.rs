@@ -24,6 +24,14 @@ const LEVEL: u32 = 2;
 const STORED_HEAD_BYTES: usize = 5;
 const STORED_BYTES_MAX: usize = u16::MAX as usize;
 
+/// Whether a body in gzip that begins with `bytes` comes from a hub as it was made: its first event is in a
+/// block that is not compressed, which nobody does who compresses.
+pub fn is_beginning(bytes: &[u8]) -> bool {
+    let block = bytes.strip_prefix(&HEADER);
+    let event = block.and_then(|block| block.get(STORED_HEAD_BYTES..));
+    event.is_some_and(|event| event.starts_with(b"retry: ") || event.starts_with(b"data: "))
+}
+
 /// Makes blocks. It has some 300 KB at hand, so there is one a thread.
 #[derive(Debug)]
 pub struct Deflater(Compress);

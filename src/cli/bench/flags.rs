@@ -20,6 +20,9 @@ pub struct Bench {
     /// What they subscribe over; sse unless the dialect says otherwise
     #[arg(long, value_enum)]
     pub transport: Option<TransportName>,
+    /// Asks for streams in gzip
+    #[arg(long)]
+    pub gzip: bool,
     /// Publishes so many messages a second, whatever becomes of them
     #[arg(long, value_parser = rate, value_name = "R")]
     pub rate: Option<f64>,

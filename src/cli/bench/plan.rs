@@ -33,6 +33,7 @@ pub fn plan(wanted: &Bench, environment: &Environment) -> anyhow::Result<Plan> {
         mode: wanted.mode.into(),
         dialect,
         transport,
+        gzip: gzip(wanted, transport)?,
         connections: wanted.connections,
         stalled: wanted.connections * wanted.stall / 100,
         opening_max: wanted.opening,
@@ -71,6 +72,14 @@ fn language(wanted: &Bench) -> anyhow::Result<(Dialect, Transport)> {
         }
         (named, only) => Ok((dialect, only.or(named).unwrap_or(Transport::Sse))),
     }
+}
+
+/// A WebSocket of the hub's is not compressed.
+fn gzip(wanted: &Bench, transport: Transport) -> anyhow::Result<bool> {
+    if wanted.gzip && transport == Transport::WebSocket {
+        bail!("--gzip is for event streams: leave it out, or measure them with --transport sse")
+    }
+    Ok(wanted.gzip)
 }
 
 /// What is published. Many metrics only where subscriptions can be told apart by them.

@@ -107,9 +107,10 @@ pub fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
         row(
             "delivered",
             format!(
-                "{}, {} a second",
+                "{}, {} a second, in {} bytes",
                 grouped(report.delivered),
-                whole(report.deliveries_per_second)
+                whole(report.deliveries_per_second),
+                grouped(report.received_bytes)
             ),
         )?;
     }
@@ -135,6 +136,7 @@ pub fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
 fn title(report: &Report) -> String {
     let connections = grouped(report.connections as u64);
     let over = match report.transport {
+        Transport::Sse if report.gzip => "SSE in gzip",
         Transport::Sse => "SSE",
         Transport::WebSocket => "WebSocket",
     };

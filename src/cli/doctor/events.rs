@@ -12,6 +12,7 @@ use super::reach::{clock, clock_finding};
 use super::recipes;
 use super::site::{Site, ask, seconds, text};
 use super::stream::{self, Event, Failure, Next, Stream};
+use crate::wire::gzip;
 
 /// Subscribes to nothing that anybody publishes: only what is looked for comes.
 pub const QUIET_STREAM: &str = "stream?metrics=statshub-doctor";
@@ -178,6 +179,10 @@ async fn compression(site: &Site) -> anyhow::Result<Finding> {
         ));
     };
     let finding = match tokio::time::timeout(EVENT_WITHIN, response.chunk()).await {
+        Ok(Ok(Some(first))) if gzip::is_beginning(&first) => {
+            let text = "the hub compresses the stream itself, and no event waits for that";
+            return Ok(Finding::ok(Check::Compression, text));
+        }
         Ok(Ok(Some(_))) => Finding::warning(
             Check::Compression,
             format!(

@@ -94,8 +94,14 @@ fn events() -> ResponseBuilder {
     let token = HeaderBuilder::new()
         .schema(Some(schemas::uuid()))
         .description(Some("The session's reconnect token."));
+    let encoding = HeaderBuilder::new()
+        .schema(Some(schemas::text("`gzip`.").build()))
+        .description(Some(
+            "Where the client takes gzip and the hub is set to: the same events, each to be read at once.",
+        ));
     ResponseBuilder::new()
         .description(EVENTS)
+        .header("Content-Encoding", encoding.build())
         .header("X-Reconnect-Token", token.build())
         .content("text/event-stream", content.build())
 }

@@ -127,7 +127,7 @@ class Person {
 export class Tab {
   /** What the console showed as an error or a warning, and what nobody caught. */
   complaints = [];
-  /** What it was answered, each with `path` and `status`. */
+  /** What it was answered, each with `path`, `status` and `encoding`. */
   answers = [];
 
   /** @param {import("puppeteer-core").Page} page */
@@ -138,7 +138,8 @@ export class Tab {
     });
     page.on("pageerror", (error) => this.complaints.push(String(error)));
     page.on("response", (response) => {
-      this.answers.push({ path: new URL(response.url()).pathname, status: response.status() });
+      const encoding = response.headers()["content-encoding"];
+      this.answers.push({ path: new URL(response.url()).pathname, status: response.status(), encoding });
     });
   }
 

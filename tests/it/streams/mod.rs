@@ -4,6 +4,7 @@
 mod breaks;
 mod flood;
 mod gapless;
+mod gzip;
 mod native;
 mod opening;
 mod positions;

@@ -1,7 +1,9 @@
 //! An SSE client over a bare socket, so that every byte, pause and hang-up is under control.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
+use flate2::write::GzDecoder;
 use serde_json::Value;
 
 use super::hub::Hub;
@@ -11,8 +13,12 @@ use super::{A, PATIENCE, in_time};
 /// One stream, or the refusal of one.
 pub struct SseClient {
     pub head: Head,
+    /// Of the body, as they came.
+    pub came_bytes: usize,
     connection: RawClient,
     dechunker: Option<Dechunker>,
+    /// Where the stream is compressed.
+    gzip: Option<GzDecoder<Vec<u8>>>,
     /// Of a body whose length was named, as a proxy's own answers are, so much is still to come.
     left: Option<usize>,
     parser: Parser,
@@ -81,18 +87,25 @@ impl SseClient {
     pub async fn open(mut connection: RawClient, path: &str, headers: &[(&str, &str)]) -> Self {
         let mut request =
             format!("GET {A}{path} HTTP/1.1\r\nHost: hub\r\nAccept: text/event-stream\r\n");
+        let named = |name: &str| headers.iter().any(|(it, _)| it.eq_ignore_ascii_case(name));
+        if std::env::var_os("IT_GZIP").is_some() && !named("Accept-Encoding") {
+            request += "Accept-Encoding: gzip\r\n";
+        }
         for (name, value) in headers {
             request += &format!("{name}: {value}\r\n");
         }
         connection.send(request + "\r\n").await;
         let head = connection.head().await.expect("an answer");
         let dechunker = head.is_chunked().then(Dechunker::default);
+        let is_gzip = head.header("content-encoding") == Some("gzip");
         let left = head.header("content-length");
         let left = left.map(|bytes| bytes.parse().expect("a length"));
         Self {
             head,
+            came_bytes: 0,
             connection,
             dechunker,
+            gzip: is_gzip.then(|| GzDecoder::new(Vec::new())),
             left,
             parser: Parser::default(),
             events: Default::default(),
@@ -139,13 +152,25 @@ impl SseClient {
                 return None;
             }
             let bytes = std::mem::take(&mut self.connection.pending);
+            self.came_bytes += bytes.len();
             self.left = self.left.map(|left| left.saturating_sub(bytes.len()));
             let body = match &mut self.dechunker {
                 Some(dechunker) => dechunker.push(&bytes),
                 None => bytes,
             };
+            let body = self.unpacked(body);
             self.events.extend(self.parser.push(&body));
         }
+    }
+
+    /// What a client knows that reads on at once, as those of browsers do.
+    fn unpacked(&mut self, body: Vec<u8>) -> Vec<u8> {
+        let Some(gzip) = &mut self.gzip else {
+            return body;
+        };
+        gzip.write_all(&body).expect("gzip");
+        gzip.flush().expect("gzip");
+        std::mem::take(gzip.get_mut())
     }
 
     /// The next message, past comments and cursors.
@@ -198,7 +223,11 @@ impl SseClient {
         while let Some(event) = self.next_event().await {
             events.push(event);
         }
-        let finished = self.dechunker.is_none_or(|dechunker| dechunker.finished);
+        let mut finished = self.dechunker.is_none_or(|dechunker| dechunker.finished);
+        if let Some(gzip) = self.gzip {
+            // Length and check are those of all that came.
+            finished &= gzip.finish().is_ok();
+        }
         (events, finished)
     }
 
