@@ -12,6 +12,9 @@ use crate::hub::packer::Packer;
 use crate::wire::chunk;
 use crate::wire::gzip::{HEADER, Sum};
 
+/// A batch takes no more blocks once it has so many bytes: it is a copy, which a slow client holds up.
+const BATCH_BYTES_MAX: usize = 64 * 1024;
+
 /// How far it is.
 #[derive(Debug, Default)]
 pub(super) struct Gzip {
@@ -47,10 +50,11 @@ impl Gzip {
         }
         let waiting: Vec<&Outgoing> = outbox.waiting().take(gather::PIECES_MAX).collect();
         let mut blocks = Vec::new();
-        let mut pieces = 0;
-        while pieces < waiting.len() {
+        let (mut pieces, mut bytes) = (0, 0);
+        while pieces < waiting.len() && bytes < BATCH_BYTES_MAX {
             let (of_next, block) = packer.pack(&waiting[pieces..]);
             self.sum.add(&block);
+            bytes += block.block.len();
             blocks.push(block);
             pieces += of_next;
         }
