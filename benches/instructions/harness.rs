@@ -74,7 +74,7 @@ impl Harness {
                 ticket: None,
             },
             last_event_id: None,
-            takes_gzip: false,
+            takes: Default::default(),
             remote: [192, 0, 2, 1].into(),
             user_agent: "".into(),
             request_id: "1".into(),

@@ -8,7 +8,7 @@ use criterion::{BatchSize, Criterion};
 use statshub::domain::fanout::ConnectionKey;
 use statshub::domain::hub::{Connect, Effects, HubState, Limits, Opening};
 use statshub::domain::message::{Message, MessageId, Transport, UserId};
-use statshub::domain::notice::{Goodbye, Piece};
+use statshub::domain::notice::{Goodbye, Piece, Stale};
 use statshub::domain::session::{Identity, Session};
 use statshub::domain::subscription::Subscription;
 use statshub::domain::view::View;
@@ -85,6 +85,7 @@ impl Fixture {
             away_max: 1,
             session_timeout: Duration::MAX,
             metric_idle_timeout: Duration::MAX,
+            ttls: Vec::new(),
         };
         let mut publisher = Publisher::new(1);
         let mut hub = HubState::new(limits, MessageId::ZERO);
@@ -171,6 +172,7 @@ struct NoEffects;
 impl Effects for NoEffects {
     fn deliver(&mut self, _: &Arc<Message>) {}
     fn deliver_as(&mut self, _: &View, _: &Arc<Message>) {}
+    fn announce_stale(&mut self, _: &Stale) {}
     fn attach(&mut self, _: &Session, _: Vec<Piece>, _: MessageId) {}
     fn send(&mut self, _: ConnectionKey, _: Transport, _: Vec<Piece>) {}
     fn catch_up(&mut self, _: ConnectionKey, _: Transport, _: Vec<Piece>, _: MessageId) {}

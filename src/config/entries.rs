@@ -42,6 +42,7 @@ pub struct WrittenMetric {
     name: Option<Pattern>,
     retain: Option<Retain>,
     priority: Option<Priority>,
+    ttl: Option<Duration>,
 }
 
 impl Entry for WrittenMetric {
@@ -51,7 +52,8 @@ impl Entry for WrittenMetric {
     fn visit<V: Visitor>(&mut self, v: &mut V) -> Result<(), V::Error> {
         v.visit("name", Maybe(pattern()), &mut self.name)?;
         v.visit("retain", Maybe(RETAINS), &mut self.retain)?;
-        v.visit("priority", Maybe(PRIORITIES), &mut self.priority)
+        v.visit("priority", Maybe(PRIORITIES), &mut self.priority)?;
+        v.visit("ttl_ms", Maybe(Millis(1..=365 * DAY)), &mut self.ttl)
     }
 
     fn meant(self, place: &str, _: Option<&str>) -> Result<Metric, ConfigError> {
@@ -60,6 +62,7 @@ impl Entry for WrittenMetric {
             name: self.name.ok_or_else(missing)?,
             retain: self.retain,
             priority: self.priority,
+            ttl: self.ttl,
         })
     }
 
@@ -74,6 +77,7 @@ impl From<&Metric> for WrittenMetric {
             name: Some(metric.name.clone()),
             retain: metric.retain,
             priority: metric.priority,
+            ttl: metric.ttl,
         }
     }
 }

@@ -340,6 +340,8 @@ pub struct Metric {
     pub name: Pattern,
     pub retain: Option<crate::domain::message::Retain>,
     pub priority: Option<Priority>,
+    /// Without an update for so long its value is stale.
+    pub ttl: Option<Duration>,
 }
 
 /// `[[source]]`: a metric that the hub reads itself.

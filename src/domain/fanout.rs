@@ -7,8 +7,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 
-use super::message::{Message, MessageId, Transport, UserId};
+use indexmap::IndexSet;
+
+use super::message::{Message, MessageId, Topic, Transport, UserId};
 use super::outbox::{Outbox, Outgoing, Pushed};
+use super::pattern::MetricName;
 use super::routing::{Routes, Slot, admits};
 use super::subscription::Subscription;
 use super::view::View;
@@ -55,8 +58,11 @@ pub trait Outlet {
     /// Lets `act` at the connection's outbox and then wakes its driver if there is something new.
     fn with<R>(&self, act: impl FnOnce(&mut Outbox) -> R) -> R;
 
-    /// The message in the bytes of this connection's transport.
-    fn encode(&self, message: &Message) -> Outgoing;
+    /// Whether its client can do with what changes.
+    fn takes_patches(&self) -> bool;
+
+    /// The message in the bytes of this connection's transport, or what it changes, where that can be said.
+    fn encode(&self, message: &Message, as_patch: bool) -> Outgoing;
 }
 
 /// What the worker knows of one connection.
@@ -126,6 +132,8 @@ impl<O: Outlet> Fanout<O> {
         };
         self.routes.change(slot, &entry.subscription, &subscription);
         entry.subscription = subscription;
+        // What it asks for anew it may not have had before.
+        entry.outlet.with(|outbox| outbox.begin_whole(self.through));
     }
 
     /// Hands a message to every connection it is for. `became` hears of each what that made of it.
@@ -153,7 +161,9 @@ impl<O: Outlet> Fanout<O> {
         let Self {
             entries, routes, ..
         } = self;
-        let (mut sse, mut websocket) = (None, None);
+        // Over SSE and over WebSocket, whole and as what changes.
+        let mut encoded: [[Option<Rc<Outgoing>>; 2]; 2] = Default::default();
+        let base = message.before.get().map(|(id, _)| *id);
         routes.visit(&message.topic, view, |slot| {
             let Some(entry) = &entries[slot as usize] else {
                 return;
@@ -162,17 +172,34 @@ impl<O: Outlet> Fanout<O> {
             if !admits(&message.topic, view, transport, &entry.subscription) {
                 return;
             }
-            let encoded = match transport {
-                Transport::Sse => &mut sse,
-                Transport::Websocket => &mut websocket,
-            };
-            let encode = || Rc::new(entry.outlet.encode(message));
-            let piece = || encoded.get_or_insert_with(encode).clone();
-            let pushed = entry
-                .outlet
-                .with(|outbox| outbox.push_live(message.id, piece));
+            let base = base.filter(|_| entry.outlet.takes_patches());
+            let pushed = entry.outlet.with(|outbox| {
+                let as_patch = base.is_some_and(|base| outbox.has_had(base));
+                let encoded = &mut encoded[transport as usize][usize::from(as_patch)];
+                let encode = || Rc::new(entry.outlet.encode(message, as_patch));
+                let pushed =
+                    outbox.push_live(message.id, || encoded.get_or_insert_with(encode).clone());
+                if let Topic::UserMetric(..) = &message.topic {
+                    // To the client it is the metric's value, whosever it is.
+                    outbox.begin_whole(message.id);
+                }
+                pushed
+            });
             became(entry.outlet.key(), pushed);
         });
+    }
+
+    /// Says something to everybody who gets the metric, in whatever form.
+    pub fn announce(&mut self, name: &MetricName, piece: impl Fn(Transport) -> Rc<Outgoing>) {
+        let mut slots = IndexSet::new();
+        self.routes.visit_all(name, |slot| _ = slots.insert(slot));
+        let entries = slots
+            .into_iter()
+            .filter_map(|slot| self.entries[slot as usize].as_ref());
+        for entry in entries {
+            let piece = piece(entry.outlet.transport());
+            entry.outlet.with(|outbox| outbox.push(piece));
+        }
     }
 
     /// Everything up to here has been fanned out on this worker.
@@ -206,7 +233,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::message::{Priority, Topic};
+    use crate::domain::message::Priority;
     use crate::domain::outbox::Limits;
     use crate::domain::testing::{id, message, metric, own_metric, subscription, user};
 
@@ -225,7 +252,11 @@ mod tests {
             act(&mut self.1.borrow_mut())
         }
 
-        fn encode(&self, message: &Message) -> Outgoing {
+        fn takes_patches(&self) -> bool {
+            false
+        }
+
+        fn encode(&self, message: &Message, _: bool) -> Outgoing {
             Outgoing {
                 priority: Some(message.priority),
                 ..Outgoing::at(message.id, Bytes::from_static(b"a message"))

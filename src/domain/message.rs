@@ -282,6 +282,21 @@ pub struct Message {
     pub value: Range<usize>,
     /// The WebSocket frame, made when the first WebSocket connection wants it.
     pub websocket: OnceLock<Bytes>,
+    /// The id and the value of the message before it on the topic, where somebody wants to be sent what changes only.
+    pub before: OnceLock<(MessageId, Bytes)>,
+    /// What it changes, made when the first connection wants it.
+    pub patch: OnceLock<Option<Box<Patch>>>,
+}
+
+/// A message as what it changes.
+#[derive(Debug)]
+pub struct Patch {
+    /// The whole SSE event, empty line included.
+    pub sse: Bytes,
+    /// Where in `sse` the JSON object is: the WebSocket text.
+    pub json: Range<usize>,
+    /// The WebSocket frame, made when the first WebSocket connection wants it.
+    pub websocket: OnceLock<Bytes>,
 }
 
 impl Message {
@@ -316,6 +331,8 @@ impl Message {
             value: start..start + value.len(),
             sse,
             websocket: OnceLock::new(),
+            before: OnceLock::new(),
+            patch: OnceLock::new(),
         }
     }
 

@@ -30,7 +30,11 @@ pub enum Notice {
     InitialMetrics {
         position: MessageId,
         values: Vec<(MetricName, Arc<Message>)>,
+        /// Of these metrics the value is overdue.
+        stale: Vec<MetricName>,
     },
+    /// A metric has become overdue.
+    Stale(Stale),
     Subscribed {
         metrics: Vec<Selector>,
     },
@@ -46,6 +50,15 @@ pub enum Notice {
     Error(Fault),
 }
 
+/// A metric that was not updated for longer than it may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stale {
+    pub metric: MetricName,
+    /// Its newest message.
+    pub newest: MessageId,
+    pub ttl: Duration,
+}
+
 /// The first words on a stream.
 #[derive(Debug, Clone)]
 pub struct Established {
@@ -59,6 +72,8 @@ pub struct Established {
     pub receipt: Receipt,
     /// The connection that this session had before, where it was resumed by its token.
     pub previous_connection_id: Option<Uuid>,
+    /// Of a stream that is resumed, and so begins without a snapshot: metrics whose value is overdue.
+    pub stale: Vec<MetricName>,
 }
 
 /// Why a client's message was not carried out.

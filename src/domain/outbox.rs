@@ -170,6 +170,8 @@ pub struct Outbox {
     limits: Limits,
     standing: Standing,
     pushed_through: MessageId,
+    /// What came live after here has been pushed; before, there may have been something else.
+    live_from: MessageId,
     /// The newest id that the client knows once it has all that waits.
     shown_through: MessageId,
     finished: bool,
@@ -185,6 +187,7 @@ impl Outbox {
             limits,
             standing: Standing::Lagging { asked: true },
             pushed_through: MessageId::ZERO,
+            live_from: MessageId::ZERO,
             shown_through: MessageId::ZERO,
             finished: false,
             progress,
@@ -225,7 +228,18 @@ impl Outbox {
     pub fn catch_up(&mut self, pieces: impl IntoIterator<Item = Outgoing>, through: MessageId) {
         pieces.into_iter().for_each(|piece| self.push(piece));
         self.pushed_through = through;
+        self.live_from = through;
         self.standing = Standing::Live;
+    }
+
+    /// Whether the client has, or will have had, a live message of this id that was for it.
+    pub fn has_had(&self, id: MessageId) -> bool {
+        id > self.live_from && id <= self.pushed_through
+    }
+
+    /// From here on nothing is put on what the client had before `through`.
+    pub fn begin_whole(&mut self, through: MessageId) {
+        self.live_from = self.live_from.max(through);
     }
 
     /// The client learns that it is at `through`, although what came last up to there was not for

@@ -142,6 +142,16 @@ impl Routes {
     }
 }
 
+impl Routes {
+    /// Calls `visit` with the slot of every connection that gets the metric, in whatever form; some more than once.
+    pub fn visit_all(&mut self, name: &MetricName, mut visit: impl FnMut(Slot)) {
+        self.unnamed.iter().copied().for_each(&mut visit);
+        self.plain.visit(name, &mut visit);
+        let views = self.views.values_mut();
+        views.for_each(|table| table.visit(name, &mut visit));
+    }
+}
+
 impl Table {
     fn is_empty(&self) -> bool {
         self.exact.is_empty() && self.wild.is_empty()

@@ -60,5 +60,7 @@ pub fn sized(
         json: 0..size,
         value: 0..size,
         websocket: Default::default(),
+        before: Default::default(),
+        patch: Default::default(),
     })
 }

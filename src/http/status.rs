@@ -89,6 +89,10 @@ struct Latest<'a> {
     message_id: String,
     #[schema(schema_with = schemas::time)]
     timestamp: String,
+    /// There where the metric has not been updated for longer than it may be.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    stale: bool,
 }
 
 /// By the name of the metric.
@@ -114,15 +118,17 @@ pub(super) async fn metrics(
     let newest = state.hub.latest(caller.user().clone()).await?;
     state.audit.record(caller.event(Action::ReadMetrics));
     let wanted = |name| patterns.iter().any(|pattern| pattern.matches(name));
-    let newest = newest.iter().filter(|(name, _)| wanted(name));
-    let latest = newest.map(|(name, message)| {
+    let newest = newest.iter().filter(|newest| wanted(&newest.metric));
+    let latest = newest.map(|newest| {
+        let message = &newest.message;
         let value = serde_json::from_slice(&message.sse[message.value.clone()]);
         let latest = Latest {
             value: value.map_err(Problem::internal)?,
             message_id: message.id.to_string(),
             timestamp: timestamp(message.id.millis()),
+            stale: newest.is_stale,
         };
-        Ok((name.as_str(), latest))
+        Ok((newest.metric.as_str(), latest))
     });
     let latest: BTreeMap<_, _> = latest.collect::<Result<_, Problem>>()?;
     Ok(reply::ok(AllLatest(latest)))

@@ -20,7 +20,7 @@ use crate::domain::message::{MessageId, Transport};
 use crate::domain::pattern::PATTERNS_MAX;
 use crate::domain::session::TicketHash;
 use crate::domain::view::Selector;
-use crate::hub::{Error, Stream, Wanted, Worker};
+use crate::hub::{Error, Stream, Takes, Wanted, Worker};
 use crate::telemetry::audit::{Action, Event, Outcome};
 use crate::telemetry::counters::Counter;
 use crate::transport::socket::Handle;
@@ -130,6 +130,8 @@ pub(super) struct Asked {
     pub selectors: Vec<Selector>,
     pub last_event_id: Option<MessageId>,
     pub user: Option<String>,
+    /// To be sent what changes, where that can be said.
+    pub takes_patches: bool,
 }
 
 impl Asked {
@@ -149,6 +151,14 @@ impl Asked {
             selectors: selectors.collect::<Result<_, _>>()?,
             last_event_id: last_event_id(&query, request),
             user: query.value("userId").map(str::to_owned),
+            takes_patches: match query.value("delta") {
+                None => false,
+                Some("merge-patch") => true,
+                Some(_) => {
+                    let text = "delta: merge-patch is the only one there is";
+                    return Err(Problem::invalid(text));
+                }
+            },
         })
     }
 }
@@ -214,6 +224,10 @@ impl Asking<'_> {
         let asked = asked?;
         let token = reconnect_token.map(parse_reconnect_token);
         let last_event_id = asked.last_event_id;
+        let takes = Takes {
+            gzip: takes_gzip(self.request),
+            patches: asked.takes_patches,
+        };
         let resumes = token.is_some() || last_event_id.is_some();
         let (who, opening) = match caller {
             StreamCaller::Token(caller) => {
@@ -248,7 +262,7 @@ impl Asking<'_> {
         }
         let answer = match opening {
             Some(opening) => {
-                let wanted = self.wanted(opening, last_event_id);
+                let wanted = self.wanted(opening, last_event_id, takes);
                 self.worker.connect(wanted, socket.line()).await
             }
             // What cannot be a reconnect token is as unknown as what could.
@@ -272,12 +286,12 @@ impl Asking<'_> {
         }
     }
 
-    fn wanted(&self, opening: Opening, last_event_id: Option<MessageId>) -> Wanted {
+    fn wanted(&self, opening: Opening, last_event_id: Option<MessageId>, takes: Takes) -> Wanted {
         Wanted {
             transport: self.transport,
             opening,
             last_event_id,
-            takes_gzip: takes_gzip(self.request),
+            takes,
             remote: client::remote(self.request),
             user_agent: client::user_agent(self.request).into(),
             request_id: client::request_id(self.request),

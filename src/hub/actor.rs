@@ -34,6 +34,8 @@ const MAILBOX_MESSAGES_MAX: usize = 4096;
 const BATCH: usize = 64;
 /// How often expiries are looked at, and by how much they may be late.
 const TICK: Duration = Duration::from_millis(200);
+/// The same for values that are overdue.
+const LOOK_FOR_STALE: Duration = Duration::from_secs(1);
 /// The same for what has become of connections, where no limit asks for a finer look.
 const LOOK_AFTER_MAX: Duration = Duration::from_secs(1);
 
@@ -161,6 +163,11 @@ impl Hub {
 
     /// The state, and what carries out its effects at `now`.
     pub(super) fn parts(&mut self, now: Now) -> (&mut HubState, Outlets<'_>) {
+        let patching = self
+            .workers
+            .values()
+            .any(|worker| worker.meter.is_patching());
+        self.state.keep_before(patching);
         let outlets = Outlets {
             workers: &self.workers,
             followers: &self.followers,
@@ -220,6 +227,9 @@ impl Hub {
                 hub.with(|state, now, outlets| state.tick(now, outlets));
                 hub.say_again(ctx);
             }),
+            ctx.run_interval(LOOK_FOR_STALE, |hub, _| {
+                hub.with(|state, now, outlets| state.look_for_stale(now, outlets));
+            }),
             ctx.run_interval(realtime.heartbeat_interval, |hub, ctx| {
                 let wall_ms = hub.clock.now().wall_ms;
                 hub.tell_all(|| ToWorker::Heartbeat(wall_ms));
@@ -264,6 +274,11 @@ pub(super) fn limits(settings: &Settings) -> Limits {
         away_max: settings.sessions.away_max,
         session_timeout: settings.sessions.timeout,
         metric_idle_timeout: settings.history.metric_idle_timeout,
+        ttls: settings
+            .metrics
+            .iter()
+            .filter_map(|metric| Some((metric.name.clone(), metric.ttl?)))
+            .collect(),
     }
 }
 

@@ -33,6 +33,15 @@ mod gzip;
 
 use gzip::Gzip;
 
+/// What a client can do with.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Takes {
+    /// Over WebSocket that means nothing.
+    pub gzip: bool,
+    /// Patches on values.
+    pub patches: bool,
+}
+
 /// One live stream.
 pub struct Connection {
     pub key: ConnectionKey,
@@ -43,6 +52,8 @@ pub struct Connection {
     line: Arc<dyn Line>,
     /// Where its client gets gzip.
     gzip: Option<Box<RefCell<Gzip>>>,
+    /// Its client is sent what changes, where that can be said.
+    patches: bool,
     /// The fan-out writes to the line itself.
     is_direct: Cell<bool>,
     /// How much of the first piece that waits the line has taken, where the fan-out writes.
@@ -70,7 +81,7 @@ impl Connection {
     pub(super) fn new(
         key: ConnectionKey,
         transport: Transport,
-        gzips: bool,
+        takes: Takes,
         limits: Limits,
         line: Arc<dyn Line>,
         worker: Rc<WorkerState>,
@@ -82,7 +93,8 @@ impl Connection {
             outbox: RefCell::new(Outbox::new(limits, Default::default())),
             driver: RefCell::default(),
             line,
-            gzip: gzips.then(Box::default),
+            gzip: takes.gzip.then(Box::default),
+            patches: takes.patches,
             is_direct: Cell::default(),
             written: Cell::default(),
             worker,
@@ -139,6 +151,11 @@ impl Connection {
     /// The line is broken.
     pub fn write_out(&self) -> io::Result<bool> {
         self.write_out_in(&mut self.worker.pass())
+    }
+
+    /// Whether its client is sent what changes.
+    pub(super) fn patches(&self) -> bool {
+        self.patches
     }
 
     pub fn has_waiting(&self) -> bool {
@@ -326,8 +343,12 @@ impl Outlet for Rc<Connection> {
         Connection::with(self, act)
     }
 
-    fn encode(&self, message: &Message) -> Outgoing {
-        notice::live(message, self.transport)
+    fn takes_patches(&self) -> bool {
+        self.patches
+    }
+
+    fn encode(&self, message: &Message, as_patch: bool) -> Outgoing {
+        notice::live(message, self.transport, as_patch)
     }
 }
 

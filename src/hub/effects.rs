@@ -11,7 +11,7 @@ use super::meter::Meter;
 use crate::domain::fanout::ConnectionKey;
 use crate::domain::hub::Effects;
 use crate::domain::message::{Message, MessageId, Topic, Transport};
-use crate::domain::notice::{Goodbye, Piece};
+use crate::domain::notice::{Goodbye, Piece, Stale};
 use crate::domain::session::Session;
 use crate::domain::subscription::Subscription;
 use crate::domain::view::View;
@@ -63,6 +63,15 @@ impl Effects for Outlets<'_> {
             worker.meter.handed_over(message.cost());
             let deliver = ToWorker::DeliverAs(view.clone(), message.clone());
             worker.fanout.do_send(deliver);
+        }
+    }
+
+    fn announce_stale(&mut self, stale: &Stale) {
+        let stale = Arc::new(stale.clone());
+        for worker in self.workers.values() {
+            worker
+                .fanout
+                .do_send(ToWorker::Stale(stale.clone(), self.wall_ms));
         }
     }
 

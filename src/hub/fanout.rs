@@ -13,7 +13,7 @@ use super::worker::WorkerState;
 use crate::config::Settings;
 use crate::domain::fanout::{ConnectionKey, Entry, Outlet};
 use crate::domain::message::{Message, MessageId, Transport, UserId};
-use crate::domain::notice::Goodbye;
+use crate::domain::notice::{Goodbye, Notice, Stale};
 use crate::domain::outbox::{Outgoing, Pushed};
 use crate::domain::subscription::Subscription;
 use crate::domain::view::View;
@@ -52,6 +52,8 @@ pub enum ToWorker {
         last_words: Vec<Outgoing>,
         goodbye: Goodbye,
     },
+    /// To those who get the metric: its value is overdue. Milliseconds since the Unix epoch.
+    Stale(Arc<Stale>, u64),
     /// Moves quiet clients' positions and shows that the hub is alive. Milliseconds since the Unix
     /// epoch.
     Heartbeat(u64),
@@ -165,6 +167,19 @@ impl Fanout {
         }
     }
 
+    fn announce_stale(&self, stale: &Stale, wall_ms: u64) {
+        let said = |transport| {
+            let notice = [Notice::Stale(stale.clone()).into()];
+            Rc::new(notice::pieces(&notice, transport, wall_ms).remove(0))
+        };
+        let (sse, websocket) = (said(Transport::Sse), said(Transport::Websocket));
+        let mut fanout = self.worker.fanout.borrow_mut();
+        fanout.announce(&stale.metric, |transport| match transport {
+            Transport::Sse => sse.clone(),
+            Transport::Websocket => websocket.clone(),
+        });
+    }
+
     fn ping(&self) {
         let ping = Rc::new(Outgoing::notice(websocket::ping_frame(b"")));
         for entry in self.worker.fanout.borrow().entries() {
@@ -243,6 +258,7 @@ impl Handler<ToWorker> for Fanout {
                 goodbye,
             } => self.close(connection, last_words, goodbye),
             ToWorker::Heartbeat(wall_ms) => self.heartbeat(wall_ms),
+            ToWorker::Stale(stale, wall_ms) => self.announce_stale(&stale, wall_ms),
             ToWorker::Ping => self.ping(),
             ToWorker::Flush => {
                 let fanout = self.worker.fanout.borrow();

@@ -227,8 +227,17 @@ pub struct GetSessions {
 }
 
 #[derive(Message)]
-#[rtype(result = "Vec<(MetricName, Arc<message::Message>)>")]
+#[rtype(result = "Vec<Newest>")]
 pub struct GetLatest(pub UserId);
+
+/// A metric's value.
+#[derive(Debug, Clone)]
+pub struct Newest {
+    pub metric: MetricName,
+    pub message: Arc<message::Message>,
+    /// It is overdue.
+    pub is_stale: bool,
+}
 
 /// A worker thread has begun, with its share of the fan-out.
 #[derive(Message)]

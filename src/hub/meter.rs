@@ -15,6 +15,7 @@ pub struct Meter {
     /// Bytes of messages that the Hub has handed over and the worker has not fanned out yet.
     undelivered_bytes: AtomicUsize,
     streams: AtomicUsize,
+    patching: AtomicUsize,
     delivered: Growing,
     pub latency: Latency,
 }
@@ -38,6 +39,20 @@ impl Meter {
 
     pub fn closed(&self) {
         self.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// One more stream is sent what changes.
+    pub fn patching_begins(&self) {
+        self.patching.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn patching_ends(&self) {
+        self.patching.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether any stream is sent what changes.
+    pub fn is_patching(&self) -> bool {
+        self.patching.load(Ordering::Relaxed) > 0
     }
 
     /// Streams that are open or being opened.

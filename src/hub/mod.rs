@@ -37,7 +37,7 @@ mod worker;
 pub use abort::abort_on_panic;
 pub use actor::Hub;
 pub use clock::Clock;
-pub use connection::Connection;
+pub use connection::{Connection, Takes};
 pub use follow::Following;
 pub use handle::{Error, HubHandle};
 pub use line::Line;

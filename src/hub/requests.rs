@@ -8,7 +8,7 @@ use super::fanout::Settle;
 use super::follow::Follower;
 use super::messages::{
     Alert, ChangeConnection, ChangeUser, Disconnect, Explain, Follow, GetLatest, GetSessions,
-    GetStatistics, Publish, Pulse, Refresh, Remember, Renewed, Test,
+    GetStatistics, Newest, Publish, Pulse, Refresh, Remember, Renewed, Test,
 };
 use super::publishing::remembered;
 use crate::domain::hub::RefreshError;
@@ -222,6 +222,17 @@ impl Handler<GetLatest> for Hub {
 
     fn handle(&mut self, GetLatest(user): GetLatest, ctx: &mut Context<Self>) -> Self::Result {
         self.pace(ctx);
-        MessageResult(self.state.latest_for(&user).into_iter().collect())
+        let newest = |(metric, message)| Newest {
+            is_stale: self.state.is_stale(&metric),
+            metric,
+            message,
+        };
+        MessageResult(
+            self.state
+                .latest_for(&user)
+                .into_iter()
+                .map(newest)
+                .collect(),
+        )
     }
 }

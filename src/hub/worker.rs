@@ -14,7 +14,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::clock::Clock;
-use super::connection::Connection;
+use super::connection::{Connection, Takes};
 use super::due::{self, Due};
 use super::fanout::Fanout;
 use super::handle::{Error, HubHandle};
@@ -80,8 +80,7 @@ pub struct Wanted {
     pub transport: Transport,
     pub opening: Opening,
     pub last_event_id: Option<MessageId>,
-    /// Whether its client takes gzip; over WebSocket that means nothing.
-    pub takes_gzip: bool,
+    pub takes: Takes,
     pub remote: IpAddr,
     pub user_agent: Arc<str>,
     pub request_id: Arc<str>,
@@ -174,8 +173,12 @@ impl Worker {
         let key = ConnectionKey::new(self.number, number);
         let transport = wanted.transport;
         let state = self.state.clone();
-        let gzips = wanted.takes_gzip && transport == Transport::Sse && state.packer.is_on();
-        let connection = Connection::new(key, transport, gzips, self.limits, line, state);
+        let is_packed = transport == Transport::Sse && state.packer.is_on();
+        let takes = Takes {
+            gzip: wanted.takes.gzip && is_packed,
+            ..wanted.takes
+        };
+        let connection = Connection::new(key, transport, takes, self.limits, line, state);
         let mut registration = Registration::new(connection.clone(), self.state.clone());
         let admitted = self.admitted(key, &connection, &wanted).await?;
         let client = Rc::new(Client {
@@ -234,6 +237,9 @@ pub struct Registration {
 impl Registration {
     fn new(connection: Rc<Connection>, worker: Rc<WorkerState>) -> Self {
         worker.meter.opened();
+        if connection.patches() {
+            worker.meter.patching_begins();
+        }
         let mut opening = worker.opening.borrow_mut();
         opening.insert(connection.key, connection.clone());
         drop(opening);
@@ -293,6 +299,9 @@ impl Drop for Registration {
         let position = self.detach();
         self.worker.hub.tell(Disconnected { key, position });
         self.worker.meter.closed();
+        if self.connection.patches() {
+            self.worker.meter.patching_ends();
+        }
         self.record_end();
     }
 }

@@ -188,6 +188,7 @@ fn limits() -> Limits {
         away_max: 4,
         session_timeout: Duration::from_secs(1800),
         metric_idle_timeout: Duration::from_secs(3600),
+        ttls: Vec::new(),
     }
 }
 

@@ -51,6 +51,8 @@ pub fn encode(id: MessageId, publication: Publication, now: Now) -> Message {
         json,
         value,
         websocket: OnceLock::new(),
+        before: OnceLock::new(),
+        patch: OnceLock::new(),
     }
 }
 

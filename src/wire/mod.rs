@@ -13,6 +13,7 @@ pub mod hex;
 pub mod json;
 pub mod message;
 pub mod notice;
+pub mod patch;
 pub mod view;
 pub mod websocket;
 

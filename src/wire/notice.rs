@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::message::{envelope, quoted, timestamp};
+use super::patch;
 use super::websocket::{Closing, text_frame};
 use crate::domain::backlog::Receipt;
 use crate::domain::message::{Message, MessageId, Priority, Topic, Transport};
-use crate::domain::notice::{Established, Fault, Goodbye, Notice, Piece};
+use crate::domain::notice::{Established, Fault, Goodbye, Notice, Piece, Stale};
 use crate::domain::outbox::{Mixing, Outgoing};
 use crate::domain::pattern::{MetricName, NAME_BYTES_MAX, PATTERNS_MAX, SEGMENTS_MAX};
 
@@ -21,10 +22,21 @@ const STAY_AWAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A message sent live. Its bytes are shared by all connections; the WebSocket frame is made when
 /// the first one wants it.
-pub fn live(message: &Message, transport: Transport) -> Outgoing {
+///
+/// `as_patch`: what it changes, where that can be said and is shorter.
+pub fn live(message: &Message, transport: Transport, as_patch: bool) -> Outgoing {
+    let mut outgoing = published(message, transport);
+    let patch = || patch::of(message).map(Box::new);
+    if as_patch && let Some(patch) = message.patch.get_or_init(patch) {
+        let frame = || text_frame(&patch.sse[patch.json.clone()]);
+        outgoing.bytes = match transport {
+            Transport::Sse => patch.sse.clone(),
+            Transport::Websocket => patch.websocket.get_or_init(frame).clone(),
+        };
+    }
     Outgoing {
         published_at: Some(message.published_at),
-        ..published(message, transport)
+        ..outgoing
     }
 }
 
@@ -113,6 +125,8 @@ struct Words {
     priority: Priority,
     /// JSON on one line.
     data: Vec<u8>,
+    /// Metrics of a snapshot whose value is overdue.
+    stale: Vec<MetricName>,
     /// Its id, for the one notice that moves a client's position; the others get a random one.
     position: Option<MessageId>,
 }
@@ -123,6 +137,7 @@ impl Words {
             kind,
             priority,
             data: data.to_string().into(),
+            stale: Vec::new(),
             position: None,
         }
     }
@@ -130,7 +145,12 @@ impl Words {
     fn of(notice: &Notice, wall_ms: u64) -> Self {
         let (kind, data) = match notice {
             Notice::Established(established) => self::established(established),
-            Notice::InitialMetrics { position, values } => return snapshot(*position, values),
+            Notice::InitialMetrics {
+                position,
+                values,
+                stale,
+            } => return snapshot(*position, values, stale),
+            Notice::Stale(stale) => ("metric_stale", self::stale(stale)),
             Notice::Subscribed { metrics } => {
                 let message = "Successfully subscribed to metrics";
                 (
@@ -174,6 +194,9 @@ fn established(established: &Established) -> (&'static str, Value) {
         "resumed": established.resumed,
         "replayedMessagesCount": established.replayed,
     });
+    if !established.stale.is_empty() {
+        data["staleMetrics"] = json!(established.stale);
+    }
     if let Some(previous) = previous {
         data["previousConnectionId"] = json!(previous);
         data["bufferedMessagesCount"] = json!(established.replayed);
@@ -198,7 +221,11 @@ fn with_receipt(mut data: Value, receipt: &Receipt) -> Value {
 }
 
 /// Puts the values' own bytes together, which were checked when they were published.
-fn snapshot(position: MessageId, values: &[(MetricName, Arc<Message>)]) -> Words {
+fn snapshot(
+    position: MessageId,
+    values: &[(MetricName, Arc<Message>)],
+    stale: &[MetricName],
+) -> Words {
     let size = |(name, message): &(MetricName, Arc<Message>)| {
         name.as_str().len() + message.value.len() + r#""":,"#.len()
     };
@@ -217,8 +244,18 @@ fn snapshot(position: MessageId, values: &[(MetricName, Arc<Message>)]) -> Words
         kind: "initial_metrics",
         priority: Priority::High,
         data,
+        stale: stale.to_vec(),
         position: Some(position),
     }
+}
+
+fn stale(stale: &Stale) -> Value {
+    json!({
+        "metric": stale.metric,
+        "messageId": stale.newest.to_string(),
+        "updatedAt": timestamp(stale.newest.millis()),
+        "ttlMs": millis(stale.ttl),
+    })
 }
 
 fn error(message: &str, code: &str) -> Words {
@@ -309,7 +346,11 @@ fn said(words: &Words, transport: Transport, wall_ms: u64) -> Outgoing {
         Some(position) => position.to_string(),
         None => Uuid::new_v4().to_string(),
     };
-    let (open, close) = envelope(words.kind, &id, words.priority, wall_ms);
+    let (open, mut close) = envelope(words.kind, &id, words.priority, wall_ms);
+    if !words.stale.is_empty() {
+        close.truncate(close.len() - 1);
+        close.push_str(&format!(r#","stale":{}}}"#, json!(words.stale)));
+    }
     let json = [open.as_bytes(), &words.data, close.as_bytes()];
     let bytes = match transport {
         Transport::Websocket => text_frame(&json.concat()),
@@ -347,7 +388,7 @@ fn published(message: &Message, transport: Transport) -> Outgoing {
 fn mixing(topic: &Topic) -> Mixing {
     match topic {
         Topic::Metric(_) | Topic::Alerts => Mixing::Together,
-        Topic::UserMetric(..) | Topic::Test(..) => Mixing::Alone,
+        Topic::UserMetric(..) | Topic::Test(..) | Topic::State(_) => Mixing::Alone,
     }
 }
 

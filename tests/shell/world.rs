@@ -132,7 +132,7 @@ impl World {
             transport,
             opening,
             last_event_id,
-            takes_gzip: false,
+            takes: Default::default(),
             remote: [192, 0, 2, 1].into(),
             user_agent: "".into(),
             request_id: "1".into(),

@@ -157,6 +157,7 @@ fn limits(rng: &mut Rng) -> hub::Limits {
         away_max: rng.pick(&[100, 100, 3]),
         session_timeout: Duration::from_millis(rng.pick(&[100_000, 3_000, 600])),
         metric_idle_timeout: Duration::from_millis(rng.pick(&[100_000, 100])),
+        ttls: Vec::new(),
     }
 }
 

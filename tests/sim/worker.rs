@@ -35,7 +35,11 @@ impl Outlet for SimOutlet {
         act(&mut self.outbox.borrow_mut())
     }
 
-    fn encode(&self, message: &Message) -> Outgoing {
+    fn takes_patches(&self) -> bool {
+        false
+    }
+
+    fn encode(&self, message: &Message, _: bool) -> Outgoing {
         numbered(Seen::Live(message.id), message.id, Some(message.priority))
     }
 }

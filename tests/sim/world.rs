@@ -5,7 +5,7 @@ use std::sync::Arc;
 use statshub::domain::fanout::ConnectionKey;
 use statshub::domain::hub::{Change, Effects};
 use statshub::domain::message::{Message, MessageId, Transport, UserId};
-use statshub::domain::notice::{Goodbye, Piece};
+use statshub::domain::notice::{Goodbye, Piece, Stale};
 use statshub::domain::session::{Session, TicketHash};
 use statshub::domain::subscription::Subscription;
 use statshub::domain::view::View;
@@ -53,6 +53,10 @@ impl Effects for Recorder {
 
     fn deliver_as(&mut self, _: &View, _: &Arc<Message>) {
         unreachable!("nobody asks for a view");
+    }
+
+    fn announce_stale(&mut self, _: &Stale) {
+        unreachable!("no metric has a time to live");
     }
 
     fn attach(&mut self, session: &Session, opening: Vec<Piece>, through: MessageId) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{History, RestoredRing};
 use crate::domain::message::{Message, MessageId, PerPriority, Priority, Topic};
+use crate::domain::pattern::MetricName;
 
 /// How much of the past is made anew in another form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +105,23 @@ impl History {
                 self.recency.remove(&log.newest);
             }
             self.forget(&topic);
+        }
+    }
+
+    /// The metrics that are everybody's, and the newest id of each.
+    pub fn metric_ages(&self) -> impl Iterator<Item = (&MetricName, MessageId)> {
+        self.topics.iter().filter_map(|(topic, log)| match topic {
+            Topic::Metric(name) => Some((name, log.latest.as_ref()?.id)),
+            _ => None,
+        })
+    }
+
+    /// Has the message, which is not here yet, know the one before it of its topic.
+    pub fn tell_before(&self, message: &Message) {
+        let log = self.topics.get(&message.topic);
+        if let Some(before) = log.and_then(|log| log.latest.as_ref()) {
+            // Only whoever is about to deliver it says so.
+            let _ = message.before.set((before.id, before.value()));
         }
     }
 

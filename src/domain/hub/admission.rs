@@ -346,6 +346,11 @@ impl HubState {
         self.tally.conflated += backlog.receipt.conflated;
         self.tally.resumes_succeeded += u64::from(start.resumed.is_some());
 
+        let Some(session) = self.session(&token) else {
+            return;
+        };
+        let stale = self.stale_for(&session.reader());
+        let is_resumed = start.resumed.is_some();
         let established = Notice::Established(Box::new(Established {
             connection_id: session.connection_id,
             reconnect_token: token,
@@ -355,11 +360,9 @@ impl HubState {
             replayed: backlog.messages.len(),
             receipt: backlog.receipt,
             previous_connection_id: start.previous_connection_id,
+            stale: stale.iter().filter(|_| is_resumed).cloned().collect(),
         }));
         let mut opening = vec![Piece::Notice(established)];
-        let Some(session) = self.session(&token) else {
-            return;
-        };
         if start.resumed.is_some() {
             opening.extend(backlog.messages.into_iter().map(Piece::Message));
         } else {
@@ -368,6 +371,7 @@ impl HubState {
                 Notice::InitialMetrics {
                     position: through,
                     values,
+                    stale,
                 }
                 .into(),
             );

@@ -23,11 +23,12 @@ mod keeping;
 mod lifecycle;
 mod publishing;
 mod shared;
+mod stale;
 mod statistics;
 mod subscribing;
 mod views;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +49,8 @@ use super::backlog::Backlog;
 use super::fanout::ConnectionKey;
 use super::history::{self, History};
 use super::message::{Message, MessageId, PerPriority, Transport, UserId};
-use super::notice::{Goodbye, Piece};
+use super::notice::{Goodbye, Piece, Stale};
+use super::pattern::{MetricName, Pattern};
 use super::session::{Session, State, TicketHash};
 use super::subscription::Subscription;
 use super::view::View;
@@ -64,6 +66,8 @@ pub struct Limits {
     pub session_timeout: Duration,
     /// Metrics without an update for this long are forgotten.
     pub metric_idle_timeout: Duration,
+    /// Which metrics' values are stale without an update for how long; of several patterns the first counts.
+    pub ttls: Vec<(Pattern, Duration)>,
 }
 
 /// How the hub reaches the world. Everything for one connection must arrive at its worker in the
@@ -73,6 +77,8 @@ pub trait Effects {
     fn deliver(&mut self, message: &Arc<Message>);
     /// The same for those who see it by `view`. Before the message itself is delivered, if it is.
     fn deliver_as(&mut self, view: &View, message: &Arc<Message>);
+    /// To everybody who gets the metric, in whatever form.
+    fn announce_stale(&mut self, stale: &Stale);
     /// A new connection: its opening, and live messages after `through`.
     fn attach(&mut self, session: &Session, opening: Vec<Piece>, through: MessageId);
     /// To a connection, besides the live messages.
@@ -111,6 +117,10 @@ pub struct HubState {
     draining: bool,
     /// Those that were here not long ago.
     ended: EndedSessions,
+    /// Metrics whose values are overdue, and since when.
+    stale: BTreeMap<MetricName, Stale>,
+    /// Somebody is sent what changes only.
+    keeps_before: bool,
     /// Sessions to be written down, where anybody does that.
     changed: Option<BTreeSet<Uuid>>,
 }
@@ -153,6 +163,8 @@ impl HubState {
             tally: Tally::default(),
             draining: false,
             ended: EndedSessions::default(),
+            stale: BTreeMap::new(),
+            keeps_before: false,
             changed: None,
         }
     }
@@ -161,6 +173,11 @@ impl HubState {
     pub fn set_limits(&mut self, limits: Limits) {
         self.history.set_limits(limits.history.clone());
         self.limits = limits;
+    }
+
+    /// Whether messages are to know what was before them: somebody is sent what changes only.
+    pub fn keep_before(&mut self, keeps: bool) {
+        self.keeps_before = keeps;
     }
 
     pub fn history(&self) -> &History {

@@ -51,6 +51,10 @@ impl HubState {
                 None => self.show(message, effects),
             }
         }
+        if self.keeps_before {
+            self.history.tell_before(message);
+        }
+        self.is_fresh(&message.topic);
         effects.deliver(message);
     }
 

@@ -69,11 +69,13 @@ impl HubState {
                 replayed: 0,
                 receipt: Default::default(),
                 previous_connection_id: None,
+                stale: Vec::new(),
             }));
             let values = self.newest(&session.reader());
             let snapshot = Notice::InitialMetrics {
                 position: through,
                 values,
+                stale: self.stale_for(&session.reader()),
             };
             let pieces = vec![established.into(), snapshot.into()];
             effects.catch_up(session.connection.key, session.transport, pieces, through);

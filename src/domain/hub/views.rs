@@ -118,6 +118,24 @@ impl ViewLog {
         history.pass(base.last());
     }
 
+    fn deliver(
+        &mut self,
+        view: &View,
+        mut message: Arc<Message>,
+        keeps_before: bool,
+        effects: &mut impl Effects,
+    ) {
+        if keeps_before {
+            // In a view that leaves some out, another one was before it.
+            if !view.sees_all() {
+                message = Arc::new(message.with(message.id, &message.value()));
+            }
+            self.history.tell_before(&message);
+        }
+        effects.deliver_as(view, &message);
+        self.history.push(message);
+    }
+
     /// Lets go of what no pattern names any more: from here on nobody looks at it.
     fn forget_unseen(&mut self) {
         let patterns = &self.patterns;
@@ -261,8 +279,7 @@ impl HubState {
             }
             if let Some(message) = paced(&view, &mut log.paces, message) {
                 let message = formed(&view, &message);
-                effects.deliver_as(&view, &message);
-                log.history.push(message);
+                log.deliver(&view, message, self.keeps_before, effects);
             }
         }
     }
@@ -318,8 +335,7 @@ impl HubState {
                 published_at: again.published_at,
                 ..seen.with(again.id, &seen.value())
             });
-            effects.deliver_as(&view, &message);
-            log.history.push(message);
+            log.deliver(&view, message, self.keeps_before, effects);
         }
     }
 

@@ -13,8 +13,7 @@ use crate::broker::redis::Redis;
 use crate::domain::fanout::ConnectionKey;
 use crate::domain::history::{Found, Missing};
 use crate::domain::hub::{Change, Ended, RefreshError, SessionFilter, SessionOutcome};
-use crate::domain::message::{self, MessageId, Transport, UserId};
-use crate::domain::pattern::MetricName;
+use crate::domain::message::{MessageId, Transport, UserId};
 use crate::domain::session::Identity;
 use crate::domain::view::Selector;
 use crate::store::postgres::ScribeHealth;
@@ -219,10 +218,7 @@ impl HubHandle {
     ///
     /// # Errors
     /// The hub is overloaded.
-    pub async fn latest(
-        &self,
-        user: UserId,
-    ) -> Result<Vec<(MetricName, Arc<message::Message>)>, Error> {
+    pub async fn latest(&self, user: UserId) -> Result<Vec<Newest>, Error> {
         self.ask(GetLatest(user)).await
     }
 }

@@ -43,6 +43,7 @@ fn hello(resumed: bool, previous: Option<Uuid>, receipt: Receipt) -> Notice {
         replayed: 3,
         receipt,
         previous_connection_id: previous,
+        stale: Vec::new(),
     }))
 }
 
@@ -242,7 +243,11 @@ fn a_snapshot_holds_the_values_as_they_were_published() {
     let value = |n, name: &str, data| (metric(name), update(n, name, data));
     let check = |values: Vec<_>, data: &str| {
         let position = id(9);
-        let notice = Notice::InitialMetrics { position, values };
+        let notice = Notice::InitialMetrics {
+            position,
+            values,
+            stale: Vec::new(),
+        };
         for transport in BOTH {
             let outgoing = &pieces(&[notice.clone().into()], transport, NOW_MS)[0];
             let read = read(outgoing, transport);
@@ -270,7 +275,7 @@ fn a_snapshot_holds_the_values_as_they_were_published() {
 fn a_message_is_the_same_bytes_for_every_connection() {
     let message = update(4, "a", "1");
     for transport in BOTH {
-        let lived = live(&message, transport);
+        let lived = live(&message, transport, false);
         let replayed = &pieces(&[Piece::Message(message.clone())], transport, NOW_MS)[0];
         for outgoing in [&lived, replayed] {
             let read = read(outgoing, transport);
@@ -282,7 +287,7 @@ fn a_message_is_the_same_bytes_for_every_connection() {
         assert_eq!(lived.published_at, Some(message.published_at));
         assert_eq!(replayed.published_at, None, "no measure of delivery");
     }
-    assert_eq!(live(&message, Transport::Sse).bytes, message.sse);
+    assert_eq!(live(&message, Transport::Sse, false).bytes, message.sse);
 }
 
 #[test]
@@ -290,6 +295,7 @@ fn an_opening_says_when_to_come_back_and_ends_at_its_position() {
     let hello = |resumed| Piece::from(hello(resumed, None, Receipt::default()));
     let snapshot = || {
         Piece::from(Notice::InitialMetrics {
+            stale: Vec::new(),
             position: id(7),
             values: vec![],
         })

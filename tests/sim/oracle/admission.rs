@@ -210,6 +210,7 @@ impl Oracle {
             resumed,
             replayed,
             receipt,
+            stale: _,
             previous_connection_id,
         } = &**established;
         assert_eq!(*connection_id, request.fresh_connection_id);
@@ -301,7 +302,12 @@ impl Oracle {
 
     fn check_snapshot(&self, index: usize, pieces: &[Piece]) {
         let session = &self.sessions[index];
-        let [Piece::Notice(Notice::InitialMetrics { position, values })] = pieces else {
+        let [
+            Piece::Notice(Notice::InitialMetrics {
+                position, values, ..
+            }),
+        ] = pieces
+        else {
             panic!("a stream that is not resumed goes on with the snapshot alone");
         };
         assert_eq!(*position, self.log.last, "the snapshot is of now");

@@ -222,6 +222,8 @@ impl Plant {
                     json: message.json.clone(),
                     value: message.value.clone(),
                     websocket: Default::default(),
+                    before: Default::default(),
+                    patch: Default::default(),
                     ..**message
                 };
                 Some(Arc::new(leaked))

@@ -82,6 +82,8 @@ pub(super) fn changed(message: &Message, change: impl FnOnce(&mut Message)) -> A
         json: message.json.clone(),
         value: message.value.clone(),
         websocket: Default::default(),
+        before: Default::default(),
+        patch: Default::default(),
         ..*message
     };
     change(&mut copy);

@@ -56,6 +56,7 @@ fn limits() -> Limits {
         away_max: 100,
         session_timeout: Duration::from_secs(1_000_000),
         metric_idle_timeout: Duration::from_secs(1_000_000),
+        ttls: Vec::new(),
     }
 }
 

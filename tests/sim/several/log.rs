@@ -154,6 +154,8 @@ impl Log {
             json: 0..1,
             value: 0..1,
             websocket: Default::default(),
+            before: Default::default(),
+            patch: Default::default(),
         };
         self.append(id, What::Message(Arc::new(message)))
     }

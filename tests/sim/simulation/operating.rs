@@ -103,6 +103,8 @@ impl Simulation {
             json: 0..size,
             value: 0..0,
             websocket: Default::default(),
+            before: Default::default(),
+            patch: Default::default(),
         })
     }
 

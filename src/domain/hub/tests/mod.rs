@@ -6,6 +6,7 @@ mod explaining;
 mod keeping;
 mod lifecycle;
 mod shared;
+mod stale;
 mod statistics;
 mod subscribing;
 mod views;
@@ -17,7 +18,7 @@ use bytes::Bytes;
 use super::*;
 use crate::domain::history::TooManyMetrics;
 use crate::domain::message::{Priority, Topic};
-use crate::domain::notice::{Established, Notice};
+use crate::domain::notice::{Established, Notice, Stale};
 use crate::domain::outbox::{self, Outbox, Outgoing, Progress};
 use crate::domain::pattern::NameError;
 use crate::domain::session::Identity;
@@ -31,6 +32,8 @@ const EXPIRES: u64 = 1_000_000;
 #[derive(Debug, Clone, PartialEq)]
 enum Did {
     Deliver(u64),
+    /// Metric, newest id.
+    Stale(String, u64),
     /// View, id, value.
     DeliverAs(String, u64, String),
     Attach(u64, Vec<Said>, u64),
@@ -98,6 +101,10 @@ impl Effects for Recorder {
         self.did
             .push(Did::DeliverAs(view, message.id.millis(), value));
     }
+    fn announce_stale(&mut self, stale: &Stale) {
+        let newest = stale.newest.millis();
+        self.did.push(Did::Stale(stale.metric.to_string(), newest));
+    }
     fn attach(&mut self, session: &Session, opening: Vec<Piece>, through: MessageId) {
         if let Some(Piece::Notice(Notice::Established(established))) = opening.first() {
             self.opening = Some((**established).clone());
@@ -154,6 +161,7 @@ fn limits() -> Limits {
         away_max: 5,
         session_timeout: Duration::from_secs(100),
         metric_idle_timeout: Duration::from_secs(100),
+        ttls: Vec::new(),
     }
 }
 
