@@ -4,3 +4,4 @@ mod bounds;
 mod changes;
 mod patterns;
 mod requests;
+mod views;
