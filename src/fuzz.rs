@@ -12,7 +12,7 @@ pub struct Target {
     pub run: fn(&[u8]),
 }
 
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 10] = [
     Target {
         name: "command",
         run: crate::wire::fuzz::command,
@@ -22,8 +22,16 @@ pub const TARGETS: [Target; 8] = [
         run: crate::config::fuzz::settings,
     },
     Target {
+        name: "exposition",
+        run: crate::source::prometheus::fuzz::exposition,
+    },
+    Target {
         name: "frames",
         run: frames,
+    },
+    Target {
+        name: "line_protocol",
+        run: crate::http::fuzz::line_protocol,
     },
     Target {
         name: "pattern",

@@ -150,7 +150,11 @@ mod tests {
             Some(text) => number(text).map(|number| (number + 1).to_string()),
             None => None,
         }
-        .filter(|_| !key.starts_with("metric.") && !key.starts_with("source."))
+        .filter(|_| {
+            !["metric.", "source.", "outbox."]
+                .iter()
+                .any(|list| key.starts_with(list))
+        })
     }
 
     #[test]

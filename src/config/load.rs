@@ -5,13 +5,15 @@ use std::path::Path;
 
 use toml::Value;
 
-use super::entries::{WrittenMetric, WrittenSource};
+use super::entries::WrittenMetric;
 use super::environment::DATABASE_URL;
 use super::error::ConfigError;
 use super::kinds::Kind;
+use super::outboxes::WrittenOutbox;
+use super::sources::WrittenSource;
 use super::written::{self, Reader};
 use super::{
-    AuthKeys, Covered, Durability, Settings, auth_keys, is_loopback, keys, kinds, secrets,
+    AuthKeys, Covered, Durability, Settings, Source, auth_keys, is_loopback, keys, kinds, secrets,
 };
 
 /// What the command line says, over everything else.
@@ -68,6 +70,8 @@ impl Settings {
         settings.share_store(database_url.as_deref());
         settings.metrics = reader.list::<WrittenMetric>(None)?;
         settings.sources = reader.list::<WrittenSource>(database_url.as_deref())?;
+        let outboxes = reader.list::<WrittenOutbox>(database_url.as_deref())?;
+        settings.add_outboxes(outboxes)?;
         settings.check_together(&reader)?;
         Ok(settings)
     }
@@ -80,6 +84,24 @@ impl Settings {
         if let Some(url) = database_url.filter(|_| is_one_of_several && is_kept) {
             self.store.url = secrets::postgres_url().read(&Value::from(url));
         }
+    }
+
+    /// They are sources too, and known by their names as those are by their metrics.
+    fn add_outboxes(&mut self, outboxes: Vec<Source>) -> Result<(), ConfigError> {
+        for (index, outbox) in outboxes.into_iter().enumerate() {
+            let has_it = |source: &Source| source.metric == outbox.metric;
+            if let Some(source) = self.sources.iter().position(has_it) {
+                let key = format!("outbox.{}.name", index + 1);
+                let allowed = format!(
+                    "a name that no source has, and source.{} has it",
+                    source + 1
+                );
+                let name = Value::from(outbox.metric.as_str());
+                return Err(ConfigError::value(&key, &name, allowed));
+            }
+            self.sources.push(outbox);
+        }
+        Ok(())
     }
 
     /// What no setting shows alone.

@@ -21,9 +21,13 @@ mod keys;
 mod kinds;
 mod load;
 mod operations;
+mod outboxes;
 mod redis;
 mod report;
 mod secrets;
+mod selector;
+mod source;
+mod sources;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -39,17 +43,18 @@ pub use load::Overrides;
 pub use redis::{Acknowledge, Redis, RedisUrl, Topology};
 pub use report::{Changes, Key, known_keys};
 pub use secrets::{good_secret, is_good_secret};
+pub use selector::{NAME as SERIES_NAME, Selector};
+pub use source::{Aggregate, RedisKeys, Source, SourceKind};
 pub use store::{Durability, Retention, Store};
 pub use texts::FIXED_PATHS;
 pub use tls::Tls;
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::message::Priority;
-use crate::domain::pattern::{MetricName, Pattern};
+use crate::domain::pattern::Pattern;
 
 /// Everything the hub can be told, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +77,7 @@ pub struct Settings {
     pub traces: Traces,
     /// Retention declared per metric, first match wins.
     pub metrics: Vec<Metric>,
+    /// `[[source]]`, and behind them `[[outbox]]`.
     pub sources: Vec<Source>,
     /// What stands in the file and does not count, because something else goes over it.
     pub covered: Covered,
@@ -342,50 +348,6 @@ pub struct Metric {
     pub priority: Option<Priority>,
     /// Without an update for so long its value is stale.
     pub ttl: Option<Duration>,
-}
-
-/// `[[source]]`: a metric that the hub reads itself.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Source {
-    pub metric: MetricName,
-    pub priority: Priority,
-    pub kind: SourceKind,
-    /// `None`: the hub's update interval.
-    pub interval: Option<Duration>,
-    pub timeout: Duration,
-}
-
-/// What a source reads, and how.
-#[derive(Clone, PartialEq)]
-pub enum SourceKind {
-    /// CPU, memory, disks, network, load of this machine.
-    Host,
-    /// The hub's own connection statistics.
-    Hub,
-    /// One query; one row becomes an object, several an array.
-    Sql {
-        url: String,
-        query: String,
-        rows_max: usize,
-    },
-    /// JSON from a URL.
-    Http {
-        url: String,
-        headers: BTreeMap<String, String>,
-        body_bytes_max: usize,
-    },
-}
-
-impl std::fmt::Debug for SourceKind {
-    /// Never prints a URL's password or a header's value.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Host => f.write_str("Host"),
-            Self::Hub => f.write_str("Hub"),
-            Self::Sql { query, .. } => write!(f, "Sql({query:?})"),
-            Self::Http { .. } => f.write_str("Http"),
-        }
-    }
 }
 
 /// Whether `address` is one that only this machine can reach.

@@ -6,14 +6,16 @@ use std::sync::LazyLock;
 use toml::{Table, Value};
 
 use super::auth_keys::WrittenKeys;
-use super::entries::{Entry, WrittenMetric, WrittenSource};
+use super::entries::{Entry, WrittenMetric};
 use super::keys;
 use super::kinds::{Kind, Visitor};
-use super::{AuthKeys, Settings};
+use super::outboxes::{self, WrittenOutbox};
+use super::sources::WrittenSource;
+use super::{AuthKeys, Settings, Source, SourceKind};
 
 /// What a running hub takes over on a reload: a key, or all of a section. Everything else is built
 /// into listeners, worker threads and rings of a size, and needs a restart.
-pub(super) const WHILE_RUNNING: [&str; 20] = [
+pub(super) const WHILE_RUNNING: [&str; 21] = [
     "http.allowed_origins",
     "realtime.update_interval_ms",
     "realtime.heartbeat_interval_ms",
@@ -34,6 +36,7 @@ pub(super) const WHILE_RUNNING: [&str; 20] = [
     "log",
     "metric",
     "source",
+    "outbox",
 ];
 
 /// A key of the file, for documents and their tests.
@@ -64,6 +67,8 @@ fn all_keys() -> Vec<Key> {
     let Ok(()) = WrittenMetric::default().visit(&mut all);
     all.place = "source.";
     let Ok(()) = WrittenSource::defaults().visit(&mut all);
+    all.place = "outbox.";
+    let Ok(()) = WrittenOutbox::default().visit(&mut all);
     let key = |met: Met| Key {
         while_running: is_while_running(&met.key),
         name: met.key,
@@ -123,7 +128,10 @@ impl Settings {
             insert(&mut table, &key, value);
         }
         let metrics = self.metrics.iter().map(WrittenMetric::from);
-        let sources = self.sources.iter().map(WrittenSource::from);
+        let is_outbox = |source: &&Source| matches!(source.kind, SourceKind::PostgresOutbox { .. });
+        let sources = self.sources.iter().filter(|source| !is_outbox(source));
+        let sources = sources.map(WrittenSource::from);
+        let outboxes = self.sources.iter().filter_map(outboxes::written);
         insert_list(
             &mut table,
             metrics.map(|metric| entry(metric, masked)).collect(),
@@ -133,6 +141,11 @@ impl Settings {
             &mut table,
             sources.map(|source| entry(source, masked)).collect(),
             WrittenSource::SECTION,
+        );
+        insert_list(
+            &mut table,
+            outboxes.map(|outbox| entry(outbox, masked)).collect(),
+            WrittenOutbox::SECTION,
         );
         table
     }

@@ -7,7 +7,7 @@ use toml::map::Map;
 use url::Url;
 
 use super::kinds::{Kind, Text, text};
-use super::redis::RedisUrl;
+use super::redis::{RedisUrl, Topology};
 
 /// What is shown in place of a secret.
 pub const MASK: &str = "***";
@@ -172,10 +172,32 @@ pub fn collector_url() -> Link {
 /// Where a source of a kind not yet known is.
 pub fn source_url() -> Link {
     Link(text(
-        "for sql a URL that begins with postgres://, mysql:// or sqlite:, for http one that begins \
-         with https:// or http://",
-        |url| parse_url(url, &WEB_SCHEMES).or_else(|| parse_url(url, &DATABASE_SCHEMES)),
+        "for sql a URL that begins with postgres://, mysql:// or sqlite:, for http and prometheus one that begins \
+         with https:// or http://, for redis one with redis:// or rediss://, for postgres_notify one with postgres://",
+        |url| {
+            parse_url(url, &WEB_SCHEMES)
+                .or_else(|| parse_url(url, &DATABASE_SCHEMES))
+                .or_else(|| parse_redis_server(url))
+        },
     ))
+}
+
+/// What the URL of a Redis that is read is, in words that fit after "allowed is".
+pub const REDIS_SERVER: &str = "the URL of one server, redis://host:port or rediss://host:port, also with user:password@ before the host";
+
+/// Where a Redis is that is read.
+pub fn redis_server_url() -> Link {
+    Link(text(REDIS_SERVER, parse_redis_server))
+}
+
+fn parse_redis_server(text: &str) -> Option<String> {
+    let url = RedisUrl::parse(text)?;
+    (url.topology == Topology::Single).then(|| text.to_owned())
+}
+
+/// The database of the environment, where it is a PostgreSQL.
+pub fn if_postgres(database_url: Option<&str>) -> Option<String> {
+    parse_url(database_url?, &POSTGRES_SCHEMES)
 }
 
 fn parse_url(text: &str, schemes: &[&str]) -> Option<String> {
@@ -200,7 +222,14 @@ impl Kind for Link {
     }
 
     fn shown(&self, value: &Value) -> Value {
-        let shown = value.as_str().map_or_else(|| MASK.to_owned(), masked_url);
+        let text = value.as_str().unwrap_or_default();
+        // Whose credentials may have characters that are of another part elsewhere.
+        let is_redis = text.starts_with("redis");
+        let shown = match RedisUrl::parse(text).filter(|_| is_redis) {
+            Some(url) => url.print(true),
+            None if is_redis => MASK.to_owned(),
+            None => masked_url(text),
+        };
         Value::String(shown)
     }
 }

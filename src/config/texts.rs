@@ -7,10 +7,11 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::kinds::{Text, text};
+use super::selector::Selector;
 use crate::domain::pattern::{MetricName, Pattern};
 
 /// Paths that other endpoints have, so that `websocket.path` cannot be one of them.
-pub const FIXED_PATHS: [&str; 39] = [
+pub const FIXED_PATHS: [&str; 40] = [
     "/",
     "/console",
     "/console/{hash}/{name:.*}",
@@ -37,6 +38,7 @@ pub const FIXED_PATHS: [&str; 39] = [
     "/api/admin/analytics/unsubscribe",
     "/api/admin/analytics/test-connection",
     "/api/admin/analytics/publish",
+    "/api/admin/analytics/write",
     "/api/admin/analytics/alerts",
     "/api/admin/analytics/alerts/{id}/acknowledge",
     "/api/admin/analytics/alerts/{id}/resolve",
@@ -192,4 +194,43 @@ pub fn query() -> Text<String> {
     text("one SQL query", |query| {
         (!query.trim().is_empty()).then(|| query.to_owned())
     })
+}
+
+pub fn selector() -> Text<Selector> {
+    Text {
+        allowed: "a selector such as http_requests_total{job=\"api\",code=~\"5..\"}, without functions and ranges",
+        parse: Selector::parse,
+        print: |selector| selector.as_str().to_owned(),
+    }
+}
+
+pub fn redis_key() -> Text<String> {
+    text("a key of 1 to 1024 bytes", |key| {
+        (1..=1024).contains(&key.len()).then(|| key.to_owned())
+    })
+}
+
+/// As PostgreSQL cuts longer ones.
+const IDENTIFIER_BYTES_MAX: usize = 63;
+
+pub fn channel() -> Text<String> {
+    text(
+        "the name of a channel, 1 to 63 bytes without control characters",
+        |name| is_identifier(name).then(|| name.to_owned()),
+    )
+}
+
+fn is_identifier(name: &str) -> bool {
+    (1..=IDENTIFIER_BYTES_MAX).contains(&name.len()) && !name.chars().any(char::is_control)
+}
+
+pub fn table() -> Text<String> {
+    text(
+        "the name of a table as it is in the catalogue, also with its schema before it, such as app.statshub_outbox",
+        |name| {
+            let parts: Vec<_> = name.split('.').collect();
+            let good = parts.len() <= 2 && parts.into_iter().all(is_identifier);
+            good.then(|| name.to_owned())
+        },
+    )
 }

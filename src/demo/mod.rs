@@ -162,15 +162,16 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::source::{HubStats, Sources};
+    use crate::source::{HubStats, Sources, Surroundings};
 
     #[actix::test]
     async fn the_numbers_move_and_hang_together() {
         let demo = Demo::start(None, 1).await.unwrap();
         let hub: HubStats = Arc::new(|| async { Ok(Value::Null) }.boxed());
         let (sink, mut drafts) = mpsc::channel(64);
-        let sources =
-            Sources::start(&sources(demo.path()), READ_INTERVAL, sink, hub, None).unwrap();
+        let surroundings = Surroundings::alone(sink, hub);
+        let sources = sources(demo.path());
+        let sources = Sources::start(&sources, READ_INTERVAL, surroundings).unwrap();
         let mut seen: Vec<(String, Value)> = Vec::new();
         let credits = loop {
             let draft = drafts.recv().await.unwrap();

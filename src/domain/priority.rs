@@ -16,6 +16,13 @@ impl Priority {
     /// Lowest first.
     pub const ALL: [Self; 4] = [Self::Low, Self::Normal, Self::High, Self::Critical];
 
+    /// Back from [`Priority::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|priority| priority.as_str() == text)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Low => "low",

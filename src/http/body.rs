@@ -1,4 +1,4 @@
-//! Extractors for what a request carries: [`JsonBody`], [`OptionalJsonBody`] and [`QueryOf`].
+//! Extractors for what a request carries: [`JsonBody`], [`OptionalJsonBody`], [`TextBody`] and [`QueryOf`].
 //!
 //! They stand in for `web::Json` and `web::Query` because those answer in plain text, wait for ever
 //! for a body that does not come, and read any media type on request.
@@ -32,6 +32,14 @@ pub struct JsonBody<T>(pub T);
 /// A JSON body, or none at all. The errors are those of [`JsonBody`].
 #[derive(Debug)]
 pub struct OptionalJsonBody<T>(pub Option<T>);
+
+/// A body of text, wanted.
+///
+/// # Errors
+/// 415 unless it is declared `text/plain` and not compressed, 413 above `body_bytes_max`, 408 when it is not
+/// complete after `body_timeout`, 400 when it is no UTF-8.
+#[derive(Debug)]
+pub struct TextBody(pub String);
 
 /// A body for what needs the hub to be at work, as it must be when the request comes in: what was
 /// begun then is carried out also when the hub is told to stop before the body is complete. Holds
@@ -76,6 +84,23 @@ impl<T: DeserializeOwned> FromRequest for OptionalJsonBody<T> {
     }
 }
 
+impl FromRequest for TextBody {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (req, payload) = (req.clone(), payload.take());
+        Box::pin(async move {
+            check_type(req.headers(), "text/plain")?;
+            let body = read(&req, payload).await?;
+            String::from_utf8(body.into()).map(Self).map_err(|error| {
+                let at = error.utf8_error().valid_up_to();
+                Problem::invalid(format!("The body is not UTF-8 at byte {at}"))
+            })
+        })
+    }
+}
+
 impl<B: FromRequest<Error = Problem> + 'static> FromRequest for WhenOpen<B> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
@@ -114,16 +139,20 @@ fn settings(req: &HttpRequest) -> Result<Arc<Settings>, Problem> {
 /// site cannot send that without asking CORS first, which is half of the defence against forged
 /// requests. Compressed bodies are refused rather than inflated: a kilobyte may become a gigabyte.
 fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    check_type(headers, "application/json")
+}
+
+/// Whoever may send text without being asked by CORS still has no cookie that counts: that takes an origin.
+fn check_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
     let mut types = headers.get_all(CONTENT_TYPE);
     let media_type = types
         .next()
         .and_then(|value| value.to_str().ok())
         .unwrap_or("");
     let essence = media_type.split(';').next().unwrap_or("").trim();
-    if !essence.eq_ignore_ascii_case("application/json") || types.next().is_some() {
-        return Err(Problem::unsupported_media_type(
-            "The body must be application/json",
-        ));
+    if !essence.eq_ignore_ascii_case(wanted) || types.next().is_some() {
+        let text = format!("The body must be {wanted}");
+        return Err(Problem::unsupported_media_type(text));
     }
     let plain = |coding: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"identity");
     if !headers

@@ -1,4 +1,4 @@
-//! What a client may ask for in the query of a stream, or of the history.
+//! What a client may ask for in the query of a stream, or of the history; and what a publisher may write.
 
 use actix_web::ResponseError;
 use actix_web::http::header::HeaderValue;
@@ -9,8 +9,10 @@ use super::decode::from_query;
 use super::history::fuzz::parameters;
 use super::reply::Problem;
 use super::streams::{Asked, Query, parse_reconnect_token};
+use super::write::{Parameters, messages};
 use crate::domain::message::MessageId;
-use crate::domain::pattern::PATTERNS_MAX;
+use crate::domain::pattern::{MetricName, PATTERNS_MAX};
+use crate::wire::json::compact;
 
 /// A query string and a `Last-Event-ID`, apart by 0xff. What is taken is within limits, and asked for again in
 /// its plainest form it is the same; what is refused is so with a status of the client's.
@@ -75,4 +77,21 @@ fn check(asked: &Asked, header: Option<HeaderValue>) {
     assert_eq!(again.selectors, asked.selectors);
     assert_eq!(again.last_event_id, asked.last_event_id);
     assert_eq!(again.user, asked.user);
+}
+
+/// Points in line protocol. What is taken has names that are some and values that the hub passes on; what is
+/// refused is so with a status of the client's.
+pub fn line_protocol(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else {
+        return;
+    };
+    let Some((lines, messages)) = taken(messages(text, &Parameters::default())) else {
+        return;
+    };
+    assert!(lines.len() == messages.len() && lines.is_sorted());
+    assert!(lines.iter().all(|line| *line <= text.split('\n').count()));
+    for message in messages {
+        assert!(MetricName::parse(&message.metric).is_ok());
+        assert!(compact(message.data.get()).is_ok(), "{}", message.data);
+    }
 }

@@ -303,6 +303,9 @@ mod tests {
                 failures: 0,
                 skipped: 0,
                 stale,
+                connected: None,
+                rows: None,
+                rows_aside: None,
                 elsewhere: false,
             };
             assert_eq!(is_ailing(&source), expected, "{source:?}");

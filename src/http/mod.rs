@@ -47,6 +47,7 @@ mod subscriptions;
 mod tickets;
 mod turns;
 mod unread;
+mod write;
 
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ use crate::domain::alert::Severity;
 use crate::domain::message::{Draft, Json, MessageId, Priority, Retain, UserId};
 use crate::domain::pattern::MetricName;
 use crate::hub::Promise;
-use crate::store::AlertWrite;
+use crate::store::{AlertWrite, Keyed};
 use crate::telemetry::audit::{Action, Event};
 use crate::wire::json;
 
@@ -111,7 +111,7 @@ pub(super) async fn publish(
 }
 
 /// Where publishers show certificates, the trail says whose.
-fn name_certificate(event: &mut Event, caller: &Caller) {
+pub(super) fn name_certificate(event: &mut Event, caller: &Caller) {
     if let Some(subject) = &caller.certificate {
         let details = event.details.get_or_insert_with(|| json!({}));
         details["certificate"] = json!(subject);
@@ -131,11 +131,7 @@ async fn published(
     let written = wanted.written()?;
     let keys = key.of_messages(caller.user(), &written)?;
     let drafts = drafts(written, is_batch, data_bytes_max)?;
-    event.target = Some(named(&drafts));
-    event.details = Some(json!({"count": drafts.len()}));
-    let ids = state.hub.publish(drafts, keys, &caller.trace).await?;
-    let texts: Vec<_> = ids.iter().map(MessageId::to_string).collect();
-    event.details = Some(json!({"count": ids.len(), "first": texts.first(), "last": texts.last()}));
+    let texts = publish_drafts(state, caller, drafts, keys, event).await?;
     let durability = state.hub.durability();
     Ok(reply::accepted(match <[String; 1]>::try_from(texts) {
         Ok([message_id]) if !is_batch => Published::One {
@@ -147,6 +143,22 @@ async fn published(
             durability,
         },
     }))
+}
+
+/// Gives the ids, and says in `event` what was published.
+pub(super) async fn publish_drafts(
+    state: &State,
+    caller: &Caller,
+    drafts: Vec<Draft>,
+    keys: Vec<Option<Keyed>>,
+    event: &mut Event,
+) -> Result<Vec<String>, Problem> {
+    event.target = Some(named(&drafts));
+    event.details = Some(json!({"count": drafts.len()}));
+    let ids = state.hub.publish(drafts, keys, &caller.trace).await?;
+    let texts: Vec<_> = ids.iter().map(MessageId::to_string).collect();
+    event.details = Some(json!({"count": ids.len(), "first": texts.first(), "last": texts.last()}));
+    Ok(texts)
 }
 
 fn named(drafts: &[Draft]) -> String {
@@ -204,7 +216,7 @@ fn drafts(
 
 impl Written {
     /// `place` is what stands before a field's name in a refusal.
-    fn draft(self, place: &str, data_bytes_max: usize) -> Result<Draft, Problem> {
+    pub(super) fn draft(self, place: &str, data_bytes_max: usize) -> Result<Draft, Problem> {
         let metric = MetricName::parse(&self.metric);
         let metric = metric.map_err(|error| invalid_at(&format!("{place}metric"), error))?;
         let user = self.user.map(|text| {

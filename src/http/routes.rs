@@ -6,7 +6,7 @@ use actix_web::{FromRequest, Handler, Responder, web};
 use super::endpoint::{Endpoint, not_found};
 use super::{
     alerts, audit, client_library, console, explain, health, history, openapi, operators,
-    prometheus, publish, reload, status, streams, subscriptions, tickets,
+    prometheus, publish, reload, status, streams, subscriptions, tickets, write,
 };
 
 /// Under which everything is that is not about the process itself.
@@ -54,6 +54,7 @@ fn endpoints() -> Vec<Endpoint> {
         at("/reconnect").get(streams::reconnect).open_ended(),
         // Publishers
         at("/publish").post(publish::publish),
+        at("/write").post(write::write),
         at("/alerts").get(alerts::list).post(publish::alert),
         // A user's own streams
         at("/ticket").post(tickets::ticket),

@@ -49,4 +49,33 @@ pub enum SourceError {
     Body { url: String, body_bytes_max: usize },
     #[error("{url} answered no JSON: {problem}")]
     NoJson { url: String, problem: String },
+    #[error("{url} answered nothing that Prometheus could read: {problem}")]
+    NoSamples { url: String, problem: String },
+    #[error(
+        "more than {series_max} series fit: narrow the selector, make one number of them with aggregate, or raise series_max"
+    )]
+    Series { series_max: usize },
+    #[error("{0}")]
+    Redis(String),
+    #[error("the key {key:?} is of type {kind}, which has no JSON form here")]
+    RedisType { key: String, kind: String },
+    #[error(
+        "the hash {key:?} has {fields} fields: read another key or raise fields_max, which is {fields_max}"
+    )]
+    RedisFields {
+        key: String,
+        fields: usize,
+        fields_max: usize,
+    },
+    #[error(
+        "the values have more than {body_bytes_max} bytes together: read fewer keys or raise body_bytes_max"
+    )]
+    RedisBytes { body_bytes_max: usize },
+    #[error("a value is no UTF-8 text")]
+    RedisText,
+    #[error("the connection broke")]
+    Broken,
+    /// The rows stay where they are.
+    #[error("the rows cannot be published now: {0}")]
+    NotPublished(String),
 }

@@ -1,26 +1,33 @@
 //! Where metrics come from: the sources that the hub reads itself, each on its own schedule.
 //!
 //! A source is one way to get one JSON value (`Source`); a poller is the actor that asks one
-//! source again and again and keeps its record. They share nothing but a bounded channel, so
-//! a slow, failing or panicking source is its own problem only.
+//! source again and again and keeps its record. Those that are told instead (`notify`, `outbox`) are tasks.
+//! They share nothing but a bounded channel, so a slow, failing or panicking source is its own problem only.
 //!
-//! May use `domain` and `config`. Gives no ids, knows no connection, and never waits for the hub:
-//! drafts leave through the channel that the composition root hands in.
+//! May use `domain`, `wire` and `config`. Gives no ids and knows no connection: drafts leave through the channel
+//! and the function that the composition root hands in. Of all only an outbox waits for the hub, as its rows
+//! are there until they are published.
 
+mod build;
 mod error;
+mod fetch;
 mod host;
 mod http;
 mod hub;
+mod notify;
+mod outbox;
 mod poller;
+pub mod prometheus;
+mod redis;
 mod sql;
 mod state;
+mod told;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::prelude::*;
-use anyhow::Context as _;
-use futures::future::BoxFuture;
+use futures::future::{AbortHandle, Abortable, BoxFuture};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -32,8 +39,9 @@ use crate::trace::{Context, Span};
 pub use error::SourceError;
 pub use state::SourceState;
 
-use poller::{Out, Poller, Stop};
+use poller::{Poller, Stop};
 use state::SharedRecord;
+use told::Told;
 
 /// One way to get one JSON value.
 pub trait Source: Send + Sync {
@@ -83,6 +91,71 @@ pub trait Turns: Send + Sync {
     fn turn(&self, metric: &MetricName, interval: Duration) -> Turn;
 }
 
+/// A row of an outbox.
+#[derive(Debug, Clone)]
+pub struct OutboxRow {
+    pub draft: Draft,
+    /// The same for the same row whenever it is read, and for no other.
+    pub key: String,
+}
+
+/// Rows to be published whole or not at all, each once however often it is tried.
+#[derive(Debug, Clone)]
+pub struct OutboxRows {
+    pub outbox: MetricName,
+    pub rows: Vec<OutboxRow>,
+    /// By which right, where several hubs share the sources.
+    pub fence: Option<u64>,
+}
+
+/// Why rows were not published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotTaken {
+    /// One of them never will be as it is.
+    Refused(String),
+    /// Another time they may.
+    Later(String),
+}
+
+/// Publishes rows; ready when they are as durable as promised.
+pub type PublishRows =
+    Arc<dyn Fn(OutboxRows) -> BoxFuture<'static, Result<(), NotTaken>> + Send + Sync + 'static>;
+
+/// What the sources need of the rest of the hub.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// What is read goes there.
+    pub sink: mpsc::Sender<Reading>,
+    pub hub_stats: HubStats,
+    /// Which sources are this hub's to read, where several share them.
+    pub turns: Option<Arc<dyn Turns>>,
+    pub publish_rows: PublishRows,
+    /// Largest data of one row, in bytes.
+    pub data_bytes_max: usize,
+}
+
+#[cfg(test)]
+impl Surroundings {
+    /// Of a hub that stands alone and takes no rows.
+    pub fn alone(sink: mpsc::Sender<Reading>, hub_stats: HubStats) -> Self {
+        let refuses = || NotTaken::Later("nobody takes rows".to_owned());
+        Self {
+            sink,
+            hub_stats,
+            turns: None,
+            publish_rows: Arc::new(move |_| Box::pin(async move { Err(refuses()) })),
+            data_bytes_max: 0,
+        }
+    }
+}
+
+/// Where readings go, and by whose leave they are made.
+struct Out {
+    sink: mpsc::Sender<Reading>,
+    /// `None`: this hub stands alone and reads everything.
+    turns: Option<Arc<dyn Turns>>,
+}
+
 /// The hub's own statistics, asked for by sources of kind `hub`.
 pub type HubStats =
     Arc<dyn Fn() -> BoxFuture<'static, anyhow::Result<Value>> + Send + Sync + 'static>;
@@ -93,27 +166,37 @@ pub type HubStats =
 /// JSON takes milliseconds, which must not be taken from the Hub actor's thread.
 pub struct Sources {
     arbiter: Arbiter,
-    sink: mpsc::Sender<Reading>,
-    hub_stats: HubStats,
-    turns: Option<Arc<dyn Turns>>,
+    surroundings: Surroundings,
     running: Mutex<Vec<Running>>,
 }
 
 /// Sources that can work and do not run yet.
 pub struct Built {
     settings: Vec<config::Source>,
-    sources: Vec<Arc<dyn Source>>,
+    sources: Vec<Way>,
+}
+
+/// How a source is come by.
+enum Way {
+    Polled(Arc<dyn Source>),
+    Notified(notify::Channel),
+    Outbox(outbox::Table),
 }
 
 struct Running {
-    poller: Addr<Poller>,
+    ends: Ends,
     record: SharedRecord,
+}
+
+enum Ends {
+    Poller(Addr<Poller>),
+    Task(AbortHandle),
 }
 
 impl Sources {
     /// Starts a poller for each of `settings`; each reads at once and then every interval of its
-    /// own, or else every `update_interval`. What they read goes to `sink`; one that is full counts as
-    /// that read's failure. With `turns`, only what is this hub's to read is read.
+    /// own, or else every `update_interval`. What they read goes to the sink; one that is full counts as
+    /// that read's failure. With turns, only what is this hub's to read is read.
     ///
     /// # Errors
     /// A source that can never work: an unknown database scheme, a malformed URL or header. A
@@ -124,15 +207,11 @@ impl Sources {
     pub fn start(
         settings: &[config::Source],
         update_interval: Duration,
-        sink: mpsc::Sender<Reading>,
-        hub_stats: HubStats,
-        turns: Option<Arc<dyn Turns>>,
+        surroundings: Surroundings,
     ) -> anyhow::Result<Self> {
         let sources = Self {
             arbiter: Arbiter::new(),
-            sink,
-            hub_stats,
-            turns,
+            surroundings,
             running: Mutex::default(),
         };
         sources.reload(settings, update_interval)?;
@@ -159,7 +238,7 @@ impl Sources {
     pub fn build(&self, settings: &[config::Source]) -> anyhow::Result<Built> {
         Ok(Built {
             settings: settings.to_vec(),
-            sources: build(settings, &self.hub_stats)?,
+            sources: build::all(settings, &self.surroundings)?,
         })
     }
 
@@ -167,22 +246,51 @@ impl Sources {
     pub fn exchange(&self, built: Built, update_interval: Duration) {
         let mut running = self.running();
         stop_all(&mut running);
-        if let Some(turns) = &self.turns {
+        let turns = &self.surroundings.turns;
+        if let Some(turns) = turns {
             let metrics = built.settings.iter().map(|it| it.metric.clone());
             turns.wanted(&metrics.collect::<Vec<_>>());
         }
         let built = built.settings.iter().zip(built.sources);
-        running.extend(built.map(|(setting, source)| {
+        running.extend(built.map(|(setting, way)| {
             let out = Out {
-                sink: self.sink.clone(),
-                turns: self.turns.clone(),
+                sink: self.surroundings.sink.clone(),
+                turns: turns.clone(),
             };
-            let poller = Poller::new(setting, source, update_interval, out);
-            Running {
-                record: poller.record(),
-                poller: Poller::start_in_arbiter(&self.arbiter.handle(), |_| poller),
+            let told = |out| Told::new(setting, update_interval, out);
+            match way {
+                Way::Polled(source) => {
+                    self.poll(Poller::new(setting, source, update_interval, out))
+                }
+                Way::Notified(channel) => self.run(told(out), |told| channel.follow(told)),
+                Way::Outbox(table) => self.run(told(out), |told| table.empty(told)),
             }
         }));
+    }
+
+    fn poll(&self, poller: Poller) -> Running {
+        let record = poller.record();
+        let poller = Poller::start_in_arbiter(&self.arbiter.handle(), |_| poller);
+        Running {
+            record,
+            ends: Ends::Poller(poller),
+        }
+    }
+
+    /// A panic is that task's end, and the record says that nothing comes any more.
+    fn run<F>(&self, told: Told, task: impl FnOnce(Told) -> F + Send + 'static) -> Running
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        let record = told.record();
+        let (handle, registration) = AbortHandle::new_pair();
+        self.arbiter.spawn_fn(move || {
+            actix_rt::spawn(Abortable::new(task(told), registration));
+        });
+        Running {
+            record,
+            ends: Ends::Task(handle),
+        }
     }
 
     /// How each source is doing, in the order of the settings.
@@ -207,49 +315,21 @@ impl Sources {
 impl Drop for Sources {
     fn drop(&mut self) {
         self.stop();
-        self.arbiter.stop();
+        // Behind the tasks that have just been told to end, which let go of their connections first.
+        let arbiter = self.arbiter.handle();
+        self.arbiter.spawn_fn(move || {
+            arbiter.stop();
+        });
     }
 }
 
 fn stop_all(running: &mut Vec<Running>) {
     for source in running.drain(..) {
-        source.poller.do_send(Stop);
+        match source.ends {
+            Ends::Poller(poller) => poller.do_send(Stop),
+            Ends::Task(task) => task.abort(),
+        }
     }
-}
-
-fn build(
-    settings: &[config::Source],
-    hub_stats: &HubStats,
-) -> anyhow::Result<Vec<Arc<dyn Source>>> {
-    let pools = sql::Pools::open(settings)?;
-    settings
-        .iter()
-        .map(|setting| {
-            build_one(setting, &pools, hub_stats)
-                .with_context(|| format!("source {}", setting.metric))
-        })
-        .collect()
-}
-
-fn build_one(
-    setting: &config::Source,
-    pools: &sql::Pools,
-    hub_stats: &HubStats,
-) -> anyhow::Result<Arc<dyn Source>> {
-    Ok(match &setting.kind {
-        config::SourceKind::Host => Arc::new(host::Host::default()),
-        config::SourceKind::Hub => Arc::new(hub::Hub(hub_stats.clone())),
-        config::SourceKind::Sql {
-            url,
-            query,
-            rows_max,
-        } => Arc::new(pools.source(url, query, *rows_max, setting.timeout)?),
-        config::SourceKind::Http {
-            url,
-            headers,
-            body_bytes_max,
-        } => Arc::new(http::Http::new(url, headers, *body_bytes_max)?),
-    })
 }
 
 fn kind_name(kind: &config::SourceKind) -> &'static str {
@@ -258,5 +338,9 @@ fn kind_name(kind: &config::SourceKind) -> &'static str {
         config::SourceKind::Hub => "hub",
         config::SourceKind::Sql { .. } => "sql",
         config::SourceKind::Http { .. } => "http",
+        config::SourceKind::Prometheus { .. } => "prometheus",
+        config::SourceKind::Redis { .. } => "redis",
+        config::SourceKind::PostgresNotify { .. } => "postgres_notify",
+        config::SourceKind::PostgresOutbox { .. } => "postgres_outbox",
     }
 }

@@ -8,11 +8,11 @@ use actix::prelude::*;
 use futures::FutureExt;
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
-use super::state::{Change, Record, SharedRecord, lock};
-use super::{Reading, Source, SourceError, Turn, Turns};
+use super::state::{self, Record, SharedRecord, lock};
+use super::{Out, Reading, Source, SourceError, Turn};
 use crate::config;
 use crate::domain::message::{Draft, Json, Priority};
 use crate::domain::pattern::MetricName;
@@ -29,13 +29,6 @@ pub(super) struct Poller {
     record: SharedRecord,
     reading: bool,
     read_at: Option<Instant>,
-}
-
-/// Where readings go, and by whose leave they are made.
-pub(super) struct Out {
-    pub sink: mpsc::Sender<Reading>,
-    /// `None`: this hub stands alone and reads everything.
-    pub turns: Option<Arc<dyn Turns>>,
 }
 
 /// Ends the polling; a read under way is given up.
@@ -103,15 +96,9 @@ impl Poller {
         let result = value
             .and_then(|value| self.publish(&value, fence, trace))
             .map_err(|error| error.to_string());
-        let line = result.clone();
+        let error = result.clone().err();
         let change = lock(&self.record).finished(result, took, Timestamp::now());
-        match (change, line) {
-            (Some(Change::Failed), Err(error)) => {
-                log::warn!("source {} fails: {error}", self.metric);
-            }
-            (Some(Change::Recovered), _) => log::info!("source {} works again", self.metric),
-            _ => {}
-        }
+        state::log(&self.metric, change, error.as_deref());
     }
 
     /// Hands the value on without waiting: a hub that cannot keep up wants fewer updates, and the
@@ -191,6 +178,7 @@ mod tests {
 
     use futures::future::BoxFuture;
     use serde_json::json;
+    use tokio::sync::mpsc;
 
     use super::*;
     use crate::source::SourceState;

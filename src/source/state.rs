@@ -15,9 +15,10 @@ use crate::domain::pattern::MetricName;
 #[serde(rename_all = "camelCase")]
 pub struct SourceState {
     pub metric: MetricName,
-    /// `host`, `hub`, `sql` or `http`.
+    /// `host`, `hub`, `sql`, `http`, `prometheus`, `redis`, `postgres_notify` or `postgres_outbox`.
     pub kind: &'static str,
-    /// When a value was last published. `None`: not since the start or the last reload.
+    /// When a value was last published; of one that is told, also when it last was seen to be connected, and of an
+    /// outbox when it was last looked into. `None`: not since the start or the last reload.
     #[serde(serialize_with = "to_the_millisecond")]
     pub last_success: Option<Timestamp>,
     /// The newest error, also after the source recovered from it.
@@ -26,13 +27,23 @@ pub struct SourceState {
     pub last_error_at: Option<Timestamp>,
     /// How long the newest finished read took, in milliseconds.
     pub duration_ms: Option<u64>,
-    /// Reads finished, failures among them.
+    /// Reads finished, failures among them; of one that is told, what it was told.
     pub polls: u64,
+    /// Of an outbox also the rows that were put aside.
     pub failures: u64,
     /// Times a read was due while the one before it still ran.
     pub skipped: u64,
     /// No value for more than two intervals and a time-out: what clients see is old.
     pub stale: bool,
+    /// Of one that is told: whether it is connected, so that it can be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connected: Option<bool>,
+    /// Of an outbox: rows published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// Of an outbox: rows that can never be published and were put aside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows_aside: Option<u64>,
     /// Another hub reads it at present.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub elsewhere: bool,
@@ -63,6 +74,15 @@ pub(super) enum Change {
     Recovered,
 }
 
+/// One line where a source begins to fail, and one where it works again.
+pub(super) fn log(metric: &MetricName, change: Option<Change>, error: Option<&str>) {
+    match (change, error) {
+        (Some(Change::Failed), Some(error)) => log::warn!("source {metric} fails: {error}"),
+        (Some(Change::Recovered), _) => log::info!("source {metric} works again"),
+        _ => {}
+    }
+}
+
 /// The facts from which a [`SourceState`] is told. Times come in as arguments.
 pub(super) struct Record {
     state: SourceState,
@@ -73,6 +93,8 @@ pub(super) struct Record {
 
 impl Record {
     pub fn new(setting: &config::Source, interval: Duration, now: Timestamp) -> Self {
+        let is_outbox = matches!(setting.kind, config::SourceKind::PostgresOutbox { .. });
+        let is_told = matches!(setting.kind, config::SourceKind::PostgresNotify { .. });
         let state = SourceState {
             metric: setting.metric.clone(),
             kind: kind_name(&setting.kind),
@@ -84,6 +106,9 @@ impl Record {
             failures: 0,
             skipped: 0,
             stale: false,
+            connected: (is_outbox || is_told).then_some(false),
+            rows: is_outbox.then_some(0),
+            rows_aside: is_outbox.then_some(0),
             elsewhere: false,
         };
         Self {
@@ -104,6 +129,11 @@ impl Record {
     ) -> Option<Change> {
         self.state.polls += 1;
         self.state.duration_ms = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        self.went(result, now)
+    }
+
+    /// Notes what is no read: it was told something, is still connected, or could not be.
+    pub fn went(&mut self, result: Result<(), String>, now: Timestamp) -> Option<Change> {
         let was_failing = std::mem::replace(&mut self.failing, result.is_err());
         match result {
             Ok(()) => {
@@ -116,6 +146,29 @@ impl Record {
                 self.state.last_error_at = Some(now);
                 (!was_failing).then_some(Change::Failed)
             }
+        }
+    }
+
+    /// It was told something.
+    pub fn told(&mut self) {
+        self.state.polls += 1;
+    }
+
+    pub fn is_connected(&mut self, is_connected: bool) {
+        self.state.connected = Some(is_connected);
+    }
+
+    /// So many rows were published, and these put aside.
+    pub fn took_rows(&mut self, published: usize, aside: &[String], now: Timestamp) {
+        let count = |rows: &mut Option<u64>, more: usize| {
+            *rows = Some(rows.unwrap_or_default() + more as u64);
+        };
+        count(&mut self.state.rows, published);
+        count(&mut self.state.rows_aside, aside.len());
+        self.state.failures += aside.len() as u64;
+        if let Some(newest) = aside.last() {
+            self.state.last_error = Some(newest.clone());
+            self.state.last_error_at = Some(now);
         }
     }
 

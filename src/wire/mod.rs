@@ -11,6 +11,7 @@ pub mod fuzz;
 pub mod gzip;
 pub mod hex;
 pub mod json;
+pub mod line_protocol;
 pub mod message;
 pub mod notice;
 pub mod patch;

@@ -19,7 +19,15 @@ const SECRETS: &str = "
     metric = \"b\"
     kind = \"http\"
     url = \"https://hunter2@x/y?key=hunter2&other=hunter2\"
-    headers = { Authorization = \"Bearer hunter2\" }";
+    headers = { Authorization = \"Bearer hunter2\" }
+    [[source]]
+    metric = \"c\"
+    kind = \"redis\"
+    url = \"rediss://hub:hunter2@cache/1\"
+    key = \"k\"
+    [[outbox]]
+    name = \"d\"
+    url = \"postgres://hub:hunter2@out/x\"";
 
 #[test]
 fn secrets_are_masked_wherever_settings_are_shown() {
@@ -35,6 +43,8 @@ fn secrets_are_masked_wherever_settings_are_shown() {
         "postgres://***@store/x",
         "https://***@x/y?key=***&other=***",
         "Authorization = \"***\"",
+        "rediss://***@cache:6379/1",
+        "postgres://***@out/x",
     ] {
         assert!(masked.contains(wanted), "{wanted} in {masked}");
     }

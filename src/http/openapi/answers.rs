@@ -166,7 +166,7 @@ pub struct Check {
 pub struct SourceCheck {
     #[schema(schema_with = schemas::metric_name)]
     metric: String,
-    /// `host`, `hub`, `sql` or `http`.
+    /// `host`, `hub`, `sql`, `http`, `prometheus`, `redis`, `postgres_notify` or `postgres_outbox`.
     kind: String,
     #[schema(schema_with = schemas::time_or_null)]
     last_success: Option<String>,
@@ -182,6 +182,12 @@ pub struct SourceCheck {
     skipped: u64,
     /// What clients see is old.
     stale: bool,
+    /// Of one that is told when there is something: whether it can be.
+    connected: Option<bool>,
+    /// Of an outbox: rows published.
+    rows: Option<u64>,
+    /// Of an outbox: rows that can never be published and were put aside.
+    rows_aside: Option<u64>,
     /// Another hub reads it at present.
     elsewhere: Option<bool>,
 }

@@ -132,11 +132,27 @@ impl Draft {
         self.body_of(schema, Required::False, example)
     }
 
-    pub fn body_of(mut self, schema: RefOr<Schema>, required: Required, example: Value) -> Self {
+    /// A body that is no JSON.
+    pub fn text_body(self, schema: Object, example: &str) -> Self {
+        let schema = RefOr::T(Schema::Object(schema));
+        self.body_as("text/plain", schema, Required::True, example.into())
+    }
+
+    pub fn body_of(self, schema: RefOr<Schema>, required: Required, example: Value) -> Self {
+        self.body_as(JSON, schema, required, example)
+    }
+
+    fn body_as(
+        mut self,
+        kind: &str,
+        schema: RefOr<Schema>,
+        required: Required,
+        example: Value,
+    ) -> Self {
         let content = ContentBuilder::new()
             .schema(Some(schema))
             .example(Some(example));
-        let body = RequestBodyBuilder::new().content(JSON, content.build());
+        let body = RequestBodyBuilder::new().content(kind, content.build());
         let body = body.required(Some(required)).build();
         self.operation = self.operation.request_body(Some(body));
         self.refuses(&[

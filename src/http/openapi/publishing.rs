@@ -10,6 +10,7 @@ use super::operation::{Described, Draft, Who, in_header};
 use super::{PUBLISHING, schemas};
 use crate::http::publish::{Alert, BATCH_MESSAGES_MAX, Published, Written};
 use crate::http::routes::BASE;
+use crate::http::write::Parameters;
 
 pub(super) fn operations() -> Vec<Described> {
     let mut publish = Draft::post(format!("{BASE}/publish"), "publish", "Publish values of metrics")
@@ -41,7 +42,27 @@ pub(super) fn operations() -> Vec<Described> {
             "Taken.",
             json!({"messageId": "1769860800000-4096", "durability": "process"}),
         );
-    [publish, alert].map(|draft| draft.done(PUBLISHING)).into()
+    let write = Draft::post(format!("{BASE}/write"), "write", "Publish points in InfluxDB's line protocol")
+        .says(
+            "As Telegraf sends them, 1 to 1,000; taken whole or refused whole, as a batch is. The metric is the \
+             measurement and the values of the tags, the value an object with time, tags and fields. Other parameters \
+             of InfluxDB are passed over.",
+        )
+        .by(Who::Publisher)
+        .query::<Parameters>()
+        .parameter(idempotency_key())
+        .text_body(
+            schemas::text("Lines with a measurement, tags, fields and a timestamp.").build(),
+            "cpu,cpu=cpu0,host=web1 usage_idle=98.5,usage_user=1i 1769860800000000000\n",
+        )
+        .gives::<Published>(
+            202,
+            "Taken.",
+            json!({"messageIds": ["1769860800000-4096"], "durability": "process"}),
+        );
+    [publish, write, alert]
+        .map(|draft| draft.done(PUBLISHING))
+        .into()
 }
 
 fn idempotency_key() -> Parameter {

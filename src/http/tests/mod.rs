@@ -27,7 +27,7 @@ use crate::auth::Authenticator;
 use crate::config::{self, Overrides, Settings};
 use crate::domain::message::UserId;
 use crate::hub::{self, Clock, HubHandle};
-use crate::source::{HubStats, Sources};
+use crate::source::{HubStats, Sources, Surroundings};
 use crate::telemetry::audit::Audit;
 
 const BODY_TIMEOUT: Duration = Duration::from_millis(200);
@@ -64,8 +64,9 @@ pub fn state_with(settings: Settings, audit: Audit) -> web::Data<State> {
     let authenticator = Authenticator::start(&settings.auth).unwrap();
     let stats: HubStats = Arc::new(|| Box::pin(async { anyhow::bail!("no source asks") }));
     let (sink, _) = tokio::sync::mpsc::channel(1);
-    let sources =
-        Sources::start(&[], settings.realtime.update_interval, sink, stats, None).unwrap();
+    let surroundings = Surroundings::alone(sink, stats);
+    let interval = settings.realtime.update_interval;
+    let sources = Sources::start(&[], interval, surroundings).unwrap();
     let state = State::new(
         settings,
         hub,

@@ -157,6 +157,20 @@ impl HubHandle {
         keys: Vec<Option<Keyed>>,
         trace: &Context,
     ) -> Result<Vec<MessageId>, Error> {
+        self.publish_by(drafts, keys, None, trace).await
+    }
+
+    /// Likewise, for what comes of a source; where hubs share those, by the right of `held`.
+    ///
+    /// # Errors
+    /// As [`HubHandle::publish`], or another hub reads it by now.
+    pub async fn publish_by(
+        &self,
+        drafts: Vec<Draft>,
+        keys: Vec<Option<Keyed>>,
+        held: Option<Held>,
+        trace: &Context,
+    ) -> Result<Vec<MessageId>, Error> {
         let span = spans::publish(trace, &drafts);
         if let Some(before) = self.published_before(&keys).await {
             return Ok(before?);
@@ -164,7 +178,7 @@ impl HubHandle {
         let publish = |answer| Publish {
             drafts,
             keys,
-            held: None,
+            held,
             answer,
         };
         self.ask_log(span, publish).await
@@ -177,26 +191,6 @@ impl HubHandle {
             return None;
         };
         reader.published_before(keys).await.ok().flatten()
-    }
-
-    /// Publishes what was read from a source; where hubs share those, by the right of `held`.
-    ///
-    /// # Errors
-    /// As [`HubHandle::publish`], or another hub reads it by now.
-    pub async fn publish_reading(
-        &self,
-        draft: Draft,
-        held: Option<Held>,
-        trace: &Context,
-    ) -> Result<(), Error> {
-        let span = spans::publish(trace, std::slice::from_ref(&draft));
-        let publish = |answer| Publish {
-            drafts: vec![draft],
-            keys: Vec::new(),
-            held,
-            answer,
-        };
-        self.ask_log(span, publish).await.map(drop)
     }
 
     /// Broadcasts an alert, or what has become of one, and writes that down; `data` must be an object.

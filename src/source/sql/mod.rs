@@ -24,6 +24,7 @@ use super::{Source, SourceError};
 use crate::config;
 use crate::domain::pattern::MetricName;
 use crate::trace::{Span, spans};
+pub(super) use postgres::options as postgres_options;
 use reading::Reading;
 
 /// Connections to one database, over all its sources.
@@ -157,7 +158,7 @@ fn options<DB: Database>(sharers: &[&config::Source]) -> PoolOptions<DB> {
 
 impl SourceError {
     /// The pool tries a refused connection again and again and at the end only tells that time is up.
-    fn database(error: sqlx::Error) -> Self {
+    pub(super) fn database(error: sqlx::Error) -> Self {
         Self::Database(match error {
             sqlx::Error::PoolTimedOut => "no connection: the database refuses or does not answer, \
                 or all connections are in use"

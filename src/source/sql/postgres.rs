@@ -13,7 +13,11 @@ use sqlx::{ConnectOptions, Decode, PgPool, Postgres, Row, Type, TypeInfo, ValueR
 use super::rows::{self, Cells};
 use super::{Query, SourceError};
 
-pub(super) fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
+/// How a database is connected to.
+///
+/// # Errors
+/// The URL is none; it is not in the text.
+pub(in crate::source) fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
     let options = PgConnectOptions::from_str(url)?.application_name("statshub");
     Ok(options.disable_statement_logging())
 }

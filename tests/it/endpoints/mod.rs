@@ -12,6 +12,7 @@ mod statistics;
 mod targeted;
 mod test_connection;
 mod websocket_info;
+mod write;
 
 use serde_json::Value;
 

@@ -1,6 +1,11 @@
-//! Sources against what they are for: a real PostgreSQL, a real MariaDB, a real HTTP server.
+//! Sources against what they are for: a real PostgreSQL, a real MariaDB, a real Redis, real HTTP servers.
 
 mod http;
+mod hubs;
+mod notify;
+mod outbox;
+mod prometheus;
+mod redis;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,12 +17,15 @@ use sqlx::{Connection, Executor, MySqlConnection, PgConnection};
 use statshub::config::{self, SourceKind};
 use statshub::domain::message::Priority;
 use statshub::domain::pattern::MetricName;
-use statshub::source::{HubStats, Reading, SourceState, Sources};
+use statshub::source::{
+    HubStats, NotTaken, PublishRows, Reading, SourceState, Sources, Surroundings,
+};
 use tokio::sync::mpsc;
 
 use crate::support::{mariadb, postgres};
 
 const ROWS_MAX: usize = 100;
+const DATA_BYTES_MAX: usize = 1000;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 fn source(metric: &str, kind: SourceKind, timeout: Duration) -> config::Source {
@@ -39,9 +47,26 @@ fn sql(url: &str, query: &str) -> SourceKind {
 }
 
 fn start(settings: &[config::Source], interval: Duration) -> (Sources, mpsc::Receiver<Reading>) {
-    let hub: HubStats = Arc::new(|| async { Ok(json!({"connections": 3})) }.boxed());
+    let nowhere: PublishRows =
+        Arc::new(|_| async { Err(NotTaken::Later("nobody is there".to_owned())) }.boxed());
+    start_with(settings, interval, nowhere)
+}
+
+fn start_with(
+    settings: &[config::Source],
+    interval: Duration,
+    publish_rows: PublishRows,
+) -> (Sources, mpsc::Receiver<Reading>) {
+    let hub_stats: HubStats = Arc::new(|| async { Ok(json!({"connections": 3})) }.boxed());
     let (sink, drafts) = mpsc::channel(64);
-    let sources = Sources::start(settings, interval, sink, hub, None).unwrap();
+    let surroundings = Surroundings {
+        sink,
+        hub_stats,
+        turns: None,
+        publish_rows,
+        data_bytes_max: DATA_BYTES_MAX,
+    };
+    let sources = Sources::start(settings, interval, surroundings).unwrap();
     (sources, drafts)
 }
 

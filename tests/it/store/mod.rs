@@ -3,6 +3,6 @@
 mod crash;
 mod database;
 mod failures;
-mod follower;
+pub mod follower;
 mod keys;
 mod restart;

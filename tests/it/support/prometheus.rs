@@ -64,6 +64,11 @@ impl Prometheus {
         prometheus
     }
 
+    /// `http://<address>` and `path`.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     /// What its interface says at `path`.
     ///
     /// # Panics
