@@ -147,10 +147,10 @@ impl Told {
             .max_connections(1)
             .max_lifetime(None)
             .idle_timeout(None)
-            .acquire_timeout(self.timeout)
+            // Gives up first, and so says that it was the connection.
+            .acquire_timeout(self.timeout.mul_f64(0.8))
             .connect_lazy_with(options.clone());
         let connect = async {
-            // Of the pool itself no more is heard than that time is up.
             let mut listener = PgListener::connect_with(&pool).await?;
             listener.ignore_pool_close_event(true);
             listener.eager_reconnect(false);

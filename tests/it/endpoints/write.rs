@@ -85,12 +85,12 @@ async fn a_body_with_one_bad_line_is_refused_whole_and_says_where() {
         assert!(refused.error().starts_with(error), "{}", refused.error());
         assert_eq!(refused.body["details"], details, "{body}");
     };
-    let bad = "Malformed line protocol at line 2, column 8: a field is a number";
+    let bad = "Malformed line protocol at line 2, column 9: a field is a number";
     check(
         "",
         "a v=1\na v=1,w=yes 5\n",
         bad,
-        json!({"line": 2, "column": 8}),
+        json!({"line": 2, "column": 9}),
     )
     .await;
     let long = format!("a v=1\n\nb,t={} v=1", "x".repeat(128));

@@ -94,7 +94,7 @@ async fn a_redis_that_hangs_refuses_or_is_gone_is_told_and_read_again() {
         .await
         .unwrap_err();
     assert!(
-        wrong.contains("WRONGPASS") && !wrong.contains("secret"),
+        wrong.contains("AuthenticationFailed") && !wrong.contains("secret"),
         "{wrong}"
     );
 
