@@ -80,7 +80,10 @@ fn the_file_sets_every_default_that_holds_without_a_choice() {
         "auth.jwks_keep_ms",
     ];
     let wanted = known_keys().iter().filter(|key| {
-        !is_example(key) && !key.name.starts_with("source.") && !choices.contains(&&*key.name)
+        let is_of_list = ["source.", "outbox."]
+            .iter()
+            .any(|list| key.name.starts_with(list));
+        !is_example(key) && !is_of_list && !choices.contains(&&*key.name)
     });
     for key in wanted {
         assert!(
@@ -143,9 +146,10 @@ fn the_examples_of_the_file_are_allowed() {
         ("JWT_SECRET", SECRET),
         ("DB_PASSWORD", "p"),
         ("BILLING_TOKEN", "t"),
+        ("REDIS_PASSWORD", "p"),
     ]);
     let settings = Settings::parse("", lists, &environment, &Overrides::default()).unwrap();
-    assert_eq!((settings.metrics.len(), settings.sources.len()), (1, 4));
+    assert_eq!((settings.metrics.len(), settings.sources.len()), (1, 9));
 }
 
 /// The cells of every table row of the document that begins with a key or variable.
