@@ -8,6 +8,7 @@
 //! May use: nothing of this crate. Never: reads a clock, draws a random number, does I/O, knows how
 //! anything is encoded.
 
+pub mod aggregate;
 pub mod alert;
 pub mod backlog;
 pub mod expression;

@@ -15,6 +15,7 @@ pub mod line_protocol;
 pub mod message;
 pub mod notice;
 pub mod patch;
+pub mod pick;
 pub mod view;
 pub mod websocket;
 
