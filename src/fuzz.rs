@@ -12,7 +12,7 @@ pub struct Target {
     pub run: fn(&[u8]),
 }
 
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target {
         name: "command",
         run: crate::wire::fuzz::command,
@@ -24,6 +24,10 @@ pub const TARGETS: [Target; 10] = [
     Target {
         name: "exposition",
         run: crate::source::prometheus::fuzz::exposition,
+    },
+    Target {
+        name: "events",
+        run: crate::http::fuzz::events,
     },
     Target {
         name: "frames",

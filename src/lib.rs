@@ -6,7 +6,8 @@
 //! 2. [`wire`]: bytes to domain and back. [`config`]: file, environment and flags to checked settings.
 //!    [`trace`]: spans for OpenTelemetry, in builds that have them.
 //! 3. [`telemetry`]: log, audit trail, Prometheus. [`auth`]: who is asking. [`broker`]: where a message
-//!    gets its id. [`store`]: what survives a restart. [`source`]: where metrics come from. [`demo`]: the simulated platform.
+//!    gets its id. [`store`]: what survives a restart. [`source`]: where metrics come from.
+//!    [`aggregate`]: what is summed up of them and of events. [`demo`]: the simulated platform.
 //!    [`load`]: the load generator.
 //! 4. [`hub`]: the Hub actor, a thin shell over the domain, and its per-worker fan-out.
 //! 5. [`transport`]: one actor per connection, and the bytes' way onto the wire.
@@ -15,6 +16,7 @@
 //! 8. [`cli`]: the command line.
 //! 9. `fuzz`: every room's fuzz targets; not in the program.
 
+pub mod aggregate;
 pub mod app;
 pub mod auth;
 pub mod broker;

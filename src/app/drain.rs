@@ -18,6 +18,8 @@ const LOOKS_EVERY: Duration = Duration::from_millis(10);
 const KEPT_BACK: Duration = Duration::from_secs(3);
 /// And of that, this much for what comes after the requests.
 const KEPT_TO_THE_LAST: Duration = Duration::from_millis(1500);
+/// How long it may take until what was summed up is kept.
+const AGGREGATES_WITHIN: Duration = Duration::from_millis(500);
 /// How long the store may take to be written and closed.
 const STORE_WITHIN: Duration = Duration::from_secs(1);
 /// How long the last spans may take to be sent.
@@ -44,6 +46,13 @@ pub async fn drain(state: &Data<State>, server: ServerHandle, health: Option<Ser
     let requests = rest.saturating_sub(KEPT_TO_THE_LAST).max(rest / 2);
     if timeout(requests, server.stop(true)).await.is_err() {
         log::warn!("some requests did not end in time");
+    }
+    // Before the store, which keeps what was counted.
+    if timeout(AGGREGATES_WITHIN, state.aggregates.stop())
+        .await
+        .is_err()
+    {
+        log::warn!("what was summed up was not written to its end");
     }
     // Beside what follows, which is in no trace.
     let traces = spawn_blocking(|| trace::stop(TRACES_WITHIN));

@@ -1,6 +1,7 @@
 //! The composition root: builds, starts, reloads and drains everything; the only room that knows
 //! every other.
 
+mod aggregates;
 mod announce;
 mod drain;
 mod health;
@@ -29,7 +30,7 @@ use crate::config::{self, ConfigError, Settings};
 use crate::demo::{self, Demo};
 use crate::http;
 use crate::http::reload::Wish;
-use crate::http::state::State;
+use crate::http::state::{Inlets, State};
 use crate::hub::{Clock, abort_on_panic};
 use crate::telemetry::audit::{Action, Audit, Event};
 use crate::telemetry::log as logging;
@@ -62,6 +63,7 @@ pub async fn serve(mut settings: Settings, demo: bool, reread: Reread) -> anyhow
     let demo = if demo {
         let demo = Demo::start(None, DEMO_SEED).await?;
         settings.sources = demo::sources(demo.path());
+        settings.aggregates = demo::aggregates();
         // It lives as long as the platform that it is about.
         settings.store.file = demo.path().with_file_name("statshub.db");
         settings.store.url = None;
@@ -102,13 +104,17 @@ impl App {
         let tls = tls.transpose()?;
         let clock = Clock::system();
         let hub::Started { hub, threads } = hub::start(&settings, clock, &audit).await?;
+        let aggregates = aggregates::start(&settings, &hub).await?;
         let sources = sources::start(&settings, &hub)?;
         let (reloads, wishes) = http::reload::reloads();
         let state = Data::new(State::new(
             settings.clone(),
             hub,
             authenticator,
-            sources,
+            Inlets {
+                sources,
+                aggregates,
+            },
             audit,
             endpoint,
             reloads,

@@ -99,6 +99,9 @@ fn take_over(state: &State, old: &Settings, written: Settings) -> anyhow::Result
     if let Some(sources) = sources {
         state.sources.exchange(sources, interval);
     }
+    if new.realtime.enabled && new.aggregates != old.aggregates {
+        state.aggregates.reload(&new.aggregates);
+    }
     state.hub.reload(new.clone());
     state.reload(new);
     Ok(Reloaded {
@@ -131,6 +134,7 @@ pub fn merged(old: &Settings, new: Settings) -> Settings {
     next.log = new.log;
     next.metrics = new.metrics;
     next.sources = new.sources;
+    next.aggregates = new.aggregates;
     next
 }
 
@@ -151,7 +155,7 @@ mod tests {
             None => None,
         }
         .filter(|_| {
-            !["metric.", "source.", "outbox."]
+            !["metric.", "source.", "outbox.", "aggregate."]
                 .iter()
                 .any(|list| key.starts_with(list))
         })

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::{
-    Acknowledge, Audit, Auth, AuthKeys, Console, Covered, Driver, Durability, History, Http,
-    Limits, Log, LogFormat, Outgoing, Prometheus, RealTime, Redis, Retention, Sessions, Settings,
-    Store, Tls, Traces, WebSocket,
+    Acknowledge, Audit, Auth, AuthKeys, Console, Covered, Driver, Durability, Events, History,
+    Http, Limits, Log, LogFormat, Outgoing, Prometheus, RealTime, Redis, Retention, Sessions,
+    Settings, Store, Tls, Traces, WebSocket,
 };
 
 const KIB: usize = 1024;
@@ -29,6 +29,9 @@ impl Settings {
             store: store(),
             redis: redis(),
             outgoing: outgoing(),
+            events: Events {
+                queue_events_max: 200_000,
+            },
             auth: auth(keys),
             limits: limits(),
             audit: Audit {
@@ -56,6 +59,7 @@ impl Settings {
             },
             metrics: Vec::new(),
             sources: Vec::new(),
+            aggregates: Vec::new(),
             covered: Covered::default(),
             dev: false,
         }

@@ -32,6 +32,11 @@ pub fn visit<V: Visitor>(settings: &mut Settings, visitor: &mut V) -> Result<(),
     store(&mut settings.store, visitor)?;
     redis(&mut settings.redis, visitor)?;
     outgoing(&mut settings.outgoing, visitor)?;
+    visitor.visit(
+        "events.queue_events_max",
+        Number(1..=MANY),
+        &mut settings.events.queue_events_max,
+    )?;
     auth(&mut settings.auth, visitor)?;
     limits(&mut settings.limits, visitor)?;
     super::operations::visit(settings, visitor)

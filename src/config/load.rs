@@ -5,6 +5,7 @@ use std::path::Path;
 
 use toml::Value;
 
+use super::aggregates::{self, WrittenAggregate};
 use super::entries::WrittenMetric;
 use super::environment::DATABASE_URL;
 use super::error::ConfigError;
@@ -72,6 +73,7 @@ impl Settings {
         settings.sources = reader.list::<WrittenSource>(database_url.as_deref())?;
         let outboxes = reader.list::<WrittenOutbox>(database_url.as_deref())?;
         settings.add_outboxes(outboxes)?;
+        settings.aggregates = reader.list::<WrittenAggregate>(None)?;
         settings.check_together(&reader)?;
         Ok(settings)
     }
@@ -128,6 +130,7 @@ impl Settings {
             ));
         }
         self.tls.check()?;
+        aggregates::check_together(&self.aggregates, &self.sources)?;
         let is_secret = matches!(
             self.auth.keys,
             AuthKeys::Secret(_) | AuthKeys::SecretFile(_)

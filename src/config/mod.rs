@@ -9,6 +9,7 @@
 //! Uses the domain's names and priorities. The environment is passed in as a map, never read here;
 //! no value of a secret is ever in an error, in `Settings::masked` or in a `Debug` print.
 
+mod aggregates;
 mod auth_keys;
 mod covered;
 mod defaults;
@@ -35,6 +36,7 @@ mod texts;
 mod tls;
 mod written;
 
+pub use aggregates::{Aggregate, Events};
 pub use auth_keys::AuthKeys;
 pub use covered::Covered;
 pub use environment::VARIABLES;
@@ -68,6 +70,7 @@ pub struct Settings {
     pub store: Store,
     pub redis: Redis,
     pub outgoing: Outgoing,
+    pub events: Events,
     pub auth: Auth,
     pub limits: Limits,
     pub audit: Audit,
@@ -79,6 +82,7 @@ pub struct Settings {
     pub metrics: Vec<Metric>,
     /// `[[source]]`, and behind them `[[outbox]]`.
     pub sources: Vec<Source>,
+    pub aggregates: Vec<Aggregate>,
     /// What stands in the file and does not count, because something else goes over it.
     pub covered: Covered,
     /// Started with `--dev`: the host is a loopback address, and the secret may be one made here.

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use toml::{Table, Value};
 
+use super::aggregates::WrittenAggregate;
 use super::auth_keys::WrittenKeys;
 use super::entries::{Entry, WrittenMetric};
 use super::keys;
@@ -37,6 +38,7 @@ pub(super) const WHILE_RUNNING: [&str; 21] = [
     "metric",
     "source",
     "outbox",
+    "aggregate",
 ];
 
 /// A key of the file, for documents and their tests.
@@ -69,6 +71,8 @@ fn all_keys() -> Vec<Key> {
     let Ok(()) = WrittenSource::defaults().visit(&mut all);
     all.place = "outbox.";
     let Ok(()) = WrittenOutbox::default().visit(&mut all);
+    all.place = "aggregate.";
+    let Ok(()) = WrittenAggregate::defaults().visit(&mut all);
     let key = |met: Met| Key {
         while_running: is_while_running(&met.key),
         name: met.key,
@@ -146,6 +150,12 @@ impl Settings {
             &mut table,
             outboxes.map(|outbox| entry(outbox, masked)).collect(),
             WrittenOutbox::SECTION,
+        );
+        let aggregates = self.aggregates.iter().map(WrittenAggregate::from);
+        insert_list(
+            &mut table,
+            aggregates.map(|one| entry(one, masked)).collect(),
+            WrittenAggregate::SECTION,
         );
         table
     }

@@ -39,6 +39,7 @@ pub const FIXED_PATHS: [&str; 40] = [
     "/api/admin/analytics/test-connection",
     "/api/admin/analytics/publish",
     "/api/admin/analytics/write",
+    "/api/admin/analytics/events",
     "/api/admin/analytics/alerts",
     "/api/admin/analytics/alerts/{id}/acknowledge",
     "/api/admin/analytics/alerts/{id}/resolve",

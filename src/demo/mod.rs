@@ -18,7 +18,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-use crate::config::{Source, SourceKind};
+use crate::config::{Aggregate, Source, SourceKind};
+use crate::domain::aggregate::Op;
 use crate::domain::message::Priority;
 use crate::domain::pattern::MetricName;
 use platform::Platform;
@@ -30,6 +31,7 @@ const HISTORY_SECONDS: i64 = 3 * 24 * 3600;
 const HISTORY_STEP_SECONDS: i64 = 3600;
 const LIVE_STEP: Duration = Duration::from_secs(1);
 const READ_INTERVAL: Duration = Duration::from_secs(2);
+const SUM_INTERVAL: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A living database. Dropping it ends the life; [`Demo::stop`] also waits until it has.
@@ -130,6 +132,32 @@ pub fn sources(path: &Path) -> Vec<Source> {
         sql("credits", include_str!("queries/credits.sql")),
         sql("content", include_str!("queries/content.sql")),
         source("system", SourceKind::Host),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// What `statshub demo` sums up of these: `sessions.peak`, the most active sessions of five minutes, and `cpu.p95`.
+pub fn aggregates() -> Vec<Aggregate> {
+    let aggregate = |name: &str, from: &str, op, field: &str| {
+        Some(Aggregate {
+            metric: MetricName::parse(name).ok()?,
+            from: MetricName::parse(from).ok()?,
+            op,
+            field: Some(field.to_owned()),
+            window: Duration::from_secs(300),
+            every: SUM_INTERVAL,
+            grace: Duration::ZERO,
+            per: Duration::from_secs(1),
+            by: Vec::new(),
+            groups_max: 1,
+            priority: Priority::Normal,
+        })
+    };
+    [
+        aggregate("sessions.peak", "dashboard", Op::Max, "/activeSessions"),
+        aggregate("cpu.p95", "system", Op::P95, "/cpu/percent"),
     ]
     .into_iter()
     .flatten()

@@ -60,7 +60,7 @@ impl<T: DeserializeOwned> FromRequest for JsonBody<T> {
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (req, payload) = (req.clone(), payload.take());
         Box::pin(async move {
-            check_media_type(req.headers())?;
+            check_json(req.headers())?;
             let body = read(&req, payload).await?;
             decode::from_json(&body).map(Self)
         })
@@ -78,7 +78,7 @@ impl<T: DeserializeOwned> FromRequest for OptionalJsonBody<T> {
             if body.is_empty() {
                 return Ok(Self(None));
             }
-            check_media_type(req.headers())?;
+            check_json(req.headers())?;
             decode::from_json(&body).map(|value| Self(Some(value)))
         })
     }
@@ -91,7 +91,8 @@ impl FromRequest for TextBody {
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (req, payload) = (req.clone(), payload.take());
         Box::pin(async move {
-            check_type(req.headers(), "text/plain")?;
+            // Whoever may send text without being asked by CORS still has no cookie that counts: that takes an origin.
+            check_media_type(req.headers(), &[("text/plain", ())])?;
             let body = read(&req, payload).await?;
             String::from_utf8(body.into()).map(Self).map_err(|error| {
                 let at = error.utf8_error().valid_up_to();
@@ -135,25 +136,36 @@ fn settings(req: &HttpRequest) -> Result<Arc<Settings>, Problem> {
     State::of(req).map(|state| state.settings.load_full())
 }
 
-/// Exactly one `Content-Type`, `application/json`, with whatever parameters. A page of another
-/// site cannot send that without asking CORS first, which is half of the defence against forged
-/// requests. Compressed bodies are refused rather than inflated: a kilobyte may become a gigabyte.
-fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
-    check_type(headers, "application/json")
+/// What nearly all bodies are.
+pub(super) const JSON: &str = "application/json";
+
+fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
+    check_media_type(headers, &[(JSON, ())])
 }
 
-/// Whoever may send text without being asked by CORS still has no cookie that counts: that takes an origin.
-fn check_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
+/// Exactly one `Content-Type`, one of `allowed`, with whatever parameters; gives what that one stands for. A page of
+/// another site cannot send that without asking CORS first, which is half of the defence against forged
+/// requests. Compressed bodies are refused rather than inflated: a kilobyte may become a gigabyte.
+pub(super) fn check_media_type<T: Copy>(
+    headers: &HeaderMap,
+    allowed: &[(&str, T)],
+) -> Result<T, Problem> {
     let mut types = headers.get_all(CONTENT_TYPE);
     let media_type = types
         .next()
         .and_then(|value| value.to_str().ok())
         .unwrap_or("");
     let essence = media_type.split(';').next().unwrap_or("").trim();
-    if !essence.eq_ignore_ascii_case(wanted) || types.next().is_some() {
-        let text = format!("The body must be {wanted}");
+    let is_it = |(name, _): &&(&str, T)| essence.eq_ignore_ascii_case(name);
+    let found = allowed
+        .iter()
+        .find(is_it)
+        .filter(|_| types.next().is_none());
+    let Some((_, found)) = found else {
+        let names: Vec<_> = allowed.iter().map(|(name, _)| *name).collect();
+        let text = format!("The body must be {}", names.join(" or "));
         return Err(Problem::unsupported_media_type(text));
-    }
+    };
     let plain = |coding: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"identity");
     if !headers
         .get_all(CONTENT_ENCODING)
@@ -163,12 +175,12 @@ fn check_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
             "The body must not be compressed",
         ));
     }
-    Ok(())
+    Ok(*found)
 }
 
 /// The whole body, within the limits of size and time. Whatever of a refused one is still under
 /// way is not awaited: see [`super::unread`].
-async fn read(req: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+pub(super) async fn read(req: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
     let settings = &settings(req)?.http;
     let bytes_max = settings.body_bytes_max;
     if declared_length(req.headers()).is_some_and(|length| length > bytes_max as u64) {

@@ -5,7 +5,9 @@
 //! `Deserialize` implementations make with `Error::custom` are passed on word for word.
 
 use actix_web::web::Query;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::de::Read;
 use serde_json::{Deserializer, Value, json};
 
 use super::reply::Problem;
@@ -29,15 +31,51 @@ pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(Problem::invalid("The body is not a JSON object"));
     }
-    if let Err(error) = str::from_utf8(body) {
-        let text = format!("The body is not UTF-8 at byte {}", error.valid_up_to());
-        return Err(Problem::invalid(text));
-    }
+    text(body)?;
     if depth(body) > DEPTH_MAX {
         let text = format!("The body is nested deeper than {DEPTH_MAX} levels");
         return Err(Problem::invalid(text));
     }
-    let mut deserializer = Deserializer::from_slice(body);
+    told(Deserializer::from_slice(body))
+}
+
+/// A body that is text.
+///
+/// # Errors
+/// 400 when it is empty, or no UTF-8.
+pub fn text(body: &[u8]) -> Result<&str, Problem> {
+    if body.trim_ascii().is_empty() {
+        return Err(Problem::invalid("The body is empty, JSON is expected"));
+    }
+    str::from_utf8(body).map_err(|error| {
+        let text = format!("The body is not UTF-8 at byte {}", error.valid_up_to());
+        Problem::invalid(text)
+    })
+}
+
+/// Text as a value that borrows from it: fast where all is well, for what comes in large numbers. How deep
+/// something is nested that is kept as text is not looked at.
+///
+/// # Errors
+/// 400 when it is malformed, has a field twice, or is not what `T` wants.
+pub fn borrowed<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Problem> {
+    match serde_json::from_str(text) {
+        Ok(value) => Ok(value),
+        // Once more, to tell where.
+        Err(_) => told(Deserializer::from_str(text)),
+    }
+}
+
+/// What is wrong in one line of several.
+pub fn at_line(problem: Problem, line: usize) -> Problem {
+    let text = format!("Line {line}: {}", problem.text());
+    Problem::invalid(text).details(json!({"line": line}))
+}
+
+/// Tells where something is wrong.
+fn told<'de, T: Deserialize<'de>, R: Read<'de>>(
+    mut deserializer: Deserializer<R>,
+) -> Result<T, Problem> {
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path: String = error
             .path()

@@ -1,4 +1,7 @@
-//! What a client may ask for in the query of a stream, or of the history; and what a publisher may write.
+//! What a client may ask for in the query of a stream, or of the history; what a publisher may write; and raw events in
+//! bulk.
+
+use std::sync::{Arc, LazyLock};
 
 use actix_web::ResponseError;
 use actix_web::http::header::HeaderValue;
@@ -6,10 +9,14 @@ use actix_web::test::TestRequest;
 use url::form_urlencoded::Serializer;
 
 use super::decode::from_query;
+use super::events::{Form, observed};
 use super::history::fuzz::parameters;
 use super::reply::Problem;
 use super::streams::{Asked, Query, parse_reconnect_token};
 use super::write::{Parameters, messages};
+use crate::aggregate::{Observed, Rules};
+use crate::config::{Overrides, Settings};
+use crate::domain::aggregate::Measure;
 use crate::domain::message::MessageId;
 use crate::domain::pattern::{MetricName, PATTERNS_MAX};
 use crate::wire::json::compact;
@@ -94,4 +101,58 @@ pub fn line_protocol(data: &[u8]) {
         assert!(MetricName::parse(&message.metric).is_ok());
         assert!(compact(message.data.get()).is_ok(), "{}", message.data);
     }
+}
+
+/// Sums, marks and groups of the events that the corpus is of.
+static RULES: LazyLock<Arc<Rules>> = LazyLock::new(|| {
+    let aggregate = |metric: &str, rest: &str| {
+        format!("[[aggregate]]\nmetric = \"{metric}\"\nfrom = \"e\"\nwindow = \"1m\"\n{rest}\n")
+    };
+    let tables = [
+        aggregate("sum", "op = \"sum\"\nfield = \"/n\"\nby = [\"/g\"]"),
+        aggregate(
+            "distinct",
+            "op = \"distinct\"\nfield = \"/a/0\"\nby = [\"/g\", \"/n\"]",
+        ),
+        aggregate("count", "op = \"count\""),
+    ];
+    let key = "[auth]\nsecret = \"0123456789abcdef0123456789abcdef-fuzz\"\n";
+    let text = format!("{key}{}", tables.concat());
+    let settings = Settings::parse("fuzz", &text, &Default::default(), &Overrides::default());
+    let aggregates = settings.map(|settings| settings.aggregates);
+    Arc::new(Rules::of(&aggregates.unwrap_or_default(), None))
+});
+
+/// Events, one a line or as JSON. What is taken is within limits, and each event is what it is in the other form.
+pub fn events(data: &[u8]) {
+    let read = |form, body: &[u8]| taken(observed(RULES.clone(), form, body, 0));
+    read(Form::Json, data).map(|observed| check_events(observed, data));
+    let Some(lines) = read(Form::Lines, data) else {
+        return;
+    };
+    let text = String::from_utf8_lossy(data);
+    let each = text.lines().filter(|line| !line.trim_ascii().is_empty());
+    let list = format!("[{}]", each.collect::<Vec<_>>().join(","));
+    let list = read(Form::Json, list.as_bytes()).expect("events that were taken before");
+    assert_eq!(check_events(lines, data), check_events(list, data));
+}
+
+/// By rule what was observed, and how many events had nothing for it.
+fn check_events(observed: Observed, data: &[u8]) -> Vec<(usize, u64, String)> {
+    let events = observed.events;
+    assert!(events > 0 && events <= data.len());
+    let used = (events - observed.unused) as u64;
+    let by_rule = observed.by_rule().map(|(rule, observations, unfit)| {
+        assert_eq!(observations.len() as u64 + unfit, used);
+        for one in &observations {
+            assert!(one.group.len() <= 64);
+            assert!(rule.plan.is_grouped || one.group.is_empty());
+            assert!(!matches!(one.measure, Measure::Number(number) if !number.is_finite()));
+        }
+        let groups = observations
+            .iter()
+            .map(|one| format!("{} {:?}", one.group, one.measure));
+        (observations.len(), unfit, groups.collect())
+    });
+    by_rule.collect()
 }

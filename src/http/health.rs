@@ -12,6 +12,7 @@ use super::access;
 use super::openapi::answers::HealthChecks;
 use super::reply::{self, Problem};
 use super::state::{self, State};
+use crate::aggregate::AggregateState;
 use crate::auth::KeyState;
 use crate::source::SourceState;
 use crate::telemetry::audit::AuditState;
@@ -96,6 +97,8 @@ fn something_ails(
         || state.hub.store_lag() > LAG_MAX
         || audit.last_error.is_some()
         || sources.iter().any(is_ailing)
+        || state.aggregates.states().iter().any(AggregateState::ails)
+        || state.aggregates.totals().skipped > 0
         || log.is_some_and(|log| log.ails().is_some())
         || state.hub.scribe().is_some_and(|it| it.last_error.is_some())
         || store.is_some_and(|store| store.last_error.is_some() || store.audit.last_error.is_some())
@@ -180,6 +183,8 @@ async fn checks(
         "redis": redis(state),
         "scribe": scribe(state),
         "sources": sources,
+        "events": state.aggregates.totals(),
+        "aggregates": state.aggregates.states(),
     })
 }
 

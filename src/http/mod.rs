@@ -19,6 +19,7 @@ pub mod code;
 mod console;
 pub mod decode;
 pub mod endpoint;
+mod events;
 mod explain;
 pub mod failed_resumes;
 #[cfg(any(test, fuzzing))]

@@ -14,10 +14,12 @@ use super::health;
 use super::origin;
 use super::reply::{Code, Problem};
 use super::state::State;
+use crate::aggregate::AggregateState;
 use crate::auth::{self, Credential, Endpoint, Source, credential, www_authenticate};
 use crate::broker::redis::Health;
 use crate::config;
 use crate::source::SourceState;
+use crate::telemetry::aggregates::{AggregateSnapshot, AggregatesSnapshot};
 use crate::telemetry::process::Process;
 use crate::telemetry::prometheus::{
     self, RedisSnapshot, ScribeSnapshot, Snapshot, SourceSnapshot, StoreSnapshot, TlsSnapshot,
@@ -150,6 +152,7 @@ async fn snapshot(state: &State) -> Result<Snapshot, Problem> {
         }),
         audit,
         sources: sources(state.sources.states(), Timestamp::now()),
+        aggregates: aggregates(state),
         spans: trace::totals(),
     })
 }
@@ -180,6 +183,29 @@ fn redis(health: &Health) -> RedisSnapshot {
         failures: health.failures,
         disconnects: health.disconnects,
         epochs: health.epochs,
+    }
+}
+
+fn aggregates(state: &State) -> AggregatesSnapshot {
+    let totals = state.aggregates.totals();
+    let one = |one: AggregateState| AggregateSnapshot {
+        lag: one.lag(),
+        metric: one.metric,
+        counted: one.counted,
+        late: one.late,
+        ahead: one.ahead,
+        without_value: one.without_value,
+        ungrouped: one.ungrouped,
+        results: one.results,
+        failures: one.failures,
+    };
+    AggregatesSnapshot {
+        events: totals.events,
+        refused: totals.refused,
+        unused: totals.unused,
+        skipped: totals.skipped,
+        waiting: totals.waiting,
+        each: state.aggregates.states().into_iter().map(one).collect(),
     }
 }
 

@@ -165,6 +165,11 @@ impl Problem {
         self
     }
 
+    /// What it says to people.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     pub fn code(&self) -> Code {
         self.code
     }

@@ -5,7 +5,7 @@ use actix_web::{FromRequest, Handler, Responder, web};
 
 use super::endpoint::{Endpoint, not_found};
 use super::{
-    alerts, audit, client_library, console, explain, health, history, openapi, operators,
+    alerts, audit, client_library, console, events, explain, health, history, openapi, operators,
     prometheus, publish, reload, status, streams, subscriptions, tickets, write,
 };
 
@@ -55,6 +55,7 @@ fn endpoints() -> Vec<Endpoint> {
         // Publishers
         at("/publish").post(publish::publish),
         at("/write").post(write::write),
+        at("/events").post(events::events),
         at("/alerts").get(alerts::list).post(publish::alert),
         // A user's own streams
         at("/ticket").post(tickets::ticket),

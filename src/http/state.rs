@@ -15,6 +15,7 @@ use super::reload::{LastReload, Reloads};
 use super::reply::Problem;
 use super::routed::Routed;
 use super::turns::Handfuls;
+use crate::aggregate::Aggregates;
 use crate::auth::{Authenticator, Tickets};
 use crate::config::Settings;
 use crate::hub::HubHandle;
@@ -46,6 +47,7 @@ pub struct State {
     /// For log lines that a stranger can cause.
     pub throttle: Throttle,
     pub sources: Sources,
+    pub aggregates: Aggregates,
     /// What WebSocket connections need.
     pub services: Arc<Services>,
     pub stage: Stage,
@@ -59,12 +61,21 @@ pub struct State {
     started: Instant,
 }
 
+/// What brings metrics besides publishers.
+pub struct Inlets {
+    pub sources: Sources,
+    pub aggregates: Aggregates,
+}
+
 impl State {
     pub fn new(
         settings: Arc<Settings>,
         hub: HubHandle,
         authenticator: Authenticator,
-        sources: Sources,
+        Inlets {
+            sources,
+            aggregates,
+        }: Inlets,
         audit: Audit,
         tls: Option<Arc<Endpoint>>,
         reloads: Reloads,
@@ -88,6 +99,7 @@ impl State {
             counters,
             throttle: Throttle::new(LOGGED_REFUSALS_PER_MINUTE),
             sources,
+            aggregates,
             stage: Stage::default(),
             tls,
             reloads,

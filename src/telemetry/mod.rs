@@ -4,6 +4,7 @@
 //! sessions: others hand it events and numbers. Never delays or fails whom it listens to, never
 //! reads the clock where a time can be an argument, and never writes a credential.
 
+pub mod aggregates;
 pub mod audit;
 pub mod counters;
 pub mod delivered;

@@ -10,6 +10,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::aggregates::AggregatesSnapshot;
 use super::audit::AuditState;
 use super::counters::{Counter, Totals};
 use super::delivered::Delivered;
@@ -64,6 +65,7 @@ pub struct Snapshot {
     /// `None`: hubs have no database in common.
     pub scribe: Option<ScribeSnapshot>,
     pub sources: Vec<SourceSnapshot>,
+    pub aggregates: AggregatesSnapshot,
     /// Zeros, where none are made.
     pub spans: trace::Totals,
 }
@@ -166,6 +168,7 @@ impl Collector for Snapshot {
         self.encode_redis(&mut out)?;
         self.encode_scribe(&mut out)?;
         self.encode_sources(&mut out)?;
+        self.aggregates.encode(&mut out)?;
         let spans = [
             ("exported", self.spans.exported),
             ("dropped", self.spans.dropped),

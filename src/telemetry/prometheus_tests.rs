@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::domain::message::Priority;
+use crate::telemetry::aggregates::AggregateSnapshot;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::latency::Latency;
 use crate::telemetry::requests::Requests;
@@ -149,6 +150,22 @@ fn full() -> Snapshot {
             source("credits.total", Some(Duration::from_secs(30))),
             source("never-yet", None),
         ],
+        aggregates: AggregatesSnapshot {
+            events: 70,
+            refused: 7,
+            each: vec![AggregateSnapshot {
+                metric: MetricName::parse("sales").unwrap(),
+                counted: 60,
+                late: 6,
+                ahead: 0,
+                without_value: 4,
+                ungrouped: 3,
+                results: 12,
+                failures: 1,
+                lag: Duration::from_millis(250),
+            }],
+            ..AggregatesSnapshot::default()
+        },
         spans: trace::Totals {
             exported: 11,
             dropped: 2,
@@ -168,6 +185,15 @@ fn the_text_parses_and_says_what_the_snapshot_holds() {
         (version.as_str(), 1.0),
         ("statshub_uptime_seconds", 1.5),
         ("process_open_fds", 12.0),
+        ("statshub_events_total{outcome=\"refused\"}", 7.0),
+        (
+            "statshub_aggregate_observations_total{aggregate=\"sales\",outcome=\"late\"}",
+            6.0,
+        ),
+        (
+            "statshub_aggregate_result_lag_seconds{aggregate=\"sales\"}",
+            0.25,
+        ),
         ("process_max_fds", 1024.0),
         ("process_resident_memory_bytes", 4096.0),
         ("process_cpu_seconds_total", 1.25),

@@ -25,6 +25,7 @@ const LAYERS: [&[&str]; 9] = [
         "broker",
         "store",
         "source",
+        "aggregate",
         "demo",
         "load",
     ],

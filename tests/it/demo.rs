@@ -12,7 +12,15 @@ use crate::support::hub::Hub;
 /// By then every number of a living platform has changed several times.
 const MESSAGES_MAX: usize = 150;
 
-const METRICS: [&str; 5] = ["dashboard", "users", "credits", "content", "system"];
+const METRICS: [&str; 7] = [
+    "dashboard",
+    "users",
+    "credits",
+    "content",
+    "system",
+    "sessions.peak",
+    "cpu.p95",
+];
 
 /// The demo, with `folder` for its temporary files.
 async fn demo(folder: &Path) -> Hub {

@@ -1,5 +1,6 @@
 //! The real program, spoken to by real clients over real sockets.
 
+mod aggregates;
 mod authentication;
 mod balancing;
 mod bench;

@@ -24,6 +24,8 @@ struct Inner {
     /// The hub stops, and says no more that it is there.
     is_stopped: bool,
     wanted: Vec<String>,
+    /// Results that are told by one hub.
+    results: Vec<String>,
     /// Wanted whatever the sources are.
     always: Vec<String>,
     held: HashMap<String, Lease>,
@@ -35,6 +37,11 @@ impl Leases {
         self.lock().wanted = sources;
     }
 
+    /// And of the results these.
+    pub fn want_results(&self, metrics: Vec<String>) {
+        self.lock().results = metrics;
+    }
+
     /// And this, besides.
     pub fn want_always(&self, what: &str) {
         self.lock().always.push(what.to_owned());
@@ -42,7 +49,8 @@ impl Leases {
 
     pub fn wanted(&self) -> Vec<String> {
         let inner = self.lock();
-        inner.wanted.iter().chain(&inner.always).cloned().collect()
+        let wanted = inner.wanted.iter().chain(&inner.results);
+        wanted.chain(&inner.always).cloned().collect()
     }
 
     /// What Redis said about each: the fence, 0 where another hub has it, and how many milliseconds ago it was

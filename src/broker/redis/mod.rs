@@ -187,6 +187,11 @@ impl Redis {
         self.inner.leases.want(sources);
     }
 
+    /// From now on the results of these metrics are to be told by one of the hubs each.
+    pub fn want_results(&self, metrics: Vec<String>) {
+        self.inner.leases.want_results(metrics);
+    }
+
     /// From now on this is to be done by one of the hubs; the name is none of a source.
     pub fn want(&self, what: &str) {
         self.inner.leases.want_always(what);

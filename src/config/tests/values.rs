@@ -125,7 +125,7 @@ fn file() -> impl Strategy<Value = String> {
         "\"[ -~&&[^\"\\\\]]{0,40}\"",
     ];
     let line = (prop::sample::select(keys), value).prop_map(|(key, value)| {
-        let list = ["metric.", "source."]
+        let list = ["metric.", "source.", "aggregate."]
             .iter()
             .any(|list| key.starts_with(list));
         let (section, key) = key.split_once('.').unwrap_or_default();

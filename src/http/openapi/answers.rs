@@ -150,6 +150,10 @@ pub struct HealthChecks {
     #[schema(required)]
     scribe: Option<Check>,
     sources: Vec<SourceCheck>,
+    /// Raw events since the start: taken, of no aggregate, refused, waiting; and messages that are in no aggregate.
+    #[schema(value_type = Object)]
+    events: Value,
+    aggregates: Vec<AggregateCheck>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -189,5 +193,37 @@ pub struct SourceCheck {
     /// Of an outbox: rows that can never be published and were put aside.
     rows_aside: Option<u64>,
     /// Another hub reads it at present.
+    elsewhere: Option<bool>,
+}
+
+/// A metric that the hub sums up.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AggregateCheck {
+    #[schema(schema_with = schemas::metric_name)]
+    metric: String,
+    #[schema(schema_with = schemas::metric_name)]
+    from: String,
+    counted: u64,
+    /// Came after their grace.
+    late: u64,
+    /// Have a time stamp from the future.
+    ahead: u64,
+    without_value: u64,
+    /// Are in the group `other`, as there are too many groups.
+    ungrouped: u64,
+    results: u64,
+    failures: u64,
+    #[schema(schema_with = schemas::time_or_null)]
+    last_result: Option<String>,
+    #[schema(required)]
+    last_error: Option<String>,
+    /// How long after it was due the last result was published.
+    lag_ms: u64,
+    /// There was no result for longer than there should be none.
+    stale: bool,
+    /// The last result could not be published.
+    failing: bool,
+    /// Another hub tells the results at present.
     elsewhere: Option<bool>,
 }

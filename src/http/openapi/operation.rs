@@ -135,24 +135,26 @@ impl Draft {
     /// A body that is no JSON.
     pub fn text_body(self, schema: Object, example: &str) -> Self {
         let schema = RefOr::T(Schema::Object(schema));
-        self.body_as("text/plain", schema, Required::True, example.into())
+        self.bodies_of([("text/plain", schema, example.into())], Required::True)
     }
 
     pub fn body_of(self, schema: RefOr<Schema>, required: Required, example: Value) -> Self {
-        self.body_as(JSON, schema, required, example)
+        self.bodies_of([(JSON, schema, example)], required)
     }
 
-    fn body_as(
+    /// A body of one of these media types.
+    pub fn bodies_of(
         mut self,
-        kind: &str,
-        schema: RefOr<Schema>,
+        bodies: impl IntoIterator<Item = (&'static str, RefOr<Schema>, Value)>,
         required: Required,
-        example: Value,
     ) -> Self {
-        let content = ContentBuilder::new()
-            .schema(Some(schema))
-            .example(Some(example));
-        let body = RequestBodyBuilder::new().content(kind, content.build());
+        let mut body = RequestBodyBuilder::new();
+        for (media_type, schema, example) in bodies {
+            let content = ContentBuilder::new()
+                .schema(Some(schema))
+                .example(Some(example));
+            body = body.content(media_type, content.build());
+        }
         let body = body.required(Some(required)).build();
         self.operation = self.operation.request_body(Some(body));
         self.refuses(&[

@@ -4,10 +4,11 @@ use serde_json::json;
 use utoipa::PartialSchema;
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder, OneOfBuilder};
-use utoipa::openapi::{RefOr, Required, Schema};
+use utoipa::openapi::{RefOr, Required, Schema, Type};
 
-use super::operation::{Described, Draft, Who, in_header};
+use super::operation::{Described, Draft, JSON, Who, in_header};
 use super::{PUBLISHING, schemas};
+use crate::http::events::{Accepted, NDJSON};
 use crate::http::publish::{Alert, BATCH_MESSAGES_MAX, Published, Written};
 use crate::http::routes::BASE;
 use crate::http::write::Parameters;
@@ -60,9 +61,55 @@ pub(super) fn operations() -> Vec<Described> {
             "Taken.",
             json!({"messageIds": ["1769860800000-4096"], "durability": "process"}),
         );
-    [publish, write, alert]
+    [publish, write, alert, events()]
         .map(|draft| draft.done(PUBLISHING))
         .into()
+}
+
+fn events() -> Draft {
+    let example = json!({"events": [
+        {"event": "signup", "data": {"plan": "pro", "amount": 49}, "timestamp": 1_769_860_800_000u64},
+    ]});
+    let lines = "{\"event\":\"signup\",\"data\":{\"plan\":\"pro\"}}\n{\"event\":\"login\"}\n";
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("One event a line, each as in the JSON."));
+    let bodies = [(JSON, bulk(), example), (NDJSON, text.into(), json!(lines))];
+    Draft::post(format!("{BASE}/events"), "sendEvents", "Send raw events to be summed up")
+        .says(
+            "Of them only what `[[aggregate]]` makes is kept: nobody is sent an event. A batch is taken whole or refused \
+             whole; 503 also where more wait to be counted than may. Sent again, it counts again.",
+        )
+        .by(Who::Publisher)
+        .bodies_of(bodies, Required::True)
+        .gives::<Accepted>(202, "Taken.", json!({"accepted": 1}))
+}
+
+fn bulk() -> RefOr<Schema> {
+    let ms = ObjectBuilder::new().schema_type(Type::Integer);
+    let at = OneOfBuilder::new()
+        .item(schemas::time())
+        .item(ms.minimum(Some(0)))
+        .description(Some(
+            "When it was; in milliseconds since 1970 where it is a number. Not given: now.",
+        ));
+    let event = ObjectBuilder::new()
+        .property(
+            "event",
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .min_length(Some(1)),
+        )
+        .property("data", schemas::any())
+        .property("timestamp", at)
+        .required("event")
+        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+    let list = ArrayBuilder::new().items(event).min_items(Some(1)).build();
+    let batch = ObjectBuilder::new()
+        .property("events", list.clone())
+        .required("events")
+        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+    OneOfBuilder::new().item(batch).item(list).into()
 }
 
 fn idempotency_key() -> Parameter {

@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use super::body::{JsonBody, QueryOf};
 use super::endpoint::{Endpoint, not_found};
 use super::reply::{self, Problem};
-use super::state::State;
+use super::state::{Inlets, State};
 use super::{client, limit, middleware};
 use crate::auth::Authenticator;
 use crate::config::{self, Overrides, Settings};
@@ -68,10 +68,13 @@ pub fn state_with(settings: Settings, audit: Audit) -> web::Data<State> {
     let interval = settings.realtime.update_interval;
     let sources = Sources::start(&[], interval, surroundings).unwrap();
     let state = State::new(
-        settings,
+        settings.clone(),
         hub,
         authenticator,
-        sources,
+        Inlets {
+            sources,
+            aggregates: crate::aggregate::testing::start(&settings.aggregates, 1000).0,
+        },
         audit,
         None,
         super::reload::reloads().0,

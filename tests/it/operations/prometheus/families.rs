@@ -47,7 +47,8 @@ pub(super) fn documented() -> Vec<(String, &'static str, Vec<&'static str>)> {
 
 #[tokio::test]
 async fn every_family_of_the_documentation_is_there_as_it_says_and_no_other() {
-    let config = "[[source]]\nmetric = \"s\"\nkind = \"hub\"";
+    let config = "[[source]]\nmetric = \"s\"\nkind = \"hub\"\n\
+        [[aggregate]]\nmetric = \"a\"\nfrom = \"s\"\nop = \"count\"\nwindow = \"1s\"";
     let hub = Hub::with().config(config).start().await;
     let scraped = scraped_when(&hub, "a first read", |it| {
         it.find("statshub_source_last_success_age_seconds", &[])
