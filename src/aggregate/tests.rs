@@ -286,7 +286,7 @@ async fn hubs_tell_together_what_each_of_them_counted() {
     exchange(&mut b, &mut a, START + 6000);
     exchange(&mut a, &mut b, START + 7000);
     let first = json!({"north": {"value": 11, "count": 3}, "south": {"value": 4, "count": 1}});
-    assert_eq!(a.sums(), [first.clone()]);
+    assert_eq!(a.sums(), std::slice::from_ref(&first));
     b.event(SUM, "south", 16, START + 7500, START + 7500);
     world.lock().unwrap().holder = "b";
     exchange(&mut a, &mut b, START + 12_000);

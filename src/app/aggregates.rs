@@ -81,8 +81,8 @@ async fn tell(told: &Told, hub: &HubHandle) -> Result<(), String> {
         fence,
     });
     let trace = Context::default();
-    let done = hub.publish_reading(told.draft.clone(), held, &trace);
-    done.await.map_err(|error| error.to_string())
+    let done = hub.publish_by(vec![told.draft.clone()], Vec::new(), held, &trace);
+    done.await.map(drop).map_err(|error| error.to_string())
 }
 
 /// This hub, as its aggregates see it.

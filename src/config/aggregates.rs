@@ -266,7 +266,7 @@ fn check(aggregate: &Aggregate, place: &str) -> Result<(), ConfigError> {
         let from = Value::from(aggregate.from.as_str());
         return wrong("from", from, "another metric than the result's".to_owned());
     }
-    if window_ms % every_ms != 0 {
+    if !window_ms.is_multiple_of(every_ms) {
         let allowed = format!("a whole multiple of {place}every");
         return wrong("window", written(aggregate.window), allowed);
     }

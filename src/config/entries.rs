@@ -1,8 +1,11 @@
 //! The settings that come as lists of tables, and the simplest of them, `[[metric]]`.
 
+use std::time::Duration;
+
 use super::Metric;
 use super::error::ConfigError;
-use super::kinds::{Choice, Maybe, Visitor};
+use super::keys::DAY;
+use super::kinds::{Choice, Maybe, Millis, Visitor};
 use super::texts::pattern;
 use crate::domain::message::{Priority, Retain};
 use crate::domain::pattern::Pattern;

@@ -46,7 +46,7 @@ pub use redis::{Acknowledge, Redis, RedisUrl, Topology};
 pub use report::{Changes, Key, known_keys};
 pub use secrets::{good_secret, is_good_secret};
 pub use selector::{NAME as SERIES_NAME, Selector};
-pub use source::{Aggregate, RedisKeys, Source, SourceKind};
+pub use source::{RedisKeys, SeriesAggregate, Source, SourceKind};
 pub use store::{Durability, Retention, Store};
 pub use texts::FIXED_PATHS;
 pub use tls::Tls;

@@ -16,7 +16,7 @@ use super::{AuthKeys, Settings, Source, SourceKind};
 
 /// What a running hub takes over on a reload: a key, or all of a section. Everything else is built
 /// into listeners, worker threads and rings of a size, and needs a restart.
-pub(super) const WHILE_RUNNING: [&str; 21] = [
+pub(super) const WHILE_RUNNING: [&str; 22] = [
     "http.allowed_origins",
     "realtime.update_interval_ms",
     "realtime.heartbeat_interval_ms",

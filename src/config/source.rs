@@ -44,7 +44,7 @@ pub enum SourceKind {
         url: String,
         selector: Selector,
         /// One number of all series.
-        aggregate: Option<Aggregate>,
+        aggregate: Option<SeriesAggregate>,
         series_max: usize,
         headers: BTreeMap<String, String>,
         body_bytes_max: usize,
@@ -76,7 +76,7 @@ pub enum SourceKind {
 
 /// One number of many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Aggregate {
+pub enum SeriesAggregate {
     Sum,
     Avg,
     Min,

@@ -11,7 +11,7 @@ use super::kinds::{Choice, List, Maybe, Millis, Number, Visitor};
 use super::secrets::{self, Headers};
 use super::selector::Selector;
 use super::texts::{channel, file, metric_name, query, redis_key, selector};
-use super::{Aggregate, RedisKeys, RedisUrl, Source, SourceKind};
+use super::{RedisKeys, RedisUrl, SeriesAggregate, Source, SourceKind};
 use crate::domain::message::Priority;
 use crate::domain::pattern::MetricName;
 
@@ -44,12 +44,12 @@ const KINDS: Choice<KindName> = Choice(&[
 ]);
 const KINDS_ALLOWED: &str = "one of host, hub, sql, http, prometheus, redis, postgres_notify";
 
-const AGGREGATES: Choice<Aggregate> = Choice(&[
-    ("sum", Aggregate::Sum),
-    ("avg", Aggregate::Avg),
-    ("min", Aggregate::Min),
-    ("max", Aggregate::Max),
-    ("count", Aggregate::Count),
+const AGGREGATES: Choice<SeriesAggregate> = Choice(&[
+    ("sum", SeriesAggregate::Sum),
+    ("avg", SeriesAggregate::Avg),
+    ("min", SeriesAggregate::Min),
+    ("max", SeriesAggregate::Max),
+    ("count", SeriesAggregate::Count),
 ]);
 
 /// A `[[source]]` as written.
@@ -65,7 +65,7 @@ pub struct WrittenSource {
     headers: Option<BTreeMap<String, String>>,
     body_bytes_max: Option<usize>,
     selector: Option<Selector>,
-    aggregate: Option<Aggregate>,
+    aggregate: Option<SeriesAggregate>,
     series_max: Option<usize>,
     key: Option<String>,
     keys: Option<Vec<String>>,

@@ -11,7 +11,7 @@ use super::selector::Selector;
 use crate::domain::pattern::{MetricName, Pattern};
 
 /// Paths that other endpoints have, so that `websocket.path` cannot be one of them.
-pub const FIXED_PATHS: [&str; 40] = [
+pub const FIXED_PATHS: [&str; 41] = [
     "/",
     "/console",
     "/console/{hash}/{name:.*}",

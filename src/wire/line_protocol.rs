@@ -1,7 +1,6 @@
 //! InfluxDB's line protocol, as Telegraf and clients of InfluxDB send it.
 //!
-//! Of own making: the crate for it, taken out of InfluxDB, has not been released for years, brings a second
-//! version of the compiler's parser along, and does not say where in a line it stopped.
+//! Of own making: the crate for it, taken out of InfluxDB, has not been released since 2023.
 
 use std::iter;
 

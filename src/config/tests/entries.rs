@@ -207,7 +207,7 @@ fn other_servers_are_sources_too() {
             SourceKind::Prometheus {
                 url: "http://x/metrics".into(),
                 selector: Selector::parse("up{job=\"a\"}").unwrap(),
-                aggregate: Some(Aggregate::Sum),
+                aggregate: Some(SeriesAggregate::Sum),
                 series_max: 3,
                 headers: environment(&[("A", "b")]),
                 body_bytes_max: 1 << 20,

@@ -12,7 +12,7 @@ impl HubHandle {
     /// the work, by the right of `held`. One that is `null` is forgotten.
     ///
     /// # Errors
-    /// As [`HubHandle::publish_reading`].
+    /// As [`HubHandle::publish_by`].
     pub async fn remember(
         &self,
         states: Vec<(StateName, Json)>,

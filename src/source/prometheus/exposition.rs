@@ -1,7 +1,6 @@
 //! The text that servers show to Prometheus, in its format 0.0.4 or as OpenMetrics.
 //!
-//! Of own making: the one crate that may be had under our licences skips what it cannot read, silently, and has
-//! not changed for years.
+//! Of own making: the crate that may be had under our licences has not been released since 2023.
 
 use std::borrow::Cow;
 

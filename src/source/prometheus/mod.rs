@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::fetch::Fetch;
 use super::{Source, SourceError};
-use crate::config::{Aggregate, SERIES_NAME, Selector};
+use crate::config::{SERIES_NAME, Selector, SeriesAggregate};
 use crate::domain::pattern::MetricName;
 use crate::trace::Span;
 use exposition::{Sample, samples};
@@ -28,7 +28,7 @@ pub(super) struct Prometheus {
 /// What is made of a text.
 pub(super) struct Wanted {
     pub selector: Selector,
-    pub aggregate: Option<Aggregate>,
+    pub aggregate: Option<SeriesAggregate>,
     pub series_max: usize,
 }
 
@@ -121,16 +121,16 @@ fn value_of<'a>(sample: &'a Sample<'_>, label: &str) -> &'a str {
     found.map_or("", |(_, value)| value)
 }
 
-fn aggregated(aggregate: Aggregate, values: &[f64]) -> Value {
+fn aggregated(aggregate: SeriesAggregate, values: &[f64]) -> Value {
     let sum: f64 = values.iter().sum();
     match aggregate {
-        Aggregate::Count => values.len().into(),
+        SeriesAggregate::Count => values.len().into(),
         // Of nothing there is no number.
         _ if values.is_empty() => Value::Null,
-        Aggregate::Sum => number(sum),
-        Aggregate::Avg => number(sum / values.len() as f64),
-        Aggregate::Min => number(values.iter().copied().fold(f64::NAN, f64::min)),
-        Aggregate::Max => number(values.iter().copied().fold(f64::NAN, f64::max)),
+        SeriesAggregate::Sum => number(sum),
+        SeriesAggregate::Avg => number(sum / values.len() as f64),
+        SeriesAggregate::Min => number(values.iter().copied().fold(f64::NAN, f64::min)),
+        SeriesAggregate::Max => number(values.iter().copied().fold(f64::NAN, f64::max)),
     }
 }
 
@@ -149,7 +149,11 @@ mod tests {
     const TEXT: &str = "up 1\nrequests{job=\"api\",code=\"200\"} 10\nrequests{job=\"api\",code=\"500\"} 2.5\n\
         requests{job=\"web\",code=\"200\"} NaN\ntemperature{room=\"a\"} -3\n";
 
-    fn read(selector: &str, aggregate: Option<Aggregate>, series_max: usize) -> Result<Value, Why> {
+    fn read(
+        selector: &str,
+        aggregate: Option<SeriesAggregate>,
+        series_max: usize,
+    ) -> Result<Value, Why> {
         let wanted = Wanted {
             selector: Selector::parse(selector).expect(selector),
             aggregate,
@@ -188,7 +192,7 @@ mod tests {
 
     #[test]
     fn all_series_may_be_one_number() {
-        use Aggregate::{Avg, Count, Max, Min, Sum};
+        use SeriesAggregate::{Avg, Count, Max, Min, Sum};
         let api = r#"requests{job="api"}"#;
         for (aggregate, expected) in [
             (Sum, json!(12.5)),

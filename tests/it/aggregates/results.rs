@@ -206,6 +206,7 @@ async fn a_mistake_in_the_settings_is_told_in_one_line() {
         let lines = COUNT.lines().filter(|line| !line.starts_with(key));
         let config = format!("{}\n{wrong}\n", lines.collect::<Vec<_>>().join("\n"));
         let output = Hub::with().config(&config).arg("check-config").run().await;
-        assert!(output.stderr.contains(line), "{wrong}: {}", output.stderr);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(line), "{wrong}: {said}");
     }
 }

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
-use statshub::config::{Aggregate, Selector};
+use statshub::config::{Selector, SeriesAggregate};
 
 use super::*;
 use crate::support::hub::Hub;
 use crate::support::prometheus::Prometheus;
 
-fn kind(url: String, selector: &str, aggregate: Option<Aggregate>) -> SourceKind {
+fn kind(url: String, selector: &str, aggregate: Option<SeriesAggregate>) -> SourceKind {
     SourceKind::Prometheus {
         url,
         selector: Selector::parse(selector).expect(selector),
@@ -40,7 +40,11 @@ async fn what_a_hub_shows_is_a_number_a_list_or_one_number_of_all() {
             .any(|one| one["labels"] == json!({"priority": "critical"}) && one["value"] == 0),
         "{published}"
     );
-    let sum = ask("statshub_messages_published_total", Some(Aggregate::Sum)).await;
+    let sum = ask(
+        "statshub_messages_published_total",
+        Some(SeriesAggregate::Sum),
+    )
+    .await;
     assert_eq!(sum, Ok(json!(0)));
     let none = ask("statshub_no_such_metric", None).await;
     assert_eq!(none, Ok(json!(null)));

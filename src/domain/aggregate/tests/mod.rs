@@ -84,7 +84,7 @@ fn naive(plan: &Plan, events: &[Event]) -> Results {
         }
         for (group, mut events) in groups {
             events.sort_by_key(|event| (event.ms, event.number));
-            let numbers = events.iter().map(|event| f64::from(event.number));
+            let mut numbers = events.iter().map(|event| f64::from(event.number));
             let (count, sum) = (events.len() as f64, numbers.clone().sum::<f64>());
             let value = match plan.op {
                 Op::Rate => sum * 1000.0 / plan.window_ms as f64,
@@ -93,7 +93,7 @@ fn naive(plan: &Plan, events: &[Event]) -> Results {
                 Op::Avg => sum / count,
                 Op::Min => numbers.fold(f64::INFINITY, f64::min),
                 Op::Max => numbers.fold(f64::NEG_INFINITY, f64::max),
-                Op::Last => numbers.last().unwrap(),
+                Op::Last => numbers.next_back().unwrap(),
                 _ => unreachable!("not exact"),
             };
             let key = (to, format!("g{group}"));
