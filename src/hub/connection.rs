@@ -196,24 +196,18 @@ impl Connection {
     }
 
     fn write_out_in(&self, pass: &mut Pass<'_>) -> io::Result<bool> {
+        if self.gzips() {
+            return self.write_out_in_gzip(pass);
+        }
         let mut outbox = self.outbox.borrow_mut();
         while !outbox.is_empty() {
-            let batch = self.batch(&outbox);
-            let gathered = || outbox.len().min(gather::PIECES_MAX);
-            let pieces = batch.as_ref().map_or_else(gathered, |batch| batch.pieces);
+            let pieces = outbox.len().min(gather::PIECES_MAX);
             let sent_before = outbox.announce(pieces);
-            let write = |slices: &[io::IoSlice<'_>]| self.line.write(slices);
-            let done = match &batch {
-                None => {
-                    let framed = outbox.waiting().map(|piece| self.framed(piece));
-                    gather::write(framed, self.written.get(), write)
-                }
-                Some(batch) => batch.write(self.written.get(), write),
-            };
+            let framed = outbox.waiting().map(|piece| self.framed(piece));
+            let done = gather::write(framed, self.written.get(), |slices| self.line.write(slices));
             let (complete, of_next) = *done.as_ref().unwrap_or(&(0, self.written.get()));
-            match complete < pieces {
-                true => outbox.withdraw(sent_before),
-                false => self.batch_is_out(),
+            if complete < pieces {
+                outbox.withdraw(sent_before);
             }
             self.written.set(of_next);
             match done {

@@ -229,6 +229,7 @@ mod tests {
         assert!(is_plain(&blocks[0]), "it may hold a credential");
     }
 
+    /// Attack: clients that each wait for a message beside another one.
     #[test]
     fn a_message_is_compressed_a_bounded_number_of_times() {
         let packer = Packer::new(Some(1));

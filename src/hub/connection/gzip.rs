@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::Connection;
 use crate::domain::outbox::{Deflated, Outbox, Outgoing};
 use crate::hub::gather;
+use crate::hub::meter::Pass;
 use crate::hub::packer::Packer;
 use crate::wire::chunk;
 use crate::wire::gzip::{HEADER, Sum};
@@ -99,22 +100,47 @@ fn bytes_of(block: &Deflated, as_chunk: bool) -> Bytes {
     }
 }
 
-impl Batch {
-    /// As [`gather::write`], of which this is all: it is out as a whole or not at all.
-    pub fn write(
-        &self,
-        written: usize,
-        write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
-    ) -> io::Result<(usize, usize)> {
-        let (complete, of_it) = gather::write([&*self.bytes].into_iter(), written, write)?;
-        Ok((complete * self.pieces, of_it))
-    }
-}
-
 impl Connection {
     /// Whether its client gets gzip.
     pub fn gzips(&self) -> bool {
         self.gzip.is_some()
+    }
+
+    /// As for the others, a batch at a time: one is out as a whole or not at all. It stands apart, so that
+    /// what others cost does not grow by it.
+    #[inline(never)]
+    pub(super) fn write_out_in_gzip(&self, pass: &mut Pass<'_>) -> io::Result<bool> {
+        let mut outbox = self.outbox.borrow_mut();
+        while let Some(batch) = self.batch(&outbox) {
+            let sent_before = outbox.announce(batch.pieces);
+            let before = self.written.get();
+            let done = self.line.write(&[IoSlice::new(&batch.bytes[before..])]);
+            let written = before + *done.as_ref().unwrap_or(&0);
+            let is_out = written == batch.bytes.len();
+            if !is_out {
+                outbox.withdraw(sent_before);
+            }
+            self.written.set(if is_out { 0 } else { written });
+            match done {
+                Ok(_) => self.wrote(&outbox, pass.now),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    drop(outbox);
+                    self.waits(pass.now);
+                    return Ok(false);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if is_out {
+                self.batch_is_out();
+                for piece in std::iter::from_fn(|| outbox.take()).take(batch.pieces) {
+                    pass.handed_over(&piece, self.transport);
+                }
+            }
+        }
+        drop(outbox);
+        self.ask_for_backlog();
+        Ok(true)
     }
 
     /// What to write next where its client gets gzip; `None` where it does not, or nothing waits.
