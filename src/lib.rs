@@ -10,7 +10,8 @@
 //!    [`aggregate`]: what is summed up of them and of events. [`demo`]: the simulated platform.
 //!    [`load`]: the load generator.
 //! 4. [`hub`]: the Hub actor, a thin shell over the domain, and its per-worker fan-out.
-//! 5. [`transport`]: one actor per connection, and the bytes' way onto the wire.
+//! 5. [`transport`]: one actor per connection, and the bytes' way onto the wire. [`rules`]: alert rules at work, and who
+//!    is notified.
 //! 6. [`http`]: every route, the envelope, the one error table.
 //! 7. [`app`]: the composition root.
 //! 8. [`cli`]: the command line.
@@ -29,6 +30,7 @@ pub mod fuzz;
 pub mod http;
 pub mod hub;
 pub mod load;
+pub mod rules;
 pub mod source;
 pub mod store;
 pub mod telemetry;

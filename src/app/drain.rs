@@ -37,6 +37,7 @@ pub async fn drain(state: &Data<State>, server: ServerHandle, health: Option<Ser
     );
     state.stage.drain();
     state.sources.stop();
+    state.rules.stop();
     state.hub.drain();
     let streams = limit.saturating_sub(KEPT_BACK).max(limit / 2);
     if timeout(streams, gone(state)).await.is_err() {

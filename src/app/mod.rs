@@ -30,8 +30,9 @@ use crate::config::{self, ConfigError, Settings};
 use crate::demo::{self, Demo};
 use crate::http;
 use crate::http::reload::Wish;
-use crate::http::state::{Inlets, State};
+use crate::http::state::{Parts, State};
 use crate::hub::{Clock, abort_on_panic};
+use crate::rules::{Hook, Rules};
 use crate::telemetry::audit::{Action, Audit, Event};
 use crate::telemetry::log as logging;
 use crate::trace;
@@ -64,6 +65,7 @@ pub async fn serve(mut settings: Settings, demo: bool, reread: Reread) -> anyhow
         let demo = Demo::start(None, DEMO_SEED).await?;
         settings.sources = demo::sources(demo.path());
         settings.aggregates = demo::aggregates();
+        settings.alerts = demo::rules();
         // It lives as long as the platform that it is about.
         settings.store.file = demo.path().with_file_name("statshub.db");
         settings.store.url = None;
@@ -90,7 +92,7 @@ struct App {
     health: Option<(ServerHandle, SocketAddr)>,
     /// Those of operators that the settings be read again.
     wishes: mpsc::Receiver<Wish>,
-    /// The Hub's own, and the shared log's.
+    /// The Hub's own, the shared log's, and that of the rules.
     _threads: Vec<Arbiter>,
 }
 
@@ -102,19 +104,24 @@ impl App {
         let endpoint = Endpoint::read(&settings.tls, settings.http.header_timeout)?.map(Arc::new);
         let tls = endpoint.as_ref().map(Endpoint::server_config);
         let tls = tls.transpose()?;
+        let hooks = Hook::read_all(&settings)?;
         let clock = Clock::system();
-        let hub::Started { hub, threads } = hub::start(&settings, clock, &audit).await?;
+        let hub::Started { hub, mut threads } = hub::start(&settings, clock, &audit).await?;
         let aggregates = aggregates::start(&settings, &hub).await?;
         let sources = sources::start(&settings, &hub)?;
+        let arbiter = Arbiter::new();
+        let rules = Rules::start(&settings, hooks, hub.clone(), &arbiter);
+        threads.push(arbiter);
         let (reloads, wishes) = http::reload::reloads();
         let state = Data::new(State::new(
             settings.clone(),
-            hub,
-            authenticator,
-            Inlets {
+            Parts {
+                hub,
                 sources,
                 aggregates,
+                rules,
             },
+            authenticator,
             audit,
             endpoint,
             reloads,

@@ -9,6 +9,7 @@ use super::Reread;
 use crate::config::{Sessions, Settings};
 use crate::http::reload::Reloaded;
 use crate::http::state::State;
+use crate::rules::Hook;
 use crate::telemetry::audit::{Action, Event, Outcome};
 use crate::telemetry::log as logging;
 use crate::transport::tls::Endpoint;
@@ -78,10 +79,13 @@ fn take_over(state: &State, old: &Settings, written: Settings) -> anyhow::Result
     let interval = new.realtime.update_interval;
     let sources_change = new.realtime.enabled
         && (new.sources != old.sources || interval != old.realtime.update_interval);
+    let hooks_change = new.alerts != old.alerts || new.webhooks != old.webhooks;
     // First what can fail, each without a trace until all of it has succeeded: nothing may be half
     // done. The filter has been parsed with the other settings.
     let sources = sources_change.then(|| state.sources.build(&new.sources));
     let sources = sources.transpose()?;
+    // The same settings may name a file in which other secrets stand.
+    let hooks = Hook::read_all(&new)?;
     let renewed = is_same_place.then(|| Endpoint::reread(&old.tls));
     let renewed = renewed.transpose()?.flatten();
     // The same settings may name a file in which other keys stand.
@@ -101,6 +105,9 @@ fn take_over(state: &State, old: &Settings, written: Settings) -> anyhow::Result
     }
     if new.realtime.enabled && new.aggregates != old.aggregates {
         state.aggregates.reload(&new.aggregates);
+    }
+    if hooks_change || !new.webhooks.is_empty() {
+        state.rules.reload(&new, hooks);
     }
     state.hub.reload(new.clone());
     state.reload(new);
@@ -135,6 +142,8 @@ pub fn merged(old: &Settings, new: Settings) -> Settings {
     next.metrics = new.metrics;
     next.sources = new.sources;
     next.aggregates = new.aggregates;
+    next.alerts = new.alerts;
+    next.webhooks = new.webhooks;
     next
 }
 
@@ -155,9 +164,16 @@ mod tests {
             None => None,
         }
         .filter(|_| {
-            !["metric.", "source.", "outbox.", "aggregate."]
-                .iter()
-                .any(|list| key.starts_with(list))
+            ![
+                "metric.",
+                "source.",
+                "outbox.",
+                "aggregate.",
+                "alert.",
+                "webhook.",
+            ]
+            .iter()
+            .any(|list| key.starts_with(list))
         })
     }
 

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::{
-    Acknowledge, Audit, Auth, AuthKeys, Console, Covered, Driver, Durability, Events, History,
-    Http, Limits, Log, LogFormat, Outgoing, Prometheus, RealTime, Redis, Retention, Sessions,
-    Settings, Store, Tls, Traces, WebSocket,
+    Acknowledge, Alerting, Audit, Auth, AuthKeys, Console, Covered, Driver, Durability, Events,
+    History, Http, Limits, Log, LogFormat, Outgoing, Prometheus, RealTime, Redis, Retention,
+    Sessions, Settings, Store, Tls, Traces, WebSocket,
 };
 
 const KIB: usize = 1024;
@@ -60,6 +60,12 @@ impl Settings {
             metrics: Vec::new(),
             sources: Vec::new(),
             aggregates: Vec::new(),
+            alerting: Alerting {
+                lives_max: 10_000,
+                notifications_max: 1000,
+            },
+            alerts: Vec::new(),
+            webhooks: Vec::new(),
             covered: Covered::default(),
             dev: false,
         }

@@ -25,6 +25,8 @@ pub enum ConfigError {
     },
     #[error("{key} is missing; allowed is {allowed}")]
     Missing { key: String, allowed: String },
+    #[error("{key} is wrong: {reason}")]
+    Wrong { key: String, reason: String },
     #[error("{key} is set, but {reason}")]
     Misplaced { key: String, reason: String },
     #[error("{variable} is no text in UTF-8")]

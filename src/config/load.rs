@@ -6,6 +6,7 @@ use std::path::Path;
 use toml::Value;
 
 use super::aggregates::{self, WrittenAggregate};
+use super::alerting::{WrittenAlert, WrittenWebhook};
 use super::entries::WrittenMetric;
 use super::environment::DATABASE_URL;
 use super::error::ConfigError;
@@ -74,6 +75,8 @@ impl Settings {
         let outboxes = reader.list::<WrittenOutbox>(database_url.as_deref())?;
         settings.add_outboxes(outboxes)?;
         settings.aggregates = reader.list::<WrittenAggregate>(None)?;
+        settings.alerts = reader.list::<WrittenAlert>(None)?;
+        settings.webhooks = reader.list::<WrittenWebhook>(None)?;
         settings.check_together(&reader)?;
         Ok(settings)
     }

@@ -10,6 +10,7 @@
 //! no value of a secret is ever in an error, in `Settings::masked` or in a `Debug` print.
 
 mod aggregates;
+mod alerting;
 mod auth_keys;
 mod covered;
 mod defaults;
@@ -37,6 +38,7 @@ mod tls;
 mod written;
 
 pub use aggregates::{Aggregate, Events};
+pub use alerting::{Alerting, Webhook, WebhookKeys, origin_of};
 pub use auth_keys::AuthKeys;
 pub use covered::Covered;
 pub use environment::VARIABLES;
@@ -44,7 +46,7 @@ pub use error::ConfigError;
 pub use load::Overrides;
 pub use redis::{Acknowledge, Redis, RedisUrl, Topology};
 pub use report::{Changes, Key, known_keys};
-pub use secrets::{good_secret, is_good_secret};
+pub use secrets::{GOOD_WEBHOOK_SECRET, good_secret, is_good_secret, webhook_key};
 pub use selector::{NAME as SERIES_NAME, Selector};
 pub use source::{RedisKeys, SeriesAggregate, Source, SourceKind};
 pub use store::{Durability, Retention, Store};
@@ -57,6 +59,7 @@ use std::time::Duration;
 
 use crate::domain::message::Priority;
 use crate::domain::pattern::Pattern;
+use crate::domain::rule::Rule;
 
 /// Everything the hub can be told, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +86,10 @@ pub struct Settings {
     /// `[[source]]`, and behind them `[[outbox]]`.
     pub sources: Vec<Source>,
     pub aggregates: Vec<Aggregate>,
+    pub alerting: Alerting,
+    /// What is to be told when a metric is not as it should be.
+    pub alerts: Vec<Rule>,
+    pub webhooks: Vec<Webhook>,
     /// What stands in the file and does not count, because something else goes over it.
     pub covered: Covered,
     /// Started with `--dev`: the host is a loopback address, and the secret may be one made here.

@@ -1,4 +1,4 @@
-//! Settings of what operators see: the audit trail, Prometheus, the console, the log, traces.
+//! Settings of what operators see: the audit trail, Prometheus, the console, the log, traces, alerting.
 
 use super::keys::{DAY, RATE_MAX, SECOND};
 use super::kinds::{Choice, Flag, Fraction, Maybe, Millis, Number, Visitor};
@@ -40,7 +40,17 @@ pub(super) fn visit<V: Visitor>(settings: &mut Settings, v: &mut V) -> Result<()
     v.visit("console.enabled", Flag, &mut settings.console.enabled)?;
     v.visit("log.filter", log_filter(), &mut settings.log.filter)?;
     v.visit("log.format", LOG_FORMATS, &mut settings.log.format)?;
-    traces(&mut settings.traces, v)
+    traces(&mut settings.traces, v)?;
+    v.visit(
+        "alerting.lives_max",
+        Number(1..=1_000_000),
+        &mut settings.alerting.lives_max,
+    )?;
+    v.visit(
+        "alerting.notifications_max",
+        Number(1..=100_000),
+        &mut settings.alerting.notifications_max,
+    )
 }
 
 fn traces<V: Visitor>(traces: &mut Traces, v: &mut V) -> Result<(), V::Error> {

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use toml::{Table, Value};
 
 use super::aggregates::WrittenAggregate;
+use super::alerting::{WrittenAlert, WrittenWebhook};
 use super::auth_keys::WrittenKeys;
 use super::entries::{Entry, WrittenMetric};
 use super::keys;
@@ -16,7 +17,7 @@ use super::{AuthKeys, Settings, Source, SourceKind};
 
 /// What a running hub takes over on a reload: a key, or all of a section. Everything else is built
 /// into listeners, worker threads and rings of a size, and needs a restart.
-pub(super) const WHILE_RUNNING: [&str; 22] = [
+pub(super) const WHILE_RUNNING: [&str; 24] = [
     "http.allowed_origins",
     "realtime.update_interval_ms",
     "realtime.heartbeat_interval_ms",
@@ -39,6 +40,8 @@ pub(super) const WHILE_RUNNING: [&str; 22] = [
     "source",
     "outbox",
     "aggregate",
+    "alert",
+    "webhook",
 ];
 
 /// A key of the file, for documents and their tests.
@@ -73,6 +76,10 @@ fn all_keys() -> Vec<Key> {
     let Ok(()) = WrittenOutbox::default().visit(&mut all);
     all.place = "aggregate.";
     let Ok(()) = WrittenAggregate::defaults().visit(&mut all);
+    all.place = "alert.";
+    let Ok(()) = WrittenAlert::default().visit(&mut all);
+    all.place = "webhook.";
+    let Ok(()) = WrittenWebhook::default().visit(&mut all);
     let key = |met: Met| Key {
         while_running: is_while_running(&met.key),
         name: met.key,
@@ -136,6 +143,8 @@ impl Settings {
         let sources = self.sources.iter().filter(|source| !is_outbox(source));
         let sources = sources.map(WrittenSource::from);
         let outboxes = self.sources.iter().filter_map(outboxes::written);
+        let alerts = self.alerts.iter().map(WrittenAlert::from);
+        let webhooks = self.webhooks.iter().map(WrittenWebhook::from);
         insert_list(
             &mut table,
             metrics.map(|metric| entry(metric, masked)).collect(),
@@ -156,6 +165,16 @@ impl Settings {
             &mut table,
             aggregates.map(|one| entry(one, masked)).collect(),
             WrittenAggregate::SECTION,
+        );
+        insert_list(
+            &mut table,
+            alerts.map(|alert| entry(alert, masked)).collect(),
+            WrittenAlert::SECTION,
+        );
+        insert_list(
+            &mut table,
+            webhooks.map(|webhook| entry(webhook, masked)).collect(),
+            WrittenWebhook::SECTION,
         );
         table
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use toml::Value;
 use toml::map::Map;
 use url::Url;
@@ -63,6 +65,52 @@ pub fn bearer_token() -> Hidden {
             good.then(|| token.to_owned())
         },
     ))
+}
+
+pub const GOOD_WEBHOOK_SECRET: &str = "whsec_ and the base64 of 24 to 64 random bytes, such as \
+     `echo whsec_$(openssl rand -base64 32)` makes";
+
+/// What notifications are signed with, as Standard Webhooks writes it.
+pub fn webhook_secret() -> Hidden {
+    Hidden(text(GOOD_WEBHOOK_SECRET, |secret| {
+        webhook_key(secret).map(|_| secret.to_owned())
+    }))
+}
+
+/// The key in such a secret; `None` for what is none.
+pub fn webhook_key(secret: &str) -> Option<Vec<u8>> {
+    let key = STANDARD.decode(secret.strip_prefix("whsec_")?).ok()?;
+    let mut distinct = key.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let good = (24..=64).contains(&key.len()) && distinct.len() >= DISTINCT_BYTES_MIN;
+    good.then_some(key)
+}
+
+/// Where notifications go. Of many receivers whoever knows the path may send there, so it is hidden.
+pub struct WebhookUrl;
+
+impl Kind for WebhookUrl {
+    type Meant = String;
+    const SECRET: bool = true;
+
+    fn allowed(&self) -> String {
+        "a URL that begins with https:// or http://".to_owned()
+    }
+
+    fn read(&self, value: &Value) -> Option<String> {
+        parse_url(value.as_str()?, &WEB_SCHEMES)
+    }
+
+    fn write(&self, meant: &String) -> Option<Value> {
+        Some(meant.as_str().into())
+    }
+
+    fn shown(&self, value: &Value) -> Value {
+        let origin = value.as_str().map(super::origin_of);
+        let shown = origin.map_or_else(|| MASK.to_owned(), |it| format!("{it}/{MASK}"));
+        Value::String(shown)
+    }
 }
 
 fn is_guessable(secret: &str) -> bool {

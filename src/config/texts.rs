@@ -11,7 +11,7 @@ use super::selector::Selector;
 use crate::domain::pattern::{MetricName, Pattern};
 
 /// Paths that other endpoints have, so that `websocket.path` cannot be one of them.
-pub const FIXED_PATHS: [&str; 41] = [
+pub const FIXED_PATHS: [&str; 49] = [
     "/",
     "/console",
     "/console/{hash}/{name:.*}",
@@ -43,6 +43,14 @@ pub const FIXED_PATHS: [&str; 41] = [
     "/api/admin/analytics/alerts",
     "/api/admin/analytics/alerts/{id}/acknowledge",
     "/api/admin/analytics/alerts/{id}/resolve",
+    "/api/admin/analytics/rules",
+    "/api/admin/analytics/rules/test",
+    "/api/admin/analytics/rules/{name}",
+    "/api/admin/analytics/silences",
+    "/api/admin/analytics/silences/{id}",
+    "/api/admin/analytics/notifications",
+    "/api/admin/analytics/notifications/{id}",
+    "/api/admin/analytics/notifications/{id}/retry",
     "/api/admin/analytics/history",
     "/api/admin/analytics/export",
     "/api/admin/analytics/metrics",

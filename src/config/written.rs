@@ -17,7 +17,14 @@ use super::report::known_keys;
 /// Looked for in the working directory where no file is named.
 const FILE_NAME: &str = "config.toml";
 /// Sections of which there may be several.
-const LISTS: [&str; 4] = ["metric", "source", "outbox", "aggregate"];
+const LISTS: [&str; 6] = [
+    "metric",
+    "source",
+    "outbox",
+    "aggregate",
+    "alert",
+    "webhook",
+];
 
 /// The name of the file and its text; an empty text where no file is named and there is none in
 /// `directory`.

@@ -20,8 +20,10 @@ use tokio::time::MissedTickBehavior;
 
 use crate::config::{Aggregate, Source, SourceKind};
 use crate::domain::aggregate::Op;
+use crate::domain::alert::Severity;
 use crate::domain::message::Priority;
 use crate::domain::pattern::MetricName;
+use crate::domain::rule::{Rule, Spec};
 use platform::Platform;
 use store::Store;
 
@@ -164,6 +166,26 @@ pub fn aggregates() -> Vec<Aggregate> {
     .collect()
 }
 
+/// What `statshub demo` tells by itself: something that comes and goes within minutes.
+pub fn rules() -> Vec<Rule> {
+    let spec = Spec {
+        name: "demo_wave".to_owned(),
+        on: "dashboard".to_owned(),
+        severity: Severity::Low,
+        when: Some("int(data.activeSessions) % 40 >= 30".to_owned()),
+        resolve: None,
+        hold: Some("4s".to_owned()),
+        keep_firing_for: Some("10s".to_owned()),
+        absent_for: Some("30s".to_owned()),
+        anomaly: None,
+        repeat_every: None,
+        message: Some(
+            "{data.activeSessions} sessions: a rule of the demo, which comes and goes".to_owned(),
+        ),
+    };
+    Rule::parse(spec).into_iter().collect()
+}
+
 fn source(name: &str, kind: SourceKind) -> Option<Source> {
     Some(Source {
         metric: MetricName::parse(name).ok()?,
@@ -253,6 +275,11 @@ mod tests {
         let path = demo.path().to_owned();
         demo.stop().await;
         assert!(!path.parent().unwrap().exists());
+    }
+
+    #[test]
+    fn its_rule_is_one() {
+        assert_eq!(rules().len(), 1);
     }
 
     #[test]

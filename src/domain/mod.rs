@@ -24,6 +24,7 @@ pub mod outbox;
 pub mod pattern;
 pub mod priority;
 pub mod routing;
+pub mod rule;
 pub mod series;
 pub mod session;
 pub mod subscription;

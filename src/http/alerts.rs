@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
-use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use serde_json::value::{RawValue, to_raw_value};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Admin, Caller, outcome};
@@ -19,9 +17,8 @@ use super::state::State;
 use crate::domain::alert::{AlertState, Severity, Transition};
 use crate::domain::message::{Json, MessageId};
 use crate::hub::Error;
-use crate::store::{Alert, AlertChange, AlertFilter, AlertStep, AlertWrite, AppendError};
+use crate::store::{Alert, AlertChange, AlertFilter, AlertStep, AlertWrite, AppendError, Shown};
 use crate::telemetry::audit::{Action, Event};
-use crate::wire::message::timestamp;
 
 /// Longest note, in characters.
 pub(super) const NOTE_CHARS_MAX: usize = 1000;
@@ -91,7 +88,7 @@ async fn listed(
     alerts.truncate(limit);
     let next = alerts.last().filter(|_| has_more);
     let next = next.map(|alert| Cursor(alert.id).write(asked));
-    let shown: Result<Vec<_>, _> = alerts.iter().map(shown).collect();
+    let shown: Result<Vec<_>, _> = alerts.iter().map(Alert::shown).collect();
     Ok(reply::ok(Listed {
         alerts: shown.map_err(Problem::internal)?,
         next_cursor: next,
@@ -117,33 +114,6 @@ pub(super) struct Listed {
     /// `null`: there are no more.
     #[schema(required)]
     next_cursor: Option<String>,
-}
-
-type Shown = IndexMap<String, Box<RawValue>>;
-
-/// What was published, and behind it what has become of it. Of the publisher's fields those with our
-/// names give way.
-fn shown(alert: &Alert) -> serde_json::Result<Shown> {
-    let mut fields: Shown = serde_json::from_str(&alert.data)?;
-    let mut set = |name: &str, value: Option<&str>| {
-        to_raw_value(&value).map(|value| fields.insert(name.to_owned(), value))
-    };
-    set("alertId", Some(&alert.id.to_string()))?;
-    set("raisedAt", Some(&timestamp(alert.id.millis())))?;
-    set("state", Some(alert.state.as_str()))?;
-    let steps = [
-        ("acknowledged", &alert.acknowledged),
-        ("resolved", &alert.resolved),
-    ];
-    for (name, step) in steps {
-        let step = step.as_ref();
-        let at = step.map(|step| timestamp(step.at_ms));
-        let note = step.and_then(|step| step.note.as_deref());
-        set(&format!("{name}By"), step.map(|step| step.by.as_str()))?;
-        set(&format!("{name}At"), at.as_deref())?;
-        set(&format!("{name}Note"), note)?;
-    }
-    Ok(fields)
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -243,7 +213,7 @@ async fn gone_on(
         };
         event.details = Some(json!({"messageId": message_id}));
         return Ok(reply::ok(GoneOn {
-            alert: shown(&alert).map_err(Problem::internal)?,
+            alert: alert.shown().map_err(Problem::internal)?,
             message_id,
         }));
     }
@@ -291,10 +261,16 @@ async fn change(
         AlertState::Resolved => alert.resolved = Some(step),
         AlertState::Open | AlertState::Acknowledged => alert.acknowledged = Some(step),
     }
-    let fields = shown(alert).map_err(Failed::Json)?;
+    let fields = alert.shown().map_err(Failed::Json)?;
+    let (id, step) = (alert.id, change.step.clone());
     // On one line: the publisher's part came so out of the log.
     let data = Json::trusted(serde_json::to_string(&fields).map_err(Failed::Json)?);
     let change = AlertWrite::Change(Box::new(change));
     let told = state.hub.alert(data, change, Vec::new(), &caller.trace);
-    told.await.map_err(Failed::Hub)
+    let message_id = told.await.map_err(Failed::Hub)?;
+    if let Err(error) = state.rules.told(id, to, step).await {
+        // It is seen when the rule has something to say about its alert.
+        log::warn!("a rule does not know yet what became of its alert {id}: {error}");
+    }
+    Ok(message_id)
 }

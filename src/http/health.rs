@@ -99,6 +99,7 @@ fn something_ails(
         || sources.iter().any(is_ailing)
         || state.aggregates.states().iter().any(AggregateState::ails)
         || state.aggregates.totals().skipped > 0
+        || state.rules.health().ails().is_some()
         || log.is_some_and(|log| log.ails().is_some())
         || state.hub.scribe().is_some_and(|it| it.last_error.is_some())
         || store.is_some_and(|store| store.last_error.is_some() || store.audit.last_error.is_some())
@@ -182,6 +183,7 @@ async fn checks(
         "store": store(state),
         "redis": redis(state),
         "scribe": scribe(state),
+        "rules": rules(state),
         "sources": sources,
         "events": state.aggregates.totals(),
         "aggregates": state.aggregates.states(),
@@ -245,6 +247,24 @@ fn scribe(state: &State) -> Value {
             "gaps": scribe.gaps,
             "lastError": scribe.last_error,
         })
+    })
+}
+
+fn rules(state: &State) -> Value {
+    let health = state.rules.health();
+    let firing: usize = health.firing.iter().map(|(_, count)| count).sum();
+    json!({
+        "ok": health.ails().is_none(),
+        "rules": health.rules,
+        "pending": health.pending,
+        "firing": firing,
+        "lives": health.lives,
+        "livesMax": health.lives_max,
+        "failing": health.failing,
+        "isActing": health.is_acting,
+        "notificationsPending": health.notifications_pending,
+        "notificationsDead": health.notifications_dead,
+        "lastError": health.ails(),
     })
 }
 

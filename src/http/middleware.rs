@@ -247,7 +247,7 @@ pub fn cors(state: web::Data<State>) -> Cors {
     };
     Cors::default()
         .allowed_origin_fn(is_listed)
-        .allowed_methods(["GET", "POST"])
+        .allowed_methods(["GET", "POST", "PUT", "DELETE"])
         .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, X_REQUEST_ID])
         .allowed_header("Last-Event-ID")
         .expose_headers(["X-Reconnect-Token", "X-Request-Id", "Retry-After"])

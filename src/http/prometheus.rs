@@ -18,8 +18,10 @@ use crate::aggregate::AggregateState;
 use crate::auth::{self, Credential, Endpoint, Source, credential, www_authenticate};
 use crate::broker::redis::Health;
 use crate::config;
+use crate::rules;
 use crate::source::SourceState;
 use crate::telemetry::aggregates::{AggregateSnapshot, AggregatesSnapshot};
+use crate::telemetry::alerting::AlertingSnapshot;
 use crate::telemetry::process::Process;
 use crate::telemetry::prometheus::{
     self, RedisSnapshot, ScribeSnapshot, Snapshot, SourceSnapshot, StoreSnapshot, TlsSnapshot,
@@ -151,6 +153,7 @@ async fn snapshot(state: &State) -> Result<Snapshot, Problem> {
             gaps: scribe.gaps,
         }),
         audit,
+        alerting: alerting(&state.rules.health()),
         sources: sources(state.sources.states(), Timestamp::now()),
         aggregates: aggregates(state),
         spans: trace::totals(),
@@ -206,6 +209,27 @@ fn aggregates(state: &State) -> AggregatesSnapshot {
         skipped: totals.skipped,
         waiting: totals.waiting,
         each: state.aggregates.states().into_iter().map(one).collect(),
+    }
+}
+
+fn alerting(health: &rules::Health) -> AlertingSnapshot {
+    let firing = health.firing.iter();
+    AlertingSnapshot {
+        rules: health.rules as u64,
+        lives: health.lives as u64,
+        lives_max: health.lives_max as u64,
+        pending: health.pending as u64,
+        firing: firing.map(|(it, count)| (*it, *count as u64)).collect(),
+        silences: health.silences as u64,
+        evaluations: health.counts.evaluations,
+        evaluation_errors: health.counts.errors,
+        is_acting: health.is_acting,
+        notifications_pending: health.notifications_pending as u64,
+        notifications_dead: health.notifications_dead as u64,
+        delivered: health.delivered,
+        failed: health.failed,
+        died: health.died,
+        left_out: health.left_out,
     }
 }
 

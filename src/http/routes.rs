@@ -5,8 +5,9 @@ use actix_web::{FromRequest, Handler, Responder, web};
 
 use super::endpoint::{Endpoint, not_found};
 use super::{
-    alerts, audit, client_library, console, events, explain, health, history, openapi, operators,
-    prometheus, publish, reload, status, streams, subscriptions, tickets, write,
+    alerts, audit, client_library, console, events, explain, health, history, notifications,
+    openapi, operators, prometheus, publish, reload, rule_test, rules, silences, status, streams,
+    subscriptions, tickets, write,
 };
 
 /// Under which everything is that is not about the process itself.
@@ -73,6 +74,18 @@ fn endpoints() -> Vec<Endpoint> {
         at("/export").get(history::export).open_ended(),
         at("/alerts/{id}/acknowledge").post(alerts::acknowledge),
         at("/alerts/{id}/resolve").post(alerts::resolve),
+        // What is told by itself
+        at("/rules").get(rules::list),
+        at("/rules/test").post(rule_test::test),
+        at("/rules/{name}")
+            .get(rules::one)
+            .on(Method::PUT, rules::set)
+            .on(Method::DELETE, rules::delete),
+        at("/silences").get(silences::list).post(silences::add),
+        at("/silences/{id}").on(Method::DELETE, silences::delete),
+        at("/notifications").get(notifications::list),
+        at("/notifications/{id}/retry").post(notifications::retry),
+        at("/notifications/{id}").on(Method::DELETE, notifications::delete),
         // Operators
         at("/connections").get(operators::connections),
         at("/disconnect").post(operators::disconnect),

@@ -19,6 +19,7 @@ use crate::aggregate::Aggregates;
 use crate::auth::{Authenticator, Tickets};
 use crate::config::Settings;
 use crate::hub::HubHandle;
+use crate::rules::Rules;
 use crate::source::Sources;
 use crate::telemetry::audit::Audit;
 use crate::telemetry::counters::Counters;
@@ -48,6 +49,7 @@ pub struct State {
     pub throttle: Throttle,
     pub sources: Sources,
     pub aggregates: Aggregates,
+    pub rules: Rules,
     /// What WebSocket connections need.
     pub services: Arc<Services>,
     pub stage: Stage,
@@ -61,25 +63,29 @@ pub struct State {
     started: Instant,
 }
 
-/// What brings metrics besides publishers.
-pub struct Inlets {
+/// What is at work when the interface begins.
+pub struct Parts {
+    pub hub: HubHandle,
     pub sources: Sources,
     pub aggregates: Aggregates,
+    pub rules: Rules,
 }
 
 impl State {
     pub fn new(
         settings: Arc<Settings>,
-        hub: HubHandle,
+        parts: Parts,
         authenticator: Authenticator,
-        Inlets {
-            sources,
-            aggregates,
-        }: Inlets,
         audit: Audit,
         tls: Option<Arc<Endpoint>>,
         reloads: Reloads,
     ) -> Self {
+        let Parts {
+            hub,
+            sources,
+            aggregates,
+            rules,
+        } = parts;
         let counters = Arc::<Counters>::default();
         let services = Services {
             hub: hub.clone(),
@@ -100,6 +106,7 @@ impl State {
             throttle: Throttle::new(LOGGED_REFUSALS_PER_MINUTE),
             sources,
             aggregates,
+            rules,
             stage: Stage::default(),
             tls,
             reloads,

@@ -1,11 +1,14 @@
 //! Alerts and what has become of them: a row each, written with the message that tells of it.
 
+use indexmap::IndexMap;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::file::{id_of, to_sql};
 use crate::domain::alert::{AlertState, Severity};
 use crate::domain::message::{MessageId, UserId};
+use crate::wire::message::timestamp;
 
 /// What a batch's one message means for the alerts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -14,6 +17,8 @@ pub enum AlertWrite {
     New(Severity),
     /// It tells what has become of one.
     Change(Box<AlertChange>),
+    /// It tells of one again, and changes nothing.
+    Again,
 }
 
 /// An alert goes on.
@@ -46,6 +51,39 @@ pub struct Alert {
     pub data: String,
     pub acknowledged: Option<AlertStep>,
     pub resolved: Option<AlertStep>,
+}
+
+/// An alert's fields, as everybody sees them.
+pub type Shown = IndexMap<String, Box<RawValue>>;
+
+impl Alert {
+    /// What was published, and behind it what has become of it. Of the publisher's fields those with our names
+    /// give way.
+    ///
+    /// # Errors
+    /// What was published is no object.
+    pub fn shown(&self) -> serde_json::Result<Shown> {
+        let mut fields: Shown = serde_json::from_str(&self.data)?;
+        let mut set = |name: &str, value: Option<&str>| {
+            to_raw_value(&value).map(|value| fields.insert(name.to_owned(), value))
+        };
+        set("alertId", Some(&self.id.to_string()))?;
+        set("raisedAt", Some(&timestamp(self.id.millis())))?;
+        set("state", Some(self.state.as_str()))?;
+        let steps = [
+            ("acknowledged", &self.acknowledged),
+            ("resolved", &self.resolved),
+        ];
+        for (name, step) in steps {
+            let step = step.as_ref();
+            let at = step.map(|step| timestamp(step.at_ms));
+            let note = step.and_then(|step| step.note.as_deref());
+            set(&format!("{name}By"), step.map(|step| step.by.as_str()))?;
+            set(&format!("{name}At"), at.as_deref())?;
+            set(&format!("{name}Note"), note)?;
+        }
+        Ok(fields)
+    }
 }
 
 /// Which alerts are wanted.

@@ -36,7 +36,7 @@ mod tests;
 mod walk;
 mod writer;
 
-pub use alerts::{Alert, AlertChange, AlertFilter, AlertStep, AlertWrite};
+pub use alerts::{Alert, AlertChange, AlertFilter, AlertStep, AlertWrite, Shown};
 pub use append::{Answer, Batch, Outcome, Settled};
 pub use audit::{AuditHealth, AuditRecord, GENESIS, Hash, Link, parse_hash};
 pub use backup::{BackupError, backup};

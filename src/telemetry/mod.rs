@@ -5,6 +5,7 @@
 //! reads the clock where a time can be an argument, and never writes a credential.
 
 pub mod aggregates;
+pub mod alerting;
 pub mod audit;
 pub mod counters;
 pub mod delivered;

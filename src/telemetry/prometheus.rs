@@ -11,6 +11,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::aggregates::AggregatesSnapshot;
+use super::alerting::AlertingSnapshot;
 use super::audit::AuditState;
 use super::counters::{Counter, Totals};
 use super::delivered::Delivered;
@@ -64,6 +65,7 @@ pub struct Snapshot {
     pub redis: Option<RedisSnapshot>,
     /// `None`: hubs have no database in common.
     pub scribe: Option<ScribeSnapshot>,
+    pub alerting: AlertingSnapshot,
     pub sources: Vec<SourceSnapshot>,
     pub aggregates: AggregatesSnapshot,
     /// Zeros, where none are made.
@@ -167,6 +169,7 @@ impl Collector for Snapshot {
         self.encode_store(&mut out)?;
         self.encode_redis(&mut out)?;
         self.encode_scribe(&mut out)?;
+        self.alerting.encode(&mut out)?;
         self.encode_sources(&mut out)?;
         self.aggregates.encode(&mut out)?;
         let spans = [

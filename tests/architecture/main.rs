@@ -30,7 +30,7 @@ const LAYERS: [&[&str]; 9] = [
         "load",
     ],
     &["hub"],
-    &["transport"],
+    &["transport", "rules"],
     &["http"],
     &["app"],
     &["cli"],

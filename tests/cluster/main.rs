@@ -28,6 +28,8 @@ mod publishers;
 mod ran;
 mod record;
 mod redis;
+#[cfg(test)]
+mod rules;
 mod run;
 mod scenario;
 mod servers;

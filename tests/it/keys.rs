@@ -48,7 +48,7 @@ fn written(text: &str) -> Vec<(String, Value)> {
 
 fn collect(name: &str, value: Value, into: &mut Vec<(String, Value)>) {
     match value {
-        Value::Table(table) if name != "source.headers" => {
+        Value::Table(table) if !["source.headers", "alert.anomaly"].contains(&name) => {
             for (key, value) in table {
                 collect(&format!("{name}.{key}"), value, into);
             }
@@ -80,10 +80,10 @@ fn the_file_sets_every_default_that_holds_without_a_choice() {
         "auth.jwks_keep_ms",
     ];
     let wanted = known_keys().iter().filter(|key| {
-        let is_of_list = ["source.", "outbox."]
+        let is_listed = ["source.", "outbox.", "webhook."]
             .iter()
             .any(|list| key.name.starts_with(list));
-        !is_example(key) && !is_of_list && !choices.contains(&&*key.name)
+        !is_example(key) && !is_listed && !choices.contains(&&*key.name)
     });
     for key in wanted {
         assert!(
@@ -147,9 +147,11 @@ fn the_examples_of_the_file_are_allowed() {
         ("DB_PASSWORD", "p"),
         ("BILLING_TOKEN", "t"),
         ("REDIS_PASSWORD", "p"),
+        ("PAGER_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
     ]);
     let settings = Settings::parse("", lists, &environment, &Overrides::default()).unwrap();
     assert_eq!((settings.metrics.len(), settings.sources.len()), (1, 9));
+    assert_eq!((settings.alerts.len(), settings.webhooks.len()), (1, 2));
 }
 
 /// The cells of every table row of the document that begins with a key or variable.

@@ -1,6 +1,7 @@
 //! The real program, spoken to by real clients over real sockets.
 
 mod aggregates;
+mod alerting;
 mod authentication;
 mod balancing;
 mod bench;

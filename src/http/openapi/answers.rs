@@ -149,6 +149,8 @@ pub struct HealthChecks {
     /// `null` where several hubs have no database in common.
     #[schema(required)]
     scribe: Option<Check>,
+    /// Alert rules and notifications.
+    rules: Check,
     sources: Vec<SourceCheck>,
     /// Raw events since the start: taken, of no aggregate, refused, waiting; and messages that are in no aggregate.
     #[schema(value_type = Object)]

@@ -5,6 +5,7 @@
 //! are as it says, is held by `tests/it/documents`. It is the same for everybody and holds no data, so it
 //! needs no token, and is there also where the console is switched off: programs read it.
 
+pub mod alerting;
 pub mod answers;
 mod files;
 mod operation;
@@ -13,6 +14,7 @@ mod past;
 mod process;
 mod publishing;
 mod refusals;
+pub mod rule_schemas;
 pub mod schemas;
 mod streams;
 mod users;
@@ -39,6 +41,7 @@ const STREAMS: &str = "Streams";
 const PUBLISHING: &str = "Publishing";
 const USERS: &str = "A user's own";
 const PAST: &str = "History";
+const ALERTING: &str = "Alerting";
 const OPERATORS: &str = "Operators";
 const PROCESS: &str = "The process";
 const FILES: &str = "For browsers";
@@ -116,6 +119,7 @@ fn operations(websocket_path: &str) -> Vec<Described> {
         publishing::operations(),
         users::operations(),
         past::operations(),
+        alerting::operations(),
         operators::operations(),
         process::operations(),
         files::operations(),
@@ -147,6 +151,10 @@ fn tags() -> Vec<Tag> {
         (
             PAST,
             "What there was. Only where the hub has a store (`store.durability`); else 503.",
+        ),
+        (
+            ALERTING,
+            "What the hub tells by itself: rules, silences, and notifications by webhook.",
         ),
         (
             OPERATORS,

@@ -21,12 +21,13 @@ use tokio::net::TcpStream;
 use super::body::{JsonBody, QueryOf};
 use super::endpoint::{Endpoint, not_found};
 use super::reply::{self, Problem};
-use super::state::{Inlets, State};
+use super::state::{Parts, State};
 use super::{client, limit, middleware};
 use crate::auth::Authenticator;
 use crate::config::{self, Overrides, Settings};
 use crate::domain::message::UserId;
 use crate::hub::{self, Clock, HubHandle};
+use crate::rules::Rules;
 use crate::source::{HubStats, Sources, Surroundings};
 use crate::telemetry::audit::Audit;
 
@@ -67,14 +68,17 @@ pub fn state_with(settings: Settings, audit: Audit) -> web::Data<State> {
     let surroundings = Surroundings::alone(sink, stats);
     let interval = settings.realtime.update_interval;
     let sources = Sources::start(&[], interval, surroundings).unwrap();
+    let arbiter = actix_rt::Arbiter::new();
+    let rules = Rules::start(&settings, Vec::new(), hub.clone(), &arbiter);
     let state = State::new(
         settings.clone(),
-        hub,
-        authenticator,
-        Inlets {
+        Parts {
+            hub,
             sources,
             aggregates: crate::aggregate::testing::start(&settings.aggregates, 1000).0,
+            rules,
         },
+        authenticator,
         audit,
         None,
         super::reload::reloads().0,

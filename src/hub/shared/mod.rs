@@ -267,7 +267,7 @@ impl Hub {
 
 fn noted(write: AlertWrite) -> AlertNote {
     let change = match &write {
-        AlertWrite::New(_) => None,
+        AlertWrite::New(_) | AlertWrite::Again => None,
         AlertWrite::Change(change) => Some((change.id, change.from.as_str(), change.to.as_str())),
     };
     AlertNote {

@@ -32,9 +32,19 @@ pub enum Action {
     Export,
     ReadAlerts,
     ReadAudit,
+    ReadRules,
+    TestRule,
+    ReadSilences,
+    ReadNotifications,
     Explain,
     AcknowledgeAlert,
     ResolveAlert,
+    SetRule,
+    DeleteRule,
+    AddSilence,
+    DeleteSilence,
+    RetryNotification,
+    DropNotification,
     /// A request turned away before it was known what it wanted.
     Denied,
     /// Written by the trail itself: so many more were turned away since it last said so.
@@ -53,6 +63,12 @@ impl Action {
             Self::OperatorDisconnect
             | Self::AcknowledgeAlert
             | Self::ResolveAlert
+            | Self::SetRule
+            | Self::DeleteRule
+            | Self::AddSilence
+            | Self::DeleteSilence
+            | Self::RetryNotification
+            | Self::DropNotification
             | Self::Start
             | Self::Reload
             | Self::Stop
@@ -75,6 +91,10 @@ impl Action {
             | Self::Export
             | Self::ReadAlerts
             | Self::ReadAudit
+            | Self::ReadRules
+            | Self::TestRule
+            | Self::ReadSilences
+            | Self::ReadNotifications
             | Self::Explain
             | Self::Denied => false,
         }

@@ -7,6 +7,7 @@ use jsonschema::Draft;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
+use super::alerting::{gone, told};
 use super::openapi::{document, followed, operations};
 use super::schema::{hold, validator};
 use crate::support::either::Transport::{Sse, WebSocket};
@@ -15,7 +16,7 @@ use crate::support::hub::Hub;
 use crate::support::{A, token};
 
 /// The document, and which of its operations were asked well and badly.
-struct Held {
+pub struct Held {
     document: Value,
     good: RefCell<BTreeSet<String>>,
     bad: RefCell<BTreeSet<String>>,
@@ -23,7 +24,7 @@ struct Held {
 
 impl Held {
     /// Sends a request to `route`, and holds status, kind and body to what the document says of it.
-    async fn answer(&self, route: &str, method: Method, request: RequestBuilder) -> Value {
+    pub async fn answer(&self, route: &str, method: Method, request: RequestBuilder) -> Value {
         let what = format!("{method} {route}");
         let operation = &self.document["paths"][route][method.as_str().to_lowercase()];
         assert!(operation.is_object(), "{what} is not described");
@@ -68,12 +69,12 @@ impl Held {
         }
     }
 
-    async fn get(&self, api: &Api, route: &str, query: &str) -> Value {
+    pub async fn get(&self, api: &Api, route: &str, query: &str) -> Value {
         let request = api.request_at(Method::GET, &format!("{route}{query}"));
         self.answer(route, Method::GET, request).await
     }
 
-    async fn post(&self, api: &Api, route: &str, path: &str, body: Value) -> Value {
+    pub async fn post(&self, api: &Api, route: &str, path: &str, body: Value) -> Value {
         let request = api.request_at(Method::POST, path).json(&body);
         self.answer(route, Method::POST, request).await
     }
@@ -82,7 +83,11 @@ impl Held {
 #[tokio::test]
 async fn every_operation_answers_as_described_to_good_requests_and_bad_ones() {
     let hub = Hub::with()
-        .config("[store]\ndurability = \"process\"")
+        .config(&format!(
+            "[store]\ndurability = \"process\"\n[[webhook]]\nname = \"gone\"\nurl = \"http://{}/\"\n\
+             secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"",
+            gone().await
+        ))
         .start()
         .await;
     let held = Held {
@@ -99,6 +104,7 @@ async fn every_operation_answers_as_described_to_good_requests_and_bad_ones() {
     published(&held, &api).await;
     own(&held, &api, &session).await;
     past(&held, &api).await;
+    told(&held, &api).await;
     managed(&held, &api, &notice["connectionId"]).await;
     process(&held, &hub, &api).await;
     refused_streams(&held, &hub).await;
@@ -306,7 +312,7 @@ async fn process(held: &Held, hub: &Hub, api: &Api) {
             }
         } else if route.starts_with(A) && !route.ends_with("/websocket") {
             // Without a token, and with one that may only publish.
-            let path = route.replace("{id}", "1-0");
+            let path = route.replace("{id}", "1-0").replace("{name}", "x");
             for api in [nobody, service] {
                 held.answer(route, method.clone(), api.request_at(method.clone(), &path))
                     .await;

@@ -11,7 +11,7 @@ use crate::support::hub::Hub;
 use crate::support::token;
 
 /// Every endpoint below the base path, with each method it has.
-pub const ENDPOINTS: [(&str, Method); 22] = [
+pub const ENDPOINTS: [(&str, Method); 33] = [
     ("/stream", Method::GET),
     ("/reconnect", Method::GET),
     ("/websocket", Method::GET),
@@ -34,6 +34,17 @@ pub const ENDPOINTS: [(&str, Method); 22] = [
     ("/disconnect", Method::POST),
     ("/audit", Method::GET),
     ("/refresh", Method::POST),
+    ("/rules", Method::GET),
+    ("/rules/x", Method::GET),
+    ("/rules/x", Method::PUT),
+    ("/rules/x", Method::DELETE),
+    ("/rules/test", Method::POST),
+    ("/silences", Method::GET),
+    ("/silences", Method::POST),
+    ("/silences/x", Method::DELETE),
+    ("/notifications", Method::GET),
+    ("/notifications/x", Method::DELETE),
+    ("/notifications/x/retry", Method::POST),
 ];
 
 const HEALTH: [&str; 5] = [
