@@ -38,10 +38,11 @@ pub(super) async fn run(rules: Rules) {
 
 /// Until something was missed.
 async fn follow(inner: &Inner, mut following: Following) {
-    lock(&inner.notices).clear();
+    lock(&inner.notices).begin();
     for message in following.kept.drain(..) {
         hear(inner, &message);
     }
+    lock(&inner.notices).loaded();
     let mut looks = interval(LOOKS_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut under_way = FuturesUnordered::new();

@@ -144,34 +144,48 @@ impl Notice {
 
 /// All that the log remembers.
 #[derive(Default)]
-pub(super) struct Notices(BTreeMap<String, (MessageId, Notice)>);
+pub(super) struct Notices {
+    all: BTreeMap<String, (MessageId, Notice)>,
+    is_loaded: bool,
+}
 
 impl Notices {
     /// The log says this of one, by message `by`. What is older than is known changes nothing.
     pub fn put(&mut self, id: &str, by: MessageId, notice: Option<Notice>) {
-        if self.0.get(id).is_some_and(|(known, _)| *known >= by) {
+        if self.all.get(id).is_some_and(|(known, _)| *known >= by) {
             return;
         }
         match notice {
-            Some(notice) => _ = self.0.insert(id.to_owned(), (by, notice)),
-            None => _ = self.0.remove(id),
+            Some(notice) => _ = self.all.insert(id.to_owned(), (by, notice)),
+            None => _ = self.all.remove(id),
         }
     }
 
     pub fn has(&self, id: &str) -> bool {
-        self.0.contains_key(id)
+        self.all.contains_key(id)
     }
 
     pub fn get(&self, id: &str) -> Option<&Notice> {
-        self.0.get(id).map(|(_, notice)| notice)
+        self.all.get(id).map(|(_, notice)| notice)
     }
 
-    pub fn clear(&mut self) {
-        self.0.clear();
+    /// The log is gone through again.
+    pub fn begin(&mut self) {
+        *self = Self::default();
+    }
+
+    /// All that the log has is here.
+    pub fn loaded(&mut self) {
+        self.is_loaded = true;
+    }
+
+    /// Whether what is not here is not there.
+    pub fn is_loaded(&self) -> bool {
+        self.is_loaded
     }
 
     pub fn of(&self, status: Status) -> impl Iterator<Item = (&String, &Notice)> {
-        let all = self.0.iter().map(|(id, (_, notice))| (id, notice));
+        let all = self.all.iter().map(|(id, (_, notice))| (id, notice));
         all.filter(move |(_, notice)| notice.status == status)
     }
 

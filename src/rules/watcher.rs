@@ -1,6 +1,7 @@
 //! The actor of the rules: follows, lets time pass, and has done what is to be done.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::book::LiveRule;
 use super::{Inner, Rules, deeds, json, lock, nothing, state};
-use crate::domain::message::{Message, StateName, Topic};
+use crate::domain::message::{Json, Message, MessageId, StateName, Topic};
 use crate::domain::pattern::{MetricName, Pattern};
 use crate::domain::rule::{RuleName, Stage, Step};
 use crate::hub::Following;
@@ -39,6 +40,7 @@ pub(super) async fn run(rules: Rules, started_ms: u64) {
     let mut watcher = Watcher {
         inner,
         pasts: BTreeSet::new(),
+        is_loading: false,
         base_ms: started_ms,
         base: mono(),
     };
@@ -70,6 +72,8 @@ struct Watcher<'a> {
     inner: &'a Inner,
     /// Pasts that the log remembers.
     pasts: BTreeSet<(String, String)>,
+    /// What the log has is being gone through.
+    is_loading: bool,
     /// Wall clock and time at one moment: from there on time is what has passed.
     base_ms: u64,
     base: Duration,
@@ -83,11 +87,12 @@ impl Watcher<'_> {
         let (rules, others): (Vec<_>, Vec<_>) = following.kept.drain(..).partition(|message| {
             matches!(&message.topic, Topic::State(name) if name.as_str().starts_with("rule/"))
         });
-        let is_changed = !rules.is_empty();
-        rules.iter().for_each(|message| self.hear(message, now_ms));
-        if is_changed {
-            self.read_rules();
+        self.is_loading = true;
+        for message in &rules {
+            self.hear(message, now_ms);
         }
+        self.is_loading = false;
+        self.read_rules();
         for message in &others {
             self.hear(message, message.id.millis().min(now_ms));
         }
@@ -104,7 +109,10 @@ impl Watcher<'_> {
                         return sleep(ASKS_EVERY).await;
                     };
                     let now_ms = self.now_ms();
-                    self.hear(&message, now_ms);
+                    let is_rule = self.hear(&message, now_ms);
+                    if is_rule && self.inner.engine().patterns() != patterns {
+                        return;
+                    }
                 }
                 _ = ticks.tick() => {
                     if self.inner.is_stopped.load(Ordering::Relaxed) {
@@ -148,9 +156,13 @@ impl Watcher<'_> {
         self.inner.engine().set_rules(rules, now_ms);
     }
 
-    fn hear(&mut self, message: &std::sync::Arc<Message>, at_ms: u64) {
+    /// Returns whether that changed the rules.
+    fn hear(&mut self, message: &Arc<Message>, at_ms: u64) -> bool {
         match &message.topic {
-            Topic::Metric(_) => self.inner.engine().heard(message, at_ms),
+            Topic::Metric(_) => {
+                self.inner.engine().heard(message, at_ms);
+                false
+            }
             Topic::State(name) => {
                 self.remembered(name, message);
                 let later = |seen: &mut _| {
@@ -159,8 +171,9 @@ impl Watcher<'_> {
                     is_later
                 };
                 self.inner.watched.send_if_modified(later);
+                name.as_str().starts_with("rule/")
             }
-            _ => {}
+            _ => false,
         }
     }
 
@@ -178,11 +191,13 @@ impl Watcher<'_> {
                     None => _ = book.live.remove(rest),
                 }
                 drop(book);
-                self.inner.changed.notify_one();
+                if !self.is_loading {
+                    self.read_rules();
+                }
             }
             "silence" => self.inner.engine().silence(rest, read(&value)),
             "step" => {
-                let id = crate::domain::message::MessageId::parse(rest);
+                let id = MessageId::parse(rest);
                 if let (Some(id), Some(Stepped { stage, step })) = (id, read(&value)) {
                     self.inner.engine().told(id, stage, &step);
                 }
@@ -212,6 +227,10 @@ impl Watcher<'_> {
     async fn tick(&mut self) {
         let now_ms = self.now_ms();
         self.inner.engine().tick(now_ms);
+        // Or what was sent already would be sent again.
+        if !lock(&self.inner.notices).is_loaded() {
+            return;
+        }
         let Some(held) = self.inner.turn() else {
             *lock(&self.inner.last_error) = None;
             return;
@@ -234,7 +253,7 @@ impl Watcher<'_> {
     }
 
     /// What is new of pasts, and what need not be remembered any more.
-    fn to_remember(&self) -> Vec<(StateName, crate::domain::message::Json)> {
+    fn to_remember(&self) -> Vec<(StateName, Json)> {
         let mut engine = self.inner.engine();
         let new = engine.take_pasts().into_iter();
         let new = new.filter_map(|(rule, metric, past)| {

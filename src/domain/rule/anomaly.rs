@@ -74,6 +74,12 @@ impl Anomaly {
     /// How `value`, of that moment, compares with the past, which it then becomes part of. Also whether a slot is
     /// complete by that, and worth remembering.
     pub fn look_at(&self, past: &mut Baseline, value: f64, at_ms: u64) -> (Option<Score>, bool) {
+        if past.slot_ms != self.slot_ms {
+            *past = Baseline {
+                slot_ms: self.slot_ms,
+                ..Baseline::default()
+            };
+        }
         let slot = at_ms / self.slot_ms;
         let index = |slot: u64| usize::try_from(slot % SLOTS as u64).unwrap_or(0);
         past.slots.resize_with(SLOTS, VecDeque::new);
@@ -133,6 +139,9 @@ pub struct Score {
 /// What is remembered of one metric: at most [`SLOTS`] times as many numbers as there are seasons.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Baseline {
+    /// How long a slot is: of another length it is the past of another rule.
+    #[serde(default)]
+    slot_ms: u64,
     /// The slot under way, counted from the Unix epoch.
     slot: u64,
     /// Its newest value.

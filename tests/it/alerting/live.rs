@@ -40,15 +40,10 @@ async fn a_rule_is_made_changed_kept_over_a_restart_and_deleted() {
     let api = admin(&hub).await;
     stage_when(&api, "no-orders", "firing").await;
     let listed = api.get("/rules").await;
-    let names: Vec<_> = listed.data()["rules"].as_array().expect("rules").iter();
-    let names: Vec<_> = names
-        .map(|it| (&it["rule"]["name"], &it["source"]))
-        .collect();
-    let expected = [
-        (&json!("high_error_rate"), &json!("file")),
-        (&json!("no-orders"), &json!("live")),
-    ];
-    assert_eq!(names, expected);
+    let rules = listed.data()["rules"].as_array().expect("rules");
+    let names = rules.iter().map(|it| json!([it["rule"]["name"], it["source"]]));
+    let expected = [json!(["high_error_rate", "file"]), json!(["no-orders", "live"])];
+    assert_eq!(names.collect::<Vec<_>>(), expected);
 
     let other =
         json!({"on": "orders.*", "severity": "low", "when": "data.count < 0", "message": "none"});
