@@ -23,7 +23,7 @@ export interface Stat<T = any> {
   value: T | undefined;
   timestamp: string | undefined;
   messageId: string | undefined;
-  /** Whether the value may be out of date: the hub is not live. */
+  /** Whether the value may be out of date: the hub is not live, or the value itself overdue. */
   stale: boolean;
 }
 

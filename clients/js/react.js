@@ -41,12 +41,13 @@ export function useStat(metric) {
       // A snapshot may also say that there is none any more.
       hub.on("initial_metrics", changed),
       hub.on("state", changed),
+      hub.on("stale", (value) => value.metric === metric && changed()),
     ];
     return () => offs.forEach((off) => off());
   }, [hub, metric]);
   // Both are the same object, or text, until there is another: nothing else makes it render.
   const latest = useSyncExternalStore(subscribe, () => hub.get(metric), () => undefined);
-  const stale = useSyncExternalStore(subscribe, () => hub.state !== "live", () => true);
+  const stale = useSyncExternalStore(subscribe, () => hub.state !== "live" || Boolean(hub.get(metric)?.stale), () => true);
   return useMemo(
     () => ({ value: latest?.value, timestamp: latest?.timestamp, messageId: latest?.messageId, stale }),
     [latest, stale],

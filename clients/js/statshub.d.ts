@@ -34,9 +34,12 @@ export interface SystemAlert {
 
 /** What each published type of message carries. */
 export interface Published {
-  /** The latest value of every subscribed metric that has one. Replaces what was known of them. */
+  /**
+   * The latest value of every subscribed metric that has one. Replaces what was known of them. The message names in `stale` those
+   * that are overdue.
+   */
   initial_metrics: Record<string, any>;
-  /** One metric and its new value. */
+  /** One metric and its new value: whole, also where the hub said what changed only. */
   metrics_update: Record<string, any>;
   system_alert: SystemAlert;
   test_message: { message: string; timestamp: string };
@@ -47,14 +50,44 @@ export interface Notices {
   connection_established: Opened;
   reconnection_successful: Opened & { previousConnectionId: string; bufferedMessagesCount: number };
   heartbeat: {};
-  subscribed: { message: string; metrics: string[] };
-  unsubscribed: { message: string; metrics: string[] };
+  subscribed: { message: string; metrics: Subscription[] };
+  unsubscribed: { message: string; metrics: Subscription[] };
   pong: { timestamp: string };
   refreshed: { expiresAt: string };
   messages_dropped: { droppedMessagesCount: number };
   connection_replaced: {};
   server_shutdown: { reconnectInMs: number };
-  error: { message: string; code: string };
+  metric_stale: { metric: string; messageId: string; updatedAt: string; ttlMs: number };
+  /**
+   * Also in the tab that wants something which the hub does not take, where nobody waits for the answer: `details` says what it
+   * is and where the fault is, and the tab goes on without it.
+   */
+  error: { message: string; code: string; details?: FaultDetails };
+}
+
+/** A metric in some form, where its value as it is published would be more than the page needs. */
+export interface Selector {
+  /** A name or a pattern over names. */
+  metric: string;
+  /** The parts of a value, as JSON Pointers (RFC 6901), such as `/total` or `/byPlan/pro`; in the shape in which they were, 1 to 32. */
+  fields?: string[];
+  /** An expression over `data` and `metric` in CEL, such as `data.balance < 10`: only values for which it holds. */
+  where?: string;
+  /** At most so many updates of a metric in a second, 0.01 to 10; the hub rounds down to 10, 5, 2, 1, 0.5, 0.2, … */
+  maxHz?: number;
+}
+
+/** A pattern, for values as they are published, or an object. Of several of the same pattern the last counts. */
+export type Subscription = string | Selector;
+
+/** Where the fault is in what the hub does not take. */
+export interface FaultDetails {
+  /** The pattern of the {@link Selector} that it is in. */
+  metric?: string;
+  /** In the expression of its `where`, both from 1. */
+  line?: number;
+  column?: number;
+  [more: string]: unknown;
 }
 
 export interface Opened {
@@ -62,7 +95,9 @@ export interface Opened {
   userId: string;
   message: string;
   /** The subscription of the connection, which serves all tabs. */
-  metrics: string[];
+  metrics: Subscription[];
+  /** Of a stream that goes on where one was: metrics whose value is overdue. */
+  staleMetrics?: string[];
   resumed: boolean;
   replayedMessagesCount: number;
   droppedMessagesCount: number;
@@ -137,6 +172,18 @@ export interface Value<T = any> {
   timestamp: string;
   /** Of the message that brought it. */
   messageId: string;
+  /** There, and `true`, where another value should have come by now: an operator has said how often the metric must be updated. */
+  stale?: boolean;
+}
+
+/** A value is overdue. */
+export interface StaleValue {
+  metric: string;
+  messageId: string;
+  /** RFC 3339, UTC: when it was published, or where the connection learns that late, the value's `timestamp`. */
+  updatedAt: string;
+  /** How long a value of this metric is good for, in milliseconds; not known of one that became stale while there was no connection. */
+  ttlMs?: number;
 }
 
 export interface NewValue<T = any> extends Value<T> {
@@ -148,8 +195,8 @@ export interface Connection {
   connectionId: string;
   userId: string;
   transport: "sse" | "websocket";
-  /** The patterns that the connection has asked for: the union over all tabs. */
-  metrics: string[];
+  /** What the connection has asked for: the union over all tabs, where these want a metric in different forms as it is published. */
+  metrics: Subscription[];
   /** Whether this tab holds the connection; others get theirs from the one that does. */
   leader: boolean;
 }
@@ -163,10 +210,13 @@ export interface Options {
   /** Where the hub is; paths below it are the hub's. Default: where this module came from. */
   url?: string | URL;
   /**
-   * Patterns over names, such as `users.*` or `credits.**`; from 100 over all tabs on the connection asks for every metric. Default: every
-   * metric. `[]`: alerts only.
+   * Patterns over names, such as `users.*` or `credits.**`, or objects with one that ask for less of the values. From 100 over all tabs on
+   * the connection asks for every metric. Default: every metric. `[]`: alerts only.
+   *
+   * Of the patterns that name a metric the narrowest says in which form it comes. An object is what is enough for this page, not a promise
+   * that there is never more: where two tabs want a metric in different forms, and after what was dropped, it comes as it is published.
    */
-  metrics?: string[];
+  metrics?: Subscription[];
   /**
    * Gives a JWT, a fresh one each time. It stays in memory and never goes to a URL, to storage or to another tab. Without it the
    * requests carry the page's cookies, and who the user is is seen when a connection is made, not before.
@@ -180,14 +230,21 @@ export interface Options {
    * a text, tabs share whatever their tokens say: it must be another one for another user.
    */
   shared?: boolean | string;
+  /**
+   * Default `true`: the hub may send what changes of large values, and the library puts them together again. A page never sees a
+   * difference; where a change does not fit, which should never be, the stream goes on from there with whole values.
+   */
+  delta?: boolean;
 }
 
 /** What can be listened to, and what the listener is given. */
 export interface Events {
   state: (change: StateChange) => void;
   dropped: (receipt: Dropped) => void;
-  /** A new latest value of one metric, from an update or a snapshot. */
+  /** A new latest value of one metric, from an update or a snapshot; or the same, which is not stale any more after all. */
   value: (value: NewValue) => void;
+  /** The latest value of a metric is overdue, until there is a new one. One that comes overdue says so itself. */
+  stale: (value: StaleValue) => void;
   /** Every published message, in order and once. */
   "*": (data: any, message: Message) => void;
 }
@@ -213,15 +270,16 @@ export interface Hub {
   on(name: string, listener: (data: any, message: Message) => void): () => void;
 
   /**
-   * Adds patterns for this tab; what is known of them already arrives as values. Rejects with a {@link StatshubError} where a
-   * pattern is bad or the hub refuses (`forbidden`, `unauthenticated`), and all is as before; waits, as long as `Retry-After`
+   * Adds patterns for this tab, or asks for those that are there in another form; what is known of them already arrives as
+   * values, but with `where`: then the next that it holds for is the first. Rejects with a {@link StatshubError} where a pattern or an
+   * expression is bad or the hub refuses (`forbidden`, `unauthenticated`), and all is as before; waits, as long as `Retry-After`
    * says, where the hub puts it off or cannot be reached; while there is no connection it is carried out with the next one.
    *
-   * @returns this tab's patterns now; `["**"]` is every metric
+   * @returns what this tab asks for now; `["**"]` is every metric
    */
-  subscribe(metrics: string[]): Promise<string[]>;
-  /** Takes patterns away for this tab, or rejects likewise. Where none is left there are only alerts. */
-  unsubscribe(metrics: string[]): Promise<string[]>;
+  subscribe(metrics: Subscription[]): Promise<Subscription[]>;
+  /** Takes patterns away for this tab, in whatever form, or rejects likewise. Where none is left there are only alerts. */
+  unsubscribe(metrics: Subscription[]): Promise<Subscription[]>;
 
   readonly state: State;
   readonly reason: Reason;
@@ -245,6 +303,8 @@ export class StatshubError extends Error {
   code: string;
   /** The HTTP status, where there is one. */
   status?: number;
+  /** Of a {@link Selector} that the hub does not take: where the fault is. */
+  details?: FaultDetails;
 }
 
 /** Opens the hub's stream, or takes part in that of another tab. Returns at once; begins after the current task. */

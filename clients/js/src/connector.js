@@ -1,6 +1,8 @@
 import { Backoff } from "./backoff.js";
 import { isId } from "./id.js";
 import { followSse, followWebSocket } from "./links.js";
+import { Patches } from "./patches.js";
+import { canonical } from "./pattern.js";
 import { judge } from "./verdict.js";
 
 // The hub says something every 15 s; more than that without a word and it is gone, or we were asleep.
@@ -34,7 +36,8 @@ const isNoLonger = (error) => {
 };
 
 // Keeps one stream to the hub open, for ever and by whatever transport works. `host` is told:
-// `emit(event)`, `authenticated()`, `refused()`, `opened()`, `subscribed(metrics)`, `lost()`, `heard()`; and has what is known, `member`, what is `wanted`, and whether what was said before `isFinal`.
+// `emit(event)`, `authenticated()`, `refused()`, `opened()`, `subscribed(metrics)`, `lost()`, `heard()`, and asked whether it
+// `leavesOut(asked, end)` what was refused; and has what is known, `member`, what is `wanted`, and whether what was said before `isFinal`.
 export class Connector {
   #api;
   #tokens;
@@ -43,6 +46,8 @@ export class Connector {
   #auto;
   #transport;
   #endpoint;
+  // Whether updates may say what changes only.
+  #delta;
   #backoff;
   #link;
   #pause;
@@ -55,13 +60,14 @@ export class Connector {
   #silences = 0;
   #offline;
 
-  constructor({ api, tokens, env, host, transport }) {
+  constructor({ api, tokens, env, host, transport, delta }) {
     this.#api = api;
     this.#tokens = tokens;
     this.#env = env;
     this.#host = host;
     this.#auto = transport === "auto";
     this.#transport = this.#auto ? "sse" : transport;
+    this.#delta = delta;
     this.#backoff = new Backoff(env.random);
   }
 
@@ -72,7 +78,7 @@ export class Connector {
   async run() {
     if (this.#host.isFinal) await this.#wait(Infinity, Infinity);
     while (!this.#stopped) {
-      const link = { abort: new AbortController() };
+      const link = { abort: new AbortController(), patches: new Patches() };
       const cut = new Promise((resolve) => (link.cut = resolve));
       this.#link = link;
       // A cut is not left to fetch, whose reading may hang when both sides end it at once.
@@ -82,7 +88,8 @@ export class Connector {
       this.#link = null;
       this.#env.clearTimeout(link.renewal);
       if (this.#stopped) return;
-      await this.#obey(judge(end, this.#renewed), link);
+      const isLess = link.asked && this.#host.leavesOut(link.asked, end);
+      await this.#obey(isLess ? { reason: end.code, now: true } : judge(end, this.#renewed), link);
     }
   }
 
@@ -143,7 +150,7 @@ export class Connector {
       // The page may take its time for a token, as for a user to log in.
       link.askedAt = this.#env.now();
       const isSse = this.#transport === "sse";
-      return await (isSse ? this.#sse(this.#sink(link), token, link.abort.signal) : this.#webSocket(link, token));
+      return await (isSse ? this.#sse(link, token, this.#sink(link)) : this.#webSocket(link, token));
     } catch (error) {
       return error.end ?? { kind: "token", message: error.message };
     }
@@ -155,12 +162,13 @@ export class Connector {
     return lastId && session.token;
   }
 
-  #sse(sink, token, signal) {
-    const { lastId } = this.#host.member;
+  #sse(link, token, sink) {
+    const { lastId: lastEventId } = this.#host.member;
+    const { delta } = this;
     const url = this.#resumed
-      ? this.#api.url("reconnect", { token: this.#resumed, lastEventId: lastId })
-      : this.#api.url("stream", { metrics: this.#metrics(), lastEventId: lastId });
-    return followSse({ url, init: this.#api.init(token) }, sink, signal, this.#env);
+      ? this.#api.url("reconnect", { token: this.#resumed, lastEventId, delta })
+      : this.#api.url("stream", { metrics: this.#metrics(link), lastEventId, delta });
+    return followSse({ url, init: this.#api.init(token) }, sink, link.abort.signal, this.#env);
   }
 
   // A refused upgrade has no status that a script could see: what can be asked for before is, and after it whether
@@ -176,19 +184,26 @@ export class Connector {
     }
     const reconnectToken = this.#resumed;
     if (reconnectToken) await this.#api.ask("refresh", { body: { reconnectToken }, token, signal }).catch(isNoLonger);
-    const query = { metrics: !reconnectToken && this.#metrics(), reconnectToken, lastEventId: lastId };
+    const metrics = !reconnectToken && this.#metrics(link);
+    const query = { metrics, reconnectToken, lastEventId: lastId, delta: this.delta };
     const url = this.#api.url(this.#endpoint, query).replace("http", "ws");
     const protocols = token ? ["statshub", `bearer.${token}`] : [];
     const end = await followWebSocket({ url, protocols }, this.#sink(link), signal, this.#env);
     if (link.answeredAt || signal.aborted) return end;
-    const why = await this.#sse({ answered: () => link.cut(end) }, token, signal);
+    const why = await this.#sse(link, token, { answered: () => link.cut(end) });
     return why.status ? why : end;
   }
 
-  #metrics() {
+  get delta() {
+    return this.#delta && "merge-patch";
+  }
+
+  #metrics(link) {
     let chars = 0;
-    const first = this.#host.wanted.filter((pattern) => (chars += pattern.length + 3) <= PATTERNS_CHARS_MAX);
-    return first.join(",") || NOTHING;
+    const size = (selector) => 3 + (selector.metric ? encodeURIComponent(JSON.stringify(selector)) : selector).length;
+    const first = this.#host.wanted.filter((selector) => (chars += size(selector)) <= PATTERNS_CHARS_MAX);
+    link.asked = first;
+    return first.some(({ metric }) => metric) ? JSON.stringify(first) : first.join(",") || NOTHING;
   }
 
   #sink(link) {
@@ -223,13 +238,19 @@ export class Connector {
     }
     const { type, data, messageId } = message;
     if (isId(messageId)) {
-      this.#host.emit({ kind: "message", message });
+      const whole = link.patches.whole(message);
+      if (!whole) {
+        this.#delta = false;
+        return this.#cut({ kind: "mismatch" });
+      }
+      this.#host.emit({ kind: "message", message: whole });
       link.awaited--;
       return this.#settle(link);
     }
     if (type === "connection_established" || type === "reconnection_successful") this.#opened(link, message);
     else if (type === "messages_dropped") this.#dropped(data);
-    else if (type === "subscribed" || type === "unsubscribed") this.#host.subscribed(data.metrics);
+    else if (type === "subscribed" || type === "unsubscribed") this.#host.subscribed(data.metrics.map(canonical));
+    else if (type === "metric_stale") this.#host.emit({ kind: "stale", stale: data });
     else if (type === "server_shutdown") this.#cut({ kind: "shutdown", ...data });
     else if (type === "connection_replaced") this.#cut({ kind: "replaced", message: data.message });
     else if (type === "error" && ["token_expired", "disconnected", "internal"].includes(data.code)) {
@@ -239,7 +260,8 @@ export class Connector {
   }
 
   #opened(link, { data, timestamp }) {
-    const { connectionId, userId, reconnectToken: token, metrics, resumed } = data;
+    const { connectionId, userId, reconnectToken: token, resumed, staleMetrics = [] } = data;
+    const metrics = data.metrics.map(canonical);
     this.#tokens.hubTime = timestamp;
     this.#renewed = false;
     this.#failures = 0;
@@ -252,6 +274,7 @@ export class Connector {
     this.#host.emit({ kind: "session", session: { token, metrics, connection } });
     // By a cookie, which is not seen here. What would come goes on after the other one's position.
     if (lastId !== this.#host.member.lastId) return this.#cut({ kind: "refused", status: 410, code: "user" });
+    if (resumed) this.#host.emit({ kind: "overdue", metrics: staleMetrics });
     if (resumed && data.droppedMessagesCount) this.#dropped(data);
     this.#settle(link);
     this.#host.opened();

@@ -3,7 +3,7 @@ import { ASLEEP_MS, SILENT_MS } from "./connector.js";
 import { StatshubError } from "./error.js";
 import { Leader } from "./leader.js";
 import { Member } from "./member.js";
-import { checked } from "./pattern.js";
+import { checked, isSame, newest, patternOf } from "./pattern.js";
 import { Tabs } from "./tabs.js";
 import { Tokens } from "./tokens.js";
 
@@ -16,6 +16,7 @@ const TICK_MS = 1000;
 export class Hub {
   #env;
   #transport;
+  #delta;
   #shared;
   #root;
   #tokens;
@@ -38,13 +39,14 @@ export class Hub {
   #listening = new AbortController();
 
   /**
-   * @param {{ url: string, metrics?: string[], getToken?: Function, transport?: string, shared?: boolean | string }} options
+   * @param {{ url: string, metrics?: any[], getToken?: Function, transport?: string, shared?: boolean | string, delta?: boolean }} options
    * @param {Record<string, any>} env what the browser gives
    */
-  constructor({ url, metrics = ["**"], getToken, transport = "auto", shared = true }, env) {
+  constructor({ url, metrics = ["**"], getToken, transport = "auto", shared = true, delta = true }, env) {
     this.#env = env;
     this.#root = url;
     this.#transport = transport;
+    this.#delta = delta;
     this.#shared = shared;
     this.#tokens = new Tokens(getToken, env);
     this.#member = new Member(checked(metrics), env, (name, data, message) => this.#tell(name, data, message));
@@ -88,12 +90,12 @@ export class Hub {
   }
 
   async subscribe(metrics) {
-    return this.#want([...new Set([...this.#member.patterns, ...checked(metrics)])]);
+    return this.#want(newest([...this.#member.patterns, ...checked(metrics)]));
   }
 
   async unsubscribe(metrics) {
-    const without = checked(metrics);
-    return this.#want(this.#member.patterns.filter((pattern) => !without.includes(pattern)));
+    const without = checked(metrics).map(patternOf);
+    return this.#want(this.#member.patterns.filter((selector) => !without.includes(patternOf(selector))));
   }
 
   reconnect() {
@@ -122,7 +124,17 @@ export class Hub {
     const refusal = await (this.#leader?.want(patterns) ?? (this.#tabs && new Promise(asked)));
     if (!refusal) return patterns;
     if (this.#member.patterns === patterns) this.#member.patterns = before;
-    throw new StatshubError(refusal.message, refusal.code, refusal.status);
+    throw new StatshubError(refusal.message, refusal.code, refusal.status, refusal.details);
+  }
+
+  // Of what this tab wants already the hub does not take one thing: the rest is as it was.
+  #leftOut({ selector, message, code, details }) {
+    const { patterns } = this.#member;
+    const left = patterns.filter((it) => !isSame(it, selector));
+    if (left.length === patterns.length) return;
+    this.#member.patterns = left;
+    if (!this.#leader) this.#hello();
+    this.#tell("error", { message, code, details });
   }
 
   // Who shares with whom is by the user, and who that is by the token. Without one it is alone, and asks for it again.
@@ -134,7 +146,7 @@ export class Hub {
     if (this.#closed || this.#tabs || this.#away) return;
     // A build names what tabs tell each other as it likes: those with other names do not understand each other.
     const words = { kind: 0, from: 0, term: 0, lastId: 0 };
-    const name = JSON.stringify(["statshub", words, this.#root, this.#transport, named]);
+    const name = JSON.stringify(["statshub 2", words, this.#root, this.#transport, named]);
     this.#tabs = new Tabs(name, this.#env, {
       lead: () => this.#lead(),
       lost: () => this.#follow(),
@@ -166,7 +178,9 @@ export class Hub {
       tokens: this.#tokens,
       env: this.#env,
       transport: this.#transport,
+      delta: this.#delta,
       changedUser: () => this.#changeUser(),
+      leftOut: (refusal) => this.#leftOut(refusal),
     });
     this.#done(Infinity);
     this.#askedAt = null;
@@ -211,8 +225,10 @@ export class Hub {
   }
 
   #done(upTo, refusal) {
-    for (const [number, done] of this.#waiting) {
-      if (number > upTo) continue;
+    const those = [...this.#waiting].filter(([number]) => number <= upTo);
+    // Nobody waits to hear of what was asked for at the start.
+    if (!those.length && refusal?.selector) this.#leftOut(refusal);
+    for (const [number, done] of those) {
       this.#waiting.delete(number);
       done(refusal);
     }

@@ -1,5 +1,5 @@
 import { Connector, PATTERNS_CHARS_MAX } from "./connector.js";
-import { admits, PATTERNS_MAX, union } from "./pattern.js";
+import { admits, isSame, narrowest, newest, patternOf, PATTERNS_MAX, union } from "./pattern.js";
 import { judge, SLOW_MS } from "./verdict.js";
 
 // Every tab answers a beat, and every tab hears the answers: no more often than is needed.
@@ -20,6 +20,10 @@ export class Leader {
   #wants = new Map();
   #user;
   #changedUser;
+  #leftOut;
+  // What the hub does not take, by its JSON; and the tabs that hear of it as the answer to what they asked.
+  #refusals = new Map();
+  #asking = new Set();
   #adjusting = Promise.resolve();
   // Patterns whose latest values are to be asked for.
   #outdated = [];
@@ -28,7 +32,7 @@ export class Leader {
   #present = new Set();
   #stopped;
 
-  constructor({ member, tabs, api, tokens, env, transport, changedUser }) {
+  constructor({ member, tabs, api, tokens, env, transport, delta, changedUser, leftOut }) {
     this.member = member;
     this.#tabs = tabs;
     this.#api = api;
@@ -37,8 +41,9 @@ export class Leader {
     this.#beatAt = env.now();
     this.#user = tokens.subject;
     this.#changedUser = changedUser;
+    this.#leftOut = leftOut;
     this.#wants.set(tabs.id, member.patterns);
-    this.connector = new Connector({ api, tokens, env, transport, host: this });
+    this.connector = new Connector({ api, tokens, env, transport, delta, host: this });
   }
 
   start() {
@@ -59,7 +64,12 @@ export class Leader {
   async want(patterns, tab = this.#tabs.id) {
     const before = this.#wants.get(tab) ?? [];
     this.#wants.set(tab, patterns);
-    const refusal = await this.#adjust();
+    const { final, reason } = this.member.status;
+    if (final && reason === "invalid_request" && !isSame(patterns, before)) this.connector.check({ force: true });
+    this.#asking.add(tab);
+    const all = await this.#adjust();
+    this.#asking.delete(tab);
+    const refusal = all ?? patterns.map((it) => this.#refusals.get(JSON.stringify(it))).find(Boolean);
     if (refusal && this.#wants.get(tab) === patterns) this.#wants.set(tab, before);
     return refusal;
   }
@@ -79,7 +89,8 @@ export class Leader {
   // What the connector asks and tells.
 
   get wanted() {
-    return union(this.#wants.values());
+    const isTaken = (selector) => !this.#refusals.has(JSON.stringify(selector));
+    return union([...this.#wants.values()].map((wish) => wish.filter(isTaken)));
   }
 
   emit(event) {
@@ -121,12 +132,19 @@ export class Leader {
   }
 
   opened() {
+    // It may be another hub by now.
+    this.#refusals.clear();
     this.#adjust();
   }
 
   subscribed(metrics) {
     this.emit({ kind: "session", session: { ...this.member.session, metrics } });
     this.#adjust();
+  }
+
+  // Whether the hub refused one of `asked`, and there is something without it.
+  leavesOut(asked, end) {
+    return this.wanted.length > 1 && this.#leaveOut(asked, end);
   }
 
   // What was dropped may have been the newest of its metric.
@@ -139,6 +157,26 @@ export class Leader {
     if (this.#wants.delete(tab)) this.#adjust();
   }
 
+  // Where the hub says which of `asked` it does not take, that one is not asked for any more, and who wants it is told.
+  #leaveOut(asked, { code, status, message, details }) {
+    const selector = asked[/^metrics\[(\d+)\]$/.exec(details?.path)?.[1]];
+    if (!selector) return false;
+    const { path, ...more } = details;
+    const refusal = {
+      code, status, selector,
+      message: message.replace(/^.*?: /, "Invalid metrics: "),
+      details: { metric: patternOf(selector), ...more },
+    };
+    this.#refusals.set(JSON.stringify(selector), refusal);
+    for (const [tab, wish] of this.#wants) {
+      if (this.#asking.has(tab) || !wish.some((it) => isSame(it, selector))) continue;
+      if (tab === this.#tabs.id) this.#leftOut(refusal);
+      else this.#tabs.post({ kind: "done", to: tab, number: 0, refusal });
+      this.#wants.set(tab, wish.filter((it) => !isSame(it, selector)));
+    }
+    return true;
+  }
+
   #adjust() {
     return (this.#adjusting = this.#adjusting.then(() => this.#compare()));
   }
@@ -148,9 +186,11 @@ export class Leader {
     while (!this.#stopped && this.connector.isOpen) {
       const { token: reconnectToken, metrics: there } = this.member.session;
       const { wanted } = this;
-      const more = wanted.filter((pattern) => !there.includes(pattern));
-      const less = there.filter((pattern) => !wanted.includes(pattern));
-      const isMore = more.length && there.length + more.length <= PATTERNS_MAX;
+      // One in another form takes the place of the one that is there.
+      const more = wanted.filter((selector) => !there.some((it) => isSame(it, selector)));
+      const patterns = wanted.map(patternOf);
+      const less = there.map(patternOf).filter((pattern) => !patterns.includes(pattern));
+      const isMore = more.length && newest([...there, ...more]).length <= PATTERNS_MAX;
       const metrics = isMore ? more : less;
       const outdated = this.#outdated;
       if (!metrics.length && !outdated.length) return;
@@ -166,21 +206,31 @@ export class Leader {
         if (!(await asked).connections) throw 0;
         const { session } = this.member;
         if (session.token !== reconnectToken) continue;
-        const now = isMore ? [...there, ...more] : there.filter((pattern) => !less.includes(pattern));
+        const now = isMore ? newest([...there, ...more]) : there.filter((it) => !less.includes(patternOf(it)));
         this.emit({ kind: "session", session: { ...session, metrics: now } });
         if (isMore) this.#outdated = [...this.#outdated, ...more];
       } catch (error) {
-        const { final, renew, floorMs } = judge(error.end ?? {}, true);
-        if (final || renew) return error.end;
+        const { end = {} } = error;
+        if (this.#leaveOut(metrics, end)) continue;
+        const { final, renew, floorMs } = judge(end, true);
+        if (final || renew) return end;
         await new Promise((resolve) => this.#env.setTimeout(resolve, Math.max(AGAIN_MS, floorMs ?? 0)));
       }
     }
   }
 
-  async #refresh(patterns) {
-    const named = patterns.join(",");
+  // The hub says what values are, not which of them last met a condition: the next that does comes by itself.
+  async #refresh(selectors) {
+    const those = selectors.filter(({ where }) => !where);
+    if (!those.length) return;
+    const named = those.map(patternOf).join(",");
     const latest = await this.#api.ask("metrics", { query: { metrics: named.length < PATTERNS_CHARS_MAX && named } });
-    const values = Object.entries(latest).filter(([metric]) => admits(patterns, metric));
-    this.emit({ kind: "values", values });
+    const isWanted = ([metric, { messageId }]) => {
+      const form = narrowest(this.wanted, metric);
+      // What has been seen in another form is no news.
+      const isKnown = form?.metric && this.member.values.all.get(metric)?.messageId === messageId;
+      return admits(those, metric) && !form?.where && !isKnown;
+    };
+    this.emit({ kind: "values", values: Object.entries(latest).filter(isWanted) });
   }
 }

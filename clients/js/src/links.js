@@ -45,5 +45,6 @@ export async function refusal(response) {
   const body = await response.json().catch(() => null);
   const after = response.headers.get("retry-after");
   const ms = /^\d+$/.test(after) ? after * 1000 : Date.parse(after) - Date.now();
-  return { kind: "refused", status: response.status, code: body?.code, message: body?.error, retryAfterMs: Math.max(ms, 0) || 0 };
+  const { code, error: message, details } = body ?? {};
+  return { kind: "refused", status: response.status, code, message, details, retryAfterMs: Math.max(ms, 0) || 0 };
 }

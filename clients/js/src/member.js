@@ -40,7 +40,7 @@ export class Member {
     this.lastId = null;
     this.session = { token: null, metrics: [], connection: null };
     this.#recent = new Recent();
-    this.values = new Values(this.#patterns, (value) => this.#tell("value", value));
+    this.values = new Values(this.#patterns, this.#tell);
   }
 
   // What the connection brings. Returns whether it was news, and other tabs are to hear it too. Where
@@ -65,6 +65,12 @@ export class Member {
         return true;
       case "values":
         this.values.merge(event.values);
+        return true;
+      case "stale":
+        this.values.expire(event.stale);
+        return true;
+      case "overdue":
+        this.values.overdue = event.metrics;
         return true;
       case "dropped":
         this.#tell("dropped", event.receipt);
@@ -93,6 +99,7 @@ export class Member {
     const there = new Map(values);
     this.values.prune((metric) => there.has(metric));
     this.values.merge(there);
+    this.values.overdue = values.filter(([, { stale }]) => stale).map(([metric]) => metric);
     this.apply({ kind: "status", status });
   }
 
@@ -124,9 +131,14 @@ export class Member {
     this.lastId = messageId;
     if (isSnapshot || type === "metrics_update") {
       const entries = Object.entries(data);
-      this.values.merge(entries.map(([metric, value]) => [metric, { value, timestamp, messageId }]));
-      const visible = entries.filter(([metric]) => admits(this.#patterns, metric));
-      if (isSnapshot || visible.length) this.#publish({ ...message, data: Object.fromEntries(visible) });
+      const isSeen = (metric) => admits(this.#patterns, metric);
+      const visible = { ...message, data: Object.fromEntries(entries.filter(([metric]) => isSeen(metric))) };
+      const overdue = new Set(message.stale);
+      if (message.stale) visible.stale = message.stale.filter(isSeen);
+      this.values.merge(
+        entries.map(([metric, value]) => [metric, { value, timestamp, messageId, ...(overdue.has(metric) && { stale: true }) }]),
+      );
+      if (isSnapshot || Object.keys(visible.data).length) this.#publish(visible);
     } else this.#publish(message);
     return true;
   }

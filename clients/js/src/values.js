@@ -2,7 +2,7 @@ import { admits } from "./pattern.js";
 import { isAfter } from "./id.js";
 
 // The latest value of each metric: `all` that the connection brings, `visible` what this tab has
-// asked for. `tell` hears of each new visible one.
+// asked for. `tell` hears of each new visible one, and of those that are overdue.
 export class Values {
   all = new Map();
   visible = new Map();
@@ -14,13 +14,36 @@ export class Values {
     this.#tell = tell;
   }
 
-  // Entries are [metric, {value, timestamp, messageId}]. One that is no newer changes nothing.
+  // Entries are [metric, {value, timestamp, messageId, stale}]. One that is no newer changes nothing, unless it is of the
+  // same message and has more of it, or less.
   merge(entries) {
     for (const [metric, entry] of entries) {
       const known = this.all.get(metric);
-      if (known && !isAfter(entry.messageId, known.messageId)) continue;
-      this.all.set(metric, entry);
-      if (admits(this.#patterns, metric)) this.#show(metric, entry);
+      if (known && !isAfter(entry.messageId, known.messageId) && !isOtherForm(entry, known)) continue;
+      this.#set(metric, entry);
+    }
+  }
+
+  /**
+   * A value should have been followed by another by now.
+   * @param {{ metric: string, updatedAt?: string, ttlMs?: number }} stale
+   */
+  expire({ metric, updatedAt, ttlMs }) {
+    const known = this.all.get(metric);
+    if (!known || known.stale) return;
+    const entry = { ...known, stale: true };
+    this.all.set(metric, entry);
+    if (!this.visible.has(metric)) return;
+    this.visible.set(metric, entry);
+    this.#tell("stale", { metric, messageId: entry.messageId, updatedAt: updatedAt ?? entry.timestamp, ttlMs });
+  }
+
+  // These are overdue, and no others.
+  set overdue(metrics) {
+    const those = new Set(metrics);
+    for (const [metric, { stale, ...entry }] of [...this.all]) {
+      if (those.has(metric)) this.expire({ metric });
+      else if (stale) this.#set(metric, entry);
     }
   }
 
@@ -43,8 +66,17 @@ export class Values {
     }
   }
 
+  #set(metric, entry) {
+    this.all.set(metric, entry);
+    if (admits(this.#patterns, metric)) this.#show(metric, entry);
+  }
+
   #show(metric, entry) {
     this.visible.set(metric, entry);
-    this.#tell({ metric, ...entry });
+    this.#tell("value", { metric, ...entry });
   }
+}
+
+function isOtherForm({ messageId, value }, known) {
+  return messageId === known.messageId && JSON.stringify(value) !== JSON.stringify(known.value);
 }

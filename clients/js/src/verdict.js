@@ -17,6 +17,9 @@ export function judge(end, renewed) {
       return { state: "stale", reason: kind, now: true };
     case "stalled":
       return { reason: "network", now: true, other: true };
+    // The stream goes on with whole values.
+    case "mismatch":
+      return { reason: "network", now: true };
     case "token":
       return later("token_unavailable", message);
     case "shutdown":

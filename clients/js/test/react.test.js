@@ -41,6 +41,11 @@ test("a component shows its metric, and renders for that alone", async () => {
   await act(() => stream.send(event(published("2-0", "metrics_update", { b: 2 })), event(published("3-0", "metrics_update", { c: 3 }))));
   assert.equal(textOf(tree), "a=1;b=2;live");
   assert.deepEqual([renders.a - before.a, renders.b - before.b], [0, 1]);
+  await act(() => stream.send(event(notice("metric_stale", { metric: "b", messageId: "2-0", updatedAt: "u", ttlMs: 5 }))));
+  assert.equal(textOf(tree), "a=1;b=2 stale;live");
+  await act(() => stream.send(event(published("4-0", "metrics_update", { b: 2 }))));
+  assert.equal(textOf(tree), "a=1;b=2;live");
+  assert.deepEqual([renders.a - before.a, renders.b - before.b], [0, 3]);
   await act(() => browser.sleep(3_600_000));
   assert.equal(textOf(tree), "a=1 stale;b=2 stale;stale");
   await act(() => browser.asked.stream(...opening()));

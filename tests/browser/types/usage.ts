@@ -1,6 +1,6 @@
 // A page in TypeScript: compiles, and does not where it is wrong.
 
-import { connect, type Hub, type State } from "statshub";
+import { connect, type Hub, type State, StatshubError, type Subscription } from "statshub";
 import { StatshubProvider, useHub, useStat } from "statshub/react";
 import { createElement } from "react";
 
@@ -22,9 +22,15 @@ export function page(show: (metric: string, value: unknown) => void): Hub {
     show(known, `${reason} ${retryAt?.toFixed()}`);
   });
   off();
-  const patterns: Promise<string[]> = hub.subscribe(["orders.*"]);
+  const patterns: Promise<Subscription[]> = hub.subscribe(["orders.*", { metric: "credits", fields: ["/balance"], maxHz: 1 }]);
   void patterns;
   show("users", hub.get<Users>("users")?.value.active.toFixed());
+  hub.on("stale", ({ metric, updatedAt, ttlMs }) => show(metric, `${updatedAt} ${ttlMs?.toFixed()}`));
+  hub.unsubscribe([{ metric: "credits", where: "data.balance < 10" }]).catch((error: StatshubError) => show("bad", error.details?.column?.toFixed()));
+  show("users", hub.get("users")?.stale === true);
+  connect({ delta: false });
+  // @ts-expect-error it is a list
+  hub.subscribe([{ metric: "credits", fields: "/balance" }]);
   // @ts-expect-error there is no such transport
   connect({ transport: "pigeon" });
   // @ts-expect-error nobody may set it
