@@ -3,10 +3,8 @@
 
 use super::kinds::{Choice, Flag, List, Maybe, Millis, Number, Visitor};
 use super::secrets;
-use super::texts::{file, host, key_prefix, listen_address, network, origin, websocket_path, word};
-use super::{
-    Acknowledge, Auth, Driver, Durability, Http, Outgoing, RealTime, Redis, Sessions, Settings,
-};
+use super::texts::{file, host, listen_address, network, origin, websocket_path, word};
+use super::{Auth, Driver, Durability, Http, Outgoing, RealTime, Sessions, Settings};
 
 pub const SECOND: u64 = 1000;
 pub const MINUTE: u64 = 60 * SECOND;
@@ -30,7 +28,7 @@ pub fn visit<V: Visitor>(settings: &mut Settings, visitor: &mut V) -> Result<(),
     sessions(&mut settings.sessions, visitor)?;
     history(&mut settings.history, visitor)?;
     store(&mut settings.store, visitor)?;
-    redis(&mut settings.redis, visitor)?;
+    super::redis::visit(&mut settings.redis, visitor)?;
     outgoing(&mut settings.outgoing, visitor)?;
     visitor.visit(
         "events.queue_events_max",
@@ -272,30 +270,6 @@ fn store<V: Visitor>(store: &mut super::Store, v: &mut V) -> Result<(), V::Error
         Number(1 << 20..=1 << 46),
         &mut retention.file_bytes_max,
     )
-}
-
-const ACKNOWLEDGEMENTS: Choice<Acknowledge> = Choice(&[
-    ("primary", Acknowledge::Primary),
-    ("replicated", Acknowledge::Replicated),
-]);
-
-fn redis<V: Visitor>(redis: &mut Redis, v: &mut V) -> Result<(), V::Error> {
-    v.visit("redis.url", Maybe(secrets::RedisLink), &mut redis.url)?;
-    v.visit("redis.ca_file", Maybe(file()), &mut redis.ca_file)?;
-    v.visit("redis.prefix", key_prefix(), &mut redis.prefix)?;
-    v.visit(
-        "redis.acknowledge",
-        ACKNOWLEDGEMENTS,
-        &mut redis.acknowledge,
-    )?;
-    v.visit("redis.replicas", Number(1..=100), &mut redis.replicas)?;
-    v.visit("redis.timeout_ms", Millis(50..=MINUTE), &mut redis.timeout)?;
-    v.visit(
-        "redis.log_messages_max",
-        Number(100..=1_000_000_000),
-        &mut redis.log_messages_max,
-    )?;
-    v.visit("redis.lease_ms", Millis(500..=HOUR), &mut redis.lease)
 }
 
 const DRIVERS: Choice<Driver> = Choice(&[("auto", Driver::Auto), ("body", Driver::Body)]);

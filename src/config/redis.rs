@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::secrets::MASK;
+use super::keys::{HOUR, MINUTE};
+use super::kinds::{Choice, Maybe, Millis, Number, Visitor};
+use super::secrets::{self, MASK};
+use super::texts::{file, key_prefix};
 
 /// What a publisher's answer promises where the log is in Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +19,11 @@ pub enum Acknowledge {
     /// It is in the memory of so many replicas too.
     Replicated,
 }
+
+const ACKNOWLEDGEMENTS: Choice<Acknowledge> = Choice(&[
+    ("primary", Acknowledge::Primary),
+    ("replicated", Acknowledge::Replicated),
+]);
 
 /// `[redis]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +43,26 @@ pub struct Redis {
     pub log_messages_max: u64,
     /// How long a hub that says nothing any more counts as there.
     pub lease: Duration,
+}
+
+/// Takes the visitor to the keys of the section.
+pub fn visit<V: Visitor>(redis: &mut Redis, v: &mut V) -> Result<(), V::Error> {
+    v.visit("redis.url", Maybe(secrets::RedisLink), &mut redis.url)?;
+    v.visit("redis.ca_file", Maybe(file()), &mut redis.ca_file)?;
+    v.visit("redis.prefix", key_prefix(), &mut redis.prefix)?;
+    v.visit(
+        "redis.acknowledge",
+        ACKNOWLEDGEMENTS,
+        &mut redis.acknowledge,
+    )?;
+    v.visit("redis.replicas", Number(1..=100), &mut redis.replicas)?;
+    v.visit("redis.timeout_ms", Millis(50..=MINUTE), &mut redis.timeout)?;
+    v.visit(
+        "redis.log_messages_max",
+        Number(100..=1_000_000_000),
+        &mut redis.log_messages_max,
+    )?;
+    v.visit("redis.lease_ms", Millis(500..=HOUR), &mut redis.lease)
 }
 
 /// Where Redis is: one server, or how to find the one that is to be used.

@@ -8,11 +8,12 @@ use actix_web::http::header::HeaderValue;
 use actix_web::test::TestRequest;
 use url::form_urlencoded::Serializer;
 
+use super::asked::{Asked, Query};
 use super::decode::from_query;
 use super::events::{Form, observed};
 use super::history::fuzz::parameters;
 use super::reply::Problem;
-use super::streams::{Asked, Query, parse_reconnect_token};
+use super::streams::parse_reconnect_token;
 use super::write::{Parameters, messages};
 use crate::aggregate::{Observed, Rules};
 use crate::config::{Overrides, Settings};

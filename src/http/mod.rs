@@ -10,6 +10,7 @@
 
 pub mod access;
 mod alerts;
+mod asked;
 mod asset;
 mod audit;
 pub mod body;

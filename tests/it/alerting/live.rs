@@ -41,8 +41,13 @@ async fn a_rule_is_made_changed_kept_over_a_restart_and_deleted() {
     stage_when(&api, "no-orders", "firing").await;
     let listed = api.get("/rules").await;
     let rules = listed.data()["rules"].as_array().expect("rules");
-    let names = rules.iter().map(|it| json!([it["rule"]["name"], it["source"]]));
-    let expected = [json!(["high_error_rate", "file"]), json!(["no-orders", "live"])];
+    let names = rules
+        .iter()
+        .map(|it| json!([it["rule"]["name"], it["source"]]));
+    let expected = [
+        json!(["high_error_rate", "file"]),
+        json!(["no-orders", "live"]),
+    ];
     assert_eq!(names.collect::<Vec<_>>(), expected);
 
     let other =
