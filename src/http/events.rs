@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures::future::LocalBoxFuture;
 use jiff::Timestamp;
-use serde::de::{Error, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -134,12 +136,35 @@ struct Line<'a> {
     timestamp: Option<Moment>,
 }
 
+/// An object, and nothing else: of an array serde would take the elements for the fields in their order.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(OfObject(PhantomData))
+    }
+}
+
+struct OfObject<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OfObject<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
+}
+
 /// A batch as an object.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Batch<'a> {
     #[serde(borrow)]
-    events: Vec<Line<'a>>,
+    events: Vec<Object<Line<'a>>>,
 }
 
 /// In milliseconds since the Unix epoch.
@@ -196,7 +221,9 @@ pub(super) fn observed(
                     continue;
                 }
                 let at_line = |problem| decode::at_line(problem, index + 1);
-                let line = decode::borrowed::<Line<'_>>(line).map_err(at_line)?;
+                let line = decode::borrowed::<Object<Line<'_>>>(line)
+                    .map_err(at_line)?
+                    .0;
                 add(&mut observed, &line, now_ms, || {
                     format!("line {}", index + 1)
                 })?;
@@ -205,10 +232,13 @@ pub(super) fn observed(
         Form::Json => {
             let is_list = text.trim_ascii_start().starts_with('[');
             let (lines, name) = match is_list {
-                true => (decode::borrowed::<Vec<Line<'_>>>(text)?, ""),
-                false => (decode::borrowed::<Batch<'_>>(text)?.events, "events"),
+                true => (decode::borrowed::<Vec<Object<Line<'_>>>>(text)?, ""),
+                false => (
+                    decode::borrowed::<Object<Batch<'_>>>(text)?.0.events,
+                    "events",
+                ),
             };
-            for (index, line) in lines.iter().enumerate() {
+            for (index, Object(line)) in lines.iter().enumerate() {
                 add(&mut observed, line, now_ms, || format!("{name}[{index}]"))?;
             }
         }

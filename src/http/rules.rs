@@ -129,7 +129,7 @@ fn life(shown: LifeShown) -> LifeView {
 
 /// `GET rules`.
 pub(super) async fn list(state: web::Data<State>, Admin(caller): Admin) -> HttpResponse {
-    let (rules, broken) = state.rules.all();
+    let (rules, broken) = (state.rules.all(), state.rules.broken());
     state.audit.record(caller.event(Action::ReadRules));
     let broken = broken.into_iter().map(|(live, fault)| Broken {
         name: live.spec.name,
@@ -158,7 +158,7 @@ pub(super) async fn one(
 }
 
 pub(super) fn shown(state: &State, name: &str) -> Result<RuleView, Problem> {
-    let (rules, _) = state.rules.all();
+    let rules = state.rules.all();
     let mut named = rules
         .into_iter()
         .filter(|(it, _)| it.rule.name.as_str() == name);

@@ -23,6 +23,9 @@ const PUBLISHER: &str = "\u{1}rules";
 /// Each round does what the one before has led to; what is left waits for the next tick.
 const ROUNDS_MAX: usize = 20;
 
+/// An alert that is younger cannot be over, but by somebody's word this very moment.
+const NEW_MS: u64 = 500;
+
 /// Until nothing is left to be done at this moment.
 ///
 /// # Errors
@@ -69,8 +72,13 @@ impl Doing<'_> {
                 let started = deed.record.as_ref().map(|it| timestamp(it.since_ms));
                 fields.insert("startedAt".into(), started.into());
                 let data = Value::Object(fields).to_string();
-                let id = self.tell(data.clone(), AlertWrite::New(*severity), Some(key));
-                let id = id.await?;
+                let write = AlertWrite::New(*severity);
+                let mut id = self.tell(data.clone(), write.clone(), Some(key)).await?;
+                if self.is_over(id).await? {
+                    // It was told before, and is over since: this is another time, by another rule of that name.
+                    let key = format!("{key}/{}", self.now_ms);
+                    id = self.tell(data.clone(), write, Some(&key)).await?;
+                }
                 log::info!("alert {} fires on {}: {id}", deed.rule, deed.metric);
                 let record = deed.raised_as(id, *severity, &data, self.now_ms);
                 self.remember(deed, record, deed.event).await
@@ -83,6 +91,17 @@ impl Doing<'_> {
             }
             Act::Resolve { from } => self.resolve(deed, *from).await,
         }
+    }
+
+    /// Whether an alert that is not new is resolved already.
+    async fn is_over(&self, id: MessageId) -> Result<bool, Error> {
+        let is_new = id.millis().saturating_add(NEW_MS) > self.now_ms;
+        let Some(reader) = self.inner.hub.reader().filter(|_| !is_new) else {
+            return Ok(false);
+        };
+        let found = reader.alert(id).await;
+        let found = found.map_err(|error| Error::Away(error.to_string()))?;
+        Ok(found.is_some_and(|alert| alert.state == AlertState::Resolved))
     }
 
     async fn resolve(&self, deed: &Deed, from: AlertState) -> Result<(), Error> {

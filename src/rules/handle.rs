@@ -78,19 +78,25 @@ impl Rules {
         self.0.is_stopped.store(true, Ordering::Relaxed);
     }
 
-    /// All rules, each with where it stands; and those that do not work, each with why.
-    pub fn all(&self) -> (Vec<(RuleShown, Origin)>, Vec<(LiveRule, RuleFault)>) {
+    /// All rules, each with where it stands.
+    pub fn all(&self) -> Vec<(RuleShown, Origin)> {
         let shown = self.0.engine().shown();
         let book = lock(&self.0.book);
         let with_origin = shown.into_iter().filter_map(|rule| {
             let origin = book.origin(rule.rule.name.as_str())?;
             Some((rule, origin))
         });
+        with_origin.collect()
+    }
+
+    /// Those that do not work in this version, each with why.
+    pub fn broken(&self) -> Vec<(LiveRule, RuleFault)> {
+        let book = lock(&self.0.book);
         let broken = book.broken.iter().filter_map(|(name, fault)| {
             let live = book.live.get(name)?;
             Some((live.clone(), fault.clone()))
         });
-        (with_origin.collect(), broken.collect())
+        broken.collect()
     }
 
     /// The newest value of a metric that some rule concerns.

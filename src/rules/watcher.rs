@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::book::LiveRule;
 use super::{Inner, Rules, deeds, json, lock, nothing, state};
@@ -17,6 +17,8 @@ use crate::hub::Following;
 
 /// How often time passes: what a rule has to hold for is exact to this.
 const TICKS_EVERY: Duration = Duration::from_millis(500);
+/// What fires with a message is told at once, and no more often than this.
+const ACTS_EVERY: Duration = Duration::from_millis(100);
 /// Messages that may wait. Above it the log is gone through again.
 const WAITING_MAX: usize = 65_536;
 /// How long until the hub is asked again that was overloaded.
@@ -41,6 +43,7 @@ pub(super) async fn run(rules: Rules, started_ms: u64) {
         inner,
         pasts: BTreeSet::new(),
         is_loading: false,
+        acted: Instant::now(),
         base_ms: started_ms,
         base: mono(),
     };
@@ -74,6 +77,7 @@ struct Watcher<'a> {
     pasts: BTreeSet<(String, String)>,
     /// What the log has is being gone through.
     is_loading: bool,
+    acted: Instant,
     /// Wall clock and time at one moment: from there on time is what has passed.
     base_ms: u64,
     base: Duration,
@@ -112,6 +116,10 @@ impl Watcher<'_> {
                     let is_rule = self.hear(&message, now_ms);
                     if is_rule && self.inner.engine().patterns() != patterns {
                         return;
+                    }
+                    let is_early = self.acted.elapsed() < ACTS_EVERY;
+                    if !is_early && self.inner.engine().take_news() {
+                        self.tick().await;
                     }
                 }
                 _ = ticks.tick() => {
@@ -226,6 +234,7 @@ impl Watcher<'_> {
 
     async fn tick(&mut self) {
         let now_ms = self.now_ms();
+        self.acted = Instant::now();
         self.inner.engine().tick(now_ms);
         // Or what was sent already would be sent again.
         if !lock(&self.inner.notices).is_loaded() {

@@ -58,9 +58,14 @@ impl Quantiles {
         let _ = self.0.merge(&other.0);
     }
 
-    /// The number of which the part `q` of all is not above it; `None` where there is none.
+    /// The least number such that the part `q` of all is not above it: the nearest rank, as in charts of the history.
+    /// `None` where there is no number.
     pub fn at(&self, q: f64) -> Option<f64> {
-        self.0.quantile(q).ok().flatten()
+        let count = self.0.count() as f64;
+        let rank = (q * count).ceil() - 1.0;
+        // The sketch itself takes the whole part of so many of all but one.
+        let part = (rank + 0.5) / (count - 1.0).max(1.0);
+        self.0.quantile(part.clamp(0.0, 1.0)).ok().flatten()
     }
 
     pub fn write(&self) -> String {

@@ -41,6 +41,16 @@ pub struct LastError {
     pub reason: String,
 }
 
+/// Why a value is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look<'a> {
+    New,
+    /// Another hub has come to something else.
+    Again,
+    /// By these rules, which are others than before.
+    Rules(&'a [RuleName]),
+}
+
 pub(super) struct Metric {
     pub newest: Option<Arc<Message>>,
     /// When it came.
@@ -72,6 +82,7 @@ pub struct Engine {
     pub(super) counts: Counts,
     pub(super) lives: usize,
     pub(super) now_ms: u64,
+    has_news: bool,
 }
 
 impl Engine {
@@ -85,6 +96,7 @@ impl Engine {
             counts: Counts::default(),
             lives: 0,
             now_ms,
+            has_news: false,
         }
     }
 
@@ -123,20 +135,23 @@ impl Engine {
                 continue;
             };
             self.lives -= metric.lives.len();
+            let mut changed = Vec::new();
             for life in &mut metric.lives {
                 let rule = self.rules.iter().find(|rule| rule.name == life.name);
                 let rule = rule.filter(|rule| rule.concerns(&name)).cloned();
                 if rule != life.rule {
                     life.past = None;
+                    changed.push(life.name.clone());
                 }
                 life.rule = rule;
             }
             let concerned = self.rules.iter().filter(|rule| rule.concerns(&name));
             let has = |rule: &Rule| metric.lives.iter().any(|life| life.name == rule.name);
             let new: Vec<_> = concerned.filter(|rule| !has(rule)).cloned().collect();
+            changed.extend(new.iter().map(|rule| rule.name.clone()));
             self.lives += metric.lives.len();
             self.add(&mut metric, new);
-            self.judge(&name, &mut metric, false);
+            self.judge(&name, &mut metric, Look::Rules(&changed));
             self.metrics.insert(name, metric);
         }
         self.tidy();
@@ -202,26 +217,38 @@ impl Engine {
             metric.id = message.id;
             metric.at_ms = at_ms.min(self.now_ms);
             metric.waited_since_ms = self.now_ms;
-            self.judge(name, &mut metric, true);
+            self.judge(name, &mut metric, Look::New);
         }
         self.metrics.insert(name.clone(), metric);
     }
 
-    /// Has all lives of a metric look at its newest value.
-    pub(super) fn judge(&mut self, name: &MetricName, metric: &mut Metric, is_new: bool) {
+    /// Has lives of a metric look at its newest value.
+    pub(super) fn judge(&mut self, name: &MetricName, metric: &mut Metric, look: Look<'_>) {
         let Some(message) = metric.newest.clone() else {
             return;
         };
-        let moment = metric.moment(self.now_ms);
+        let mut moment = metric.moment(self.now_ms);
+        if let Look::Rules(_) = look {
+            // What begins by another rule begins now, and is another time than before.
+            moment.at_ms = self.now_ms;
+            let now = MessageId::new(self.now_ms, 0).unwrap_or_default();
+            moment.id = now.max(moment.id.next());
+        }
         let value = message.value();
         let text = std::str::from_utf8(&value).unwrap_or("null");
         // Made once, and only where something is asked of it.
         let mut made = None;
         for life in &mut metric.lives {
-            let Some(rule) = life.rule.clone() else {
+            let is_meant = match look {
+                Look::Rules(names) => names.contains(&life.name),
+                Look::New | Look::Again => true,
+            };
+            let Some(rule) = life.rule.clone().filter(|_| is_meant) else {
                 continue;
             };
-            if is_new && let Some(anomaly) = &rule.anomaly {
+            if look == Look::New
+                && let Some(anomaly) = &rule.anomaly
+            {
                 let data = serde_json::from_str(text).unwrap_or_default();
                 life.score = None;
                 if let Some(number) = anomaly.number(&data) {
@@ -258,7 +285,14 @@ impl Engine {
                 self.errors.remove(&rule.name);
             }
             life.observe(verdict.ok(), moment);
+            let is_new = |record: &Record| record.stage == Stage::Firing && record.raised.is_none();
+            self.has_news |= life.now.as_ref().is_some_and(is_new);
         }
+    }
+
+    /// Whether something began to fire with a message since this was asked last.
+    pub fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.has_news)
     }
 
     /// Time passes.
@@ -289,9 +323,9 @@ impl Engine {
                 let waits = life.rule.as_ref().is_some_and(|it| it.absent_ms.is_some());
                 life.is_idle() && !waits
             };
-            let is_kept = !metric.lives.is_empty() && !(is_old && metric.lives.iter().all(is_done));
-            lives += if is_kept { metric.lives.len() } else { 0 };
-            is_kept
+            let is_over = metric.lives.is_empty() || is_old && metric.lives.iter().all(is_done);
+            lives += if is_over { 0 } else { metric.lives.len() };
+            !is_over
         });
         self.lives = lives;
     }

@@ -1,6 +1,6 @@
 //! What the log says: of lives, of alerts, of silences.
 
-use super::engine::Engine;
+use super::engine::{Engine, Look};
 use super::record::{Record, Stage, Step};
 use super::silence::Silence;
 use super::{Baseline, RuleName};
@@ -40,7 +40,7 @@ impl Engine {
             None => false,
         };
         if is_stale {
-            self.judge(name, &mut metric, false);
+            self.judge(name, &mut metric, Look::Again);
         }
         self.metrics.insert(name.clone(), metric);
     }

@@ -104,7 +104,13 @@ impl Life {
             record.stage = Stage::Firing;
         }
         let over = record.over_since_ms;
-        if over.is_some_and(|since| now_ms.saturating_sub(since) >= rule.keep_ms) {
+        let is_over = over.is_some_and(|since| now_ms.saturating_sub(since) >= rule.keep_ms);
+        // What somebody has done about it is told first.
+        let is_told = match (&record.raised, &self.logged) {
+            (Some(_), Some(logged)) => logged.stage == record.stage,
+            _ => true,
+        };
+        if is_over && is_told {
             self.now = None;
         }
     }

@@ -167,7 +167,7 @@ async fn what_is_kept_of_windows_is_hidden() {
     assert_eq!(lines(&api, &sale(1).to_string()).await.status, 202);
     result_of(&hub, "sales.sum", 1).await;
     let ada = hub.api(&token::admin("ada"));
-    for path in ["/metrics", "/history", "/history?metrics=**"] {
+    for path in ["/metrics", "/history?metric=**"] {
         let answer = ada.get(path).await;
         assert!(!answer.data().to_string().contains("aggregate/"), "{path}");
     }
@@ -206,7 +206,7 @@ async fn a_mistake_in_the_settings_is_told_in_one_line() {
         let lines = COUNT.lines().filter(|line| !line.starts_with(key));
         let config = format!("{}\n{wrong}\n", lines.collect::<Vec<_>>().join("\n"));
         let output = Hub::with().config(&config).arg("check-config").run().await;
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains(line), "{wrong}: {said}");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains(line), "{wrong}: {told}");
     }
 }

@@ -66,8 +66,11 @@ async fn a_rule_is_made_changed_kept_over_a_restart_and_deleted() {
         api.get("/rules/no-orders").await.failure(),
         (404, "not_found")
     );
-    let trail = api.get("/audit?action=set_rule").await;
-    assert_eq!(trail.data()["events"].as_array().expect("events").len(), 3);
+    eventually("three changes in the audit trail", async || {
+        let trail = api.get("/audit?action=set_rule").await;
+        (trail.data()["events"].as_array()?.len() == 3).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 mod hooks;
 mod live;
-mod receiver;
+pub mod receiver;
 mod restarts;
 mod rules;
 

@@ -2,10 +2,9 @@
 
 use reqwest::Method;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
 use super::answers::Held;
+use crate::alerting::receiver::Receiver;
 use crate::support::http::{Api, respond};
 use crate::support::{A, eventually};
 
@@ -91,17 +90,9 @@ async fn notified(held: &Held, api: &Api) {
     }
 }
 
-/// Wants nothing from anybody.
-pub async fn gone() -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move {
-        while let Ok((mut socket, _)) = listener.accept().await {
-            let mut request = [0; 8192];
-            let _ = socket.read(&mut request).await;
-            let answer = b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-            let _ = socket.write_all(answer).await;
-        }
-    });
-    address
+/// A webhook that wants nothing from anybody.
+pub async fn gone() -> String {
+    let receiver = Receiver::start().await;
+    receiver.answers(&["410 Gone"; 10]);
+    receiver.hook("")
 }

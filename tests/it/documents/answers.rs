@@ -84,8 +84,7 @@ impl Held {
 async fn every_operation_answers_as_described_to_good_requests_and_bad_ones() {
     let hub = Hub::with()
         .config(&format!(
-            "[store]\ndurability = \"process\"\n[[webhook]]\nname = \"gone\"\nurl = \"http://{}/\"\n\
-             secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"",
+            "[store]\ndurability = \"process\"\n{}",
             gone().await
         ))
         .start()
@@ -170,6 +169,19 @@ async fn published(held: &Held, api: &Api) {
         let request = request.header("content-type", "text/plain").body(body);
         held.answer(route, Method::POST, request).await;
     }
+    let route = &format!("{A}/events");
+    for body in [
+        json!({"events": [{"event": "signup", "data": {"plan": "pro"}, "timestamp": 1_769_860_800_000u64}]}),
+        json!([{"event": "signup", "timestamp": "2026-01-31T12:00:00Z"}, {"event": "login"}]),
+        json!([]),
+    ] {
+        held.post(api, route, route, body).await;
+    }
+    let lines = api
+        .request_at(Method::POST, route)
+        .body("{\"event\":\"a\"}\n");
+    let lines = lines.header("content-type", "application/x-ndjson");
+    held.answer(route, Method::POST, lines).await;
     let route = &format!("{A}/alerts");
     held.post(
         api,

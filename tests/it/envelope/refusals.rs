@@ -17,7 +17,7 @@ fn good_request(api: &Api, path: &str, method: &Method) -> RequestBuilder {
         ("/websocket", _) => api.upgrade(""),
         ("/reconnect", _) => api.request(Method::GET, &format!("/reconnect?token={unknown}")),
         (_, &Method::GET) => api.request(Method::GET, path),
-        _ => api.request(Method::POST, path).json(&json!({
+        _ => api.request(method.clone(), path).json(&json!({
             "metrics": ["m"], "metric": "m", "data": 1,
             "severity": "low", "message": "m", "userId": "nobody", "reconnectToken": unknown,
         })),

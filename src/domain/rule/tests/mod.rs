@@ -175,7 +175,7 @@ impl World {
         self.engine.set_rules(self.rules.clone(), self.now_ms);
         enum Said {
             Value(Arc<Message>),
-            Record(String, String, Record),
+            Record(String, String, Box<Record>),
         }
         let messages = self.messages.iter().rev().take(kept);
         let mut all: Vec<_> = messages
@@ -183,10 +183,8 @@ impl World {
             .collect();
         let records = self.records.iter();
         all.extend(records.map(|((rule, metric), (id, record))| {
-            (
-                *id,
-                Said::Record(rule.clone(), metric.clone(), record.clone()),
-            )
+            let record = Box::new(record.clone());
+            (*id, Said::Record(rule.clone(), metric.clone(), record))
         }));
         all.sort_by_key(|(id, _)| *id);
         for (id, said) in all {
@@ -194,7 +192,7 @@ impl World {
                 Said::Value(message) => self.engine.heard(&message, id.millis()),
                 Said::Record(rule, of, record) => {
                     let rule = RuleName::parse(&rule).unwrap();
-                    self.engine.logged(&rule, &metric(&of), id, Some(record));
+                    self.engine.logged(&rule, &metric(&of), id, Some(*record));
                 }
             }
         }
