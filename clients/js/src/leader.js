@@ -70,7 +70,11 @@ export class Leader {
     const all = await this.#adjust();
     this.#asking.delete(tab);
     const refusal = all ?? patterns.map((it) => this.#refusals.get(JSON.stringify(it))).find(Boolean);
-    if (refusal && this.#wants.get(tab) === patterns) this.#wants.set(tab, before);
+    if (refusal && this.#wants.get(tab) === patterns) {
+      this.#wants.set(tab, before);
+      // Of several the hub may have taken some.
+      this.#adjust();
+    }
     return refusal;
   }
 
