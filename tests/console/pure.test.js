@@ -7,6 +7,7 @@ import { ApiError } from "../../src/http/console/errors.js";
 import { Alerts } from "../../src/http/console/model/alerts.js";
 import { followed, groups, kindOf, limitsOf } from "../../src/http/console/docs/document.js";
 import { Metrics } from "../../src/http/console/model/metrics.js";
+import { inWords, written } from "../../src/http/console/model/subscription.js";
 import { Ring } from "../../src/http/console/model/ring.js";
 import { bytes, change, duration, format } from "../../src/http/console/ui/format.js";
 import { at, numbers, pointer } from "../../src/http/console/ui/leaves.js";
@@ -101,6 +102,45 @@ test("a metric that stays away for longer than it used to is stale", () => {
   assert.equal(metric.time, 40_000);
   assert.equal(metric.isStale(40_000 + 39_000), false);
   assert.equal(metric.isStale(40_000 + 41_000), true);
+});
+
+test("a metric that the hub says is overdue is stale until its next value, and who listens hears of it", () => {
+  const metrics = new Metrics();
+  metrics.set("a", 1, 1000);
+  const heard = [];
+  metrics.listen(({ name, isOverdue }, isNew) => heard.push([name, isOverdue, isNew]));
+  metrics.setOverdue("a");
+  metrics.setOverdue("nobody");
+  assert.equal(metrics.all.get("a").isStale(1000), true);
+  metrics.set("a", 2, 2000);
+  assert.equal(metrics.all.get("a").isStale(2000), false);
+  metrics.set("b", 1, 1000, true);
+  assert.equal(metrics.all.get("b").isStale(1000), true);
+  assert.deepEqual(heard, [["a", true, false], ["a", false, false], ["b", true, true]]);
+});
+
+test("a subscription is told in words: patterns in one line, and a line for each that asks for less", () => {
+  const low = { metric: "credits.*", fields: ["/byPlan/pro", "/total"], where: "data.balance < 10", maxHz: 2 };
+  for (const [subscription, expected] of [
+    [null, "everything"],
+    [["**"], "everything"],
+    [[], "alerts only"],
+    [["a", "b.*"], "a, b.*"],
+    [["a", low, "b.*"], "a, b.*\ncredits.* · /byPlan/pro, /total · where data.balance < 10 · 2 a second at most"],
+    [["**", { metric: "system", maxHz: 0.02 }], "everything\nsystem · every 50 s at most"],
+    [[{ metric: "a", where: "data > 1" }], "a · where data > 1"],
+  ]) {
+    assert.equal(inWords(subscription), expected);
+  }
+});
+
+test("metrics are written between commas, or as JSON", () => {
+  assert.deepEqual(written(" a, b.* ,"), ["a", "b.*"]);
+  assert.deepEqual(written(""), []);
+  const less = { metric: "a", fields: ["/x", "/y"] };
+  assert.deepEqual(written(` ${JSON.stringify(less)}`), [less]);
+  assert.deepEqual(written(JSON.stringify(["b", less])), ["b", less]);
+  assert.throws(() => written('{"metric": '), SyntaxError);
 });
 
 test("how often a metric comes is not known from one value", () => {

@@ -92,7 +92,8 @@ export class Session extends EventTarget {
     const getToken = this.token ? () => this.token : undefined;
     const hub = connect({ url: HUB, getToken });
     this.hub = hub;
-    hub.on("value", ({ metric, value, timestamp }) => this.metrics.set(metric, value, Date.parse(timestamp)));
+    hub.on("value", ({ metric, value, timestamp, stale }) => this.metrics.set(metric, value, Date.parse(timestamp), stale));
+    hub.on("stale", ({ metric }) => this.metrics.setOverdue(metric));
     hub.on("metrics_update", (data, { priority }) => this.metrics.setPriority(data, priority));
     hub.on("system_alert", (data, message) => this.alerts.hear(data, message));
     hub.on("dropped", ({ droppedMessagesCount }) => {

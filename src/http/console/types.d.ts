@@ -19,6 +19,9 @@ export interface Alert {
   [field: string]: unknown;
 }
 
+/** A pattern, or one of which less than the whole value is asked for. */
+export type Subscription = string | { metric: string; fields?: string[]; where?: string; maxHz?: number };
+
 export interface SessionRow {
   connectionId: string;
   user: string;
@@ -27,7 +30,7 @@ export interface SessionRow {
   since: string;
   remoteAddress: string | null;
   userAgent: string | null;
-  subscription: string[] | null;
+  subscription: Subscription[] | null;
   backlog: ByPriority;
   sent: number;
   dropped: ByPriority;

@@ -38,6 +38,8 @@ export class Metric {
   /** When the value came to be, in milliseconds since 1970. */
   time = 0;
   priority = "normal";
+  /** Whether the hub says that another value should have come by now. */
+  isOverdue = false;
   /** @type {Size} */
   size = "s";
   /** What a tile shows, the headline's first. @type {Trace[]} */
@@ -59,8 +61,9 @@ export class Metric {
   /**
    * @param {unknown} value
    * @param {number} time
+   * @param {boolean} isOverdue
    */
-  update(value, time) {
+  update(value, time, isOverdue) {
     if (this.#updates > 0 && time > this.time) {
       const interval = time - this.time;
       this.#interval += (interval - this.#interval) * (this.#updates === 1 ? 1 : SMOOTHING);
@@ -68,6 +71,7 @@ export class Metric {
     if (this.time !== time) this.#updates += 1;
     this.value = value;
     this.time = time;
+    this.isOverdue = isOverdue;
     this.#lookInside();
     for (const { leaf, points } of this.traces) {
       const now = at(value, leaf.path);
@@ -93,6 +97,7 @@ export class Metric {
 
   /** @param {number} now */
   isStale(now) {
+    if (this.isOverdue) return true;
     if (this.#updates < 3) return false;
     return now - this.time > Math.max(STALE_AFTER_MS, STALE_AFTER_INTERVALS * this.#interval);
   }
@@ -122,13 +127,22 @@ export class Metrics {
    * @param {string} name
    * @param {unknown} value
    * @param {number} time
+   * @param {boolean} [isOverdue]
    */
-  set(name, value, time) {
+  set(name, value, time, isOverdue = false) {
     const known = this.all.get(name);
     const metric = known ?? new Metric(name);
     if (!known) this.all.set(name, metric);
-    metric.update(value, time);
+    metric.update(value, time, isOverdue);
     for (const listener of this.#listeners) listener(metric, !known);
+  }
+
+  /** Its value is, until there is another. @param {string} name */
+  setOverdue(name) {
+    const metric = this.all.get(name);
+    if (!metric) return;
+    metric.isOverdue = true;
+    for (const listener of this.#listeners) listener(metric, false);
   }
 
   /**

@@ -1,6 +1,7 @@
 // The sessions of all users: who, how, since when, what waits for them; and how many there were.
 
 import { wordsOf } from "../errors.js";
+import { inWords } from "../model/subscription.js";
 import { session } from "../session.js";
 import { LineChart } from "../ui/chart.js";
 import { badge, choice, field, h, panel, say } from "../ui/dom.js";
@@ -121,7 +122,7 @@ class ConnectionsView extends HTMLElement {
         className: "tight",
       },
       { title: "Since", text: (row) => moment(row.since), className: "tight" },
-      { title: "Subscription", text: (row) => subscription(row.subscription) },
+      { title: "Subscription", text: (row) => inWords(row.subscription), className: "lines" },
       { title: "Backlog", ...counted((row) => row.backlog) },
       { title: "Sent", text: (row) => number(row.sent), className: "number" },
       { title: "Dropped", ...counted((row) => row.dropped) },
@@ -170,12 +171,6 @@ function counted(pick) {
     say(/** @type {Node} */ (node.lastChild), some.map(([priority, count]) => `${number(count)} ${priority}`).join(", "));
   };
   return { node: () => h("div", {}, h("div"), h("div", { class: "quiet" })), update, className: "number" };
-}
-
-/** @param {string[] | null} patterns */
-function subscription(patterns) {
-  if (patterns === null || patterns.includes("**")) return "everything";
-  return patterns.length ? patterns.join(", ") : "alerts only";
 }
 
 customElements.define("connections-view", ConnectionsView);

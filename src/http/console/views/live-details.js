@@ -17,14 +17,15 @@ export function details(metric) {
   const shown = metric.traces[metric.headline];
   const query = new URLSearchParams({ metric: metric.name });
   if (shown) query.set("field", pointer(shown.leaf.path));
+  const tell = () => say(when, `${ago(metric.time)}, priority ${metric.priority}${metric.isOverdue ? ", overdue" : ""}`);
   const paint = () => {
-    say(when, `${ago(metric.time)}, priority ${metric.priority}`);
+    tell();
     body.replaceChildren(valueView(metric.value));
   };
   paint();
   let painted = metric.value;
   const timer = setInterval(() => {
-    say(when, `${ago(metric.time)}, priority ${metric.priority}`);
+    tell();
     if (painted !== metric.value) paint();
     painted = metric.value;
   }, AGAIN_AFTER_MS);

@@ -59,7 +59,7 @@ export class Tile {
     this.element.classList.toggle("stale", isStale);
     this.element.dataset.priority = metric.priority;
     const age = duration(now - metric.time);
-    say(this.#age, isStale ? `stale · ${age}` : age);
+    say(this.#age, isStale ? `${isLive && metric.isOverdue ? "overdue" : "stale"} · ${age}` : age);
     const shown = metric.traces[metric.headline];
     this.#value.classList.toggle("text", !shown);
     if (!shown) return this.#paintText();

@@ -2,6 +2,7 @@
 // client library, which is there to hide what is to be seen here.
 
 import { wordsOf } from "../errors.js";
+import { written } from "../model/subscription.js";
 import { session } from "../session.js";
 import { choice, field, h, panel } from "../ui/dom.js";
 import { clock } from "../ui/format.js";
@@ -28,7 +29,7 @@ export class Wire {
   element = panel("The raw stream", [],
     h("div", { class: "panel-body stack" },
       h("div", { class: "toolbar" },
-        field("Transport", this.#transport), field("Metrics (patterns, separated by commas)", this.#patterns, "grow"),
+        field("Transport", this.#transport), field("Metrics (patterns, separated by commas, or JSON)", this.#patterns, "grow"),
         this.#open, this.#close, this.#frames,
         h("button", { type: "button", class: "push", click: () => this.#text.replaceChildren() }, "Clear")),
       this.#text));
@@ -37,13 +38,11 @@ export class Wire {
     this.#frames.hidden = this.#transport.value !== "websocket";
   }
 
-  get #metrics() {
-    return this.#patterns.value.split(",").map((it) => it.trim()).filter(Boolean);
-  }
-
   #start() {
     this.close();
-    const query = { metrics: this.#metrics.join() };
+    const text = this.#patterns.value.trim();
+    // What is wrong with JSON the hub says.
+    const query = { metrics: /^[[{]/.test(text) ? text : written(text).join() };
     this.#text.replaceChildren();
     if (this.#transport.value === "sse") this.#openSse(query);
     else this.#openWebSocket(query);
@@ -124,8 +123,12 @@ export class Wire {
 
   /** @param {"subscribe" | "unsubscribe" | "ping"} type */
   #send(type) {
-    const data = type === "ping" ? undefined : { metrics: this.#metrics };
-    this.#stream?.send?.(JSON.stringify({ type, data }));
+    try {
+      const data = type === "ping" ? undefined : { metrics: written(this.#patterns.value) };
+      this.#stream?.send?.(JSON.stringify({ type, data }));
+    } catch (error) {
+      this.#show(`The metrics are no JSON: ${error instanceof Error ? error.message : error}\n`, "note");
+    }
   }
 
   /**
