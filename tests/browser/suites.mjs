@@ -10,11 +10,12 @@ import { faults } from "./chapters/client/faults.mjs";
 import { react } from "./chapters/client/react.mjs";
 import { sharing } from "./chapters/client/tabs.mjs";
 import { tokens } from "./chapters/client/tokens.mjs";
+import { views } from "./chapters/client/views.mjs";
 import { gzip } from "./chapters/gzip.mjs";
 import { native } from "./chapters/native.mjs";
 import { origins } from "./chapters/origins.mjs";
 import { restarts } from "./chapters/restarts.mjs";
 
 export const faulty = [faults, fallback];
-export const kept = [drops, sharing, tokens, react];
+export const kept = [drops, sharing, tokens, views, react];
 export const page = [look, use, load, native, gzip, origins, restarts];
