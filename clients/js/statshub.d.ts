@@ -214,7 +214,8 @@ export interface Options {
    * the connection asks for every metric. Default: every metric. `[]`: alerts only.
    *
    * Of the patterns that name a metric the narrowest says in which form it comes. An object is what is enough for this page, not a promise
-   * that there is never more: where two tabs want a metric in different forms, and after what was dropped, it comes as it is published.
+   * that there is never more: where two tabs want a metric in different forms, where the hub has as many
+   * forms as it may, and after what was dropped, it comes as it is published.
    */
   metrics?: Subscription[];
   /**

@@ -23,6 +23,8 @@ export class Leader {
   #leftOut;
   // What the hub does not take, by its JSON; and the tabs that hear of it as the answer to what they asked.
   #refusals = new Map();
+  // Whether the hub has as many forms as it may: then values are asked for as they are published.
+  #isFull;
   #asking = new Set();
   #adjusting = Promise.resolve();
   // Patterns whose latest values are to be asked for.
@@ -94,7 +96,8 @@ export class Leader {
 
   get wanted() {
     const isTaken = (selector) => !this.#refusals.has(JSON.stringify(selector));
-    return union([...this.#wants.values()].map((wish) => wish.filter(isTaken)));
+    const all = union([...this.#wants.values()].map((wish) => wish.filter(isTaken)));
+    return this.#isFull ? all.map(patternOf) : all;
   }
 
   emit(event) {
@@ -138,6 +141,7 @@ export class Leader {
   opened() {
     // It may be another hub by now.
     this.#refusals.clear();
+    this.#isFull = false;
     this.#adjust();
   }
 
@@ -146,9 +150,9 @@ export class Leader {
     this.#adjust();
   }
 
-  // Whether the hub refused one of `asked`, and there is something without it.
+  // Whether the hub refused something in `asked`, and there is something without it.
   leavesOut(asked, end) {
-    return this.wanted.length > 1 && this.#leaveOut(asked, end);
+    return (this.wanted.length > 1 || !end.details) && this.#leaveOut(asked, end);
   }
 
   // What was dropped may have been the newest of its metric.
@@ -164,7 +168,11 @@ export class Leader {
   // Where the hub says which of `asked` it does not take, that one is not asked for any more, and who wants it is told.
   #leaveOut(asked, { code, status, message, details }) {
     const selector = asked[/^metrics\[(\d+)\]$/.exec(details?.path)?.[1]];
-    if (!selector) return false;
+    if (!selector) {
+      const isFull = code === "invalid_request" && asked.some(({ metric }) => metric);
+      this.#isFull ||= isFull;
+      return isFull;
+    }
     const { path, ...more } = details;
     const refusal = {
       code, status, selector,

@@ -276,6 +276,26 @@ test("a page that asks for it at the start goes on with the rest, or is refused 
   assert.ok(alone.browser.asked);
 });
 
+test("a hub that has as many forms as it may is asked for whole values, until the next connection", async () => {
+  const full = { success: false, error: "the hub has as many different views as it may", code: "invalid_request" };
+  const less = { metric: "b", maxHz: 1 };
+  const { browser, hub, states } = await begin({ metrics: ["a", less] });
+  await browser.asked.answer(400, full);
+  assert.equal(browser.asked.query.metrics, "a,b");
+  const stream = await browser.asked.stream(event(notice("connection_established", { reconnectToken: "rt", metrics: ["a", "b"], resumed: false })), event(published("1-0", "initial_metrics", {})));
+  assert.deepEqual(states.at(-1), "live opened");
+  // It may have room by now; and has not.
+  assert.deepEqual(JSON.parse(browser.asked.init.body).metrics, [less]);
+  await browser.asked.answer(400, full);
+  assert.equal(browser.asked, null);
+  assert.deepEqual(hub.connection.metrics, ["a", "b"]);
+  await stream.end();
+  await browser.pass(3 * SECOND);
+  await browser.asked.stream(resuming({ metrics: ["a", "b"] }));
+  await browser.asked.answer(200, { success: true, data: { connections: 1 } });
+  assert.deepEqual(hub.connection.metrics, ["a", less]);
+});
+
 test("what changes is put together, and where it does not fit the stream goes on whole from there", async () => {
   const { browser, hub, states, stream } = await live();
   const seen = [];

@@ -111,6 +111,24 @@ export function use(world) {
       assert.deepEqual(await console.complaints(), []);
     });
 
+    test("what a session asks for is told in words, and what is overdue marked until it is not", async (t) => {
+      const { site, person, console } = await at(t, "connections", { config: '[[metric]]\nname = "orders.*"\nttl_ms = 1500\n' });
+      const metrics = JSON.stringify(["users", { metric: "credits.*", fields: ["/total", "/by/plan"], where: "data.total < 10", maxHz: 2 }]);
+      const tab = await eventSource(person, { page: site.blank }, { access_token: site.hub.token({ user: "grace" }), metrics });
+      await tab.until("its snapshot", () => window.seen.length >= 2);
+      await console.tab.page.bringToFront();
+      await console.says("users\ncredits.* · /by/plan, /total · where data.total < 10 · 2 a second at most", "table");
+      await console.goes("live");
+      await site.hub.publish("orders.today", 1);
+      await console.says("overdue", ".tile .age");
+      await console.presses("orders.today", ".tiles");
+      await console.says("overdue", "dialog");
+      await console.presses("Close", "dialog");
+      await site.hub.publish("orders.today", 2);
+      await console.tab.until("it to be current", () => !document.querySelector(".tile.stale"));
+      assert.deepEqual(await console.complaints(), []);
+    });
+
     test("the past of a metric is drawn, listed and exported", async (t) => {
       const { site, console } = await at(t, "live");
       for (let sum = 1; sum <= 5; sum++) await site.hub.publish("orders.today", { count: sum, sum: sum * 100 });
