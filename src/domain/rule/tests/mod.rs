@@ -1,3 +1,5 @@
+//! A world of one hub: its engine, the log, the alerts that were told.
+
 mod lives;
 mod model;
 mod words;
