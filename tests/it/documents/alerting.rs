@@ -10,7 +10,7 @@ use crate::support::{A, eventually};
 
 pub async fn told(held: &Held, api: &Api) {
     let rule =
-        json!({"on": "users.*", "severity": "low", "when": "data > 4", "message": "is {data}"});
+        json!({"on": "users.*", "severity": "low", "when": "data > 400", "message": "is {data}"});
     let route = &format!("{A}/rules/{{name}}");
     let path = format!("{A}/rules/few");
     for body in [rule.clone(), json!({"on": "users.*"})] {
