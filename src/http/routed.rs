@@ -80,7 +80,9 @@ mod tests {
         for path in paths.iter().filter(|path| !path.contains('{')) {
             assert_eq!(route(path), Some(&**path));
             for other in [format!("{path}/x"), format!("{path}x"), format!("x{path}")] {
-                assert_eq!(route(&other), None, "{other}");
+                // But for those that have a name below them.
+                let found = route(&other);
+                assert!(found.is_none_or(|it| it.contains('{')), "{other}");
             }
         }
         let alerts = "/api/admin/analytics/alerts";

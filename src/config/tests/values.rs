@@ -33,7 +33,7 @@ fn an_error_is_one_line_that_says_what_is_allowed() {
     );
     check(
         "[websocket]\ntimeout_ms = 1",
-        "unknown key websocket.timeout_ms; the nearest known one is source.timeout_ms",
+        "unknown key websocket.timeout_ms; the nearest known one is webhook.timeout_ms",
     );
     check(
         "[htpp]\nport = 1",

@@ -88,6 +88,8 @@ proptest! {
                 Op::Crash(steps, kept) => {
                     world.act(steps);
                     world.restart(kept);
+                    // As everywhere: time passes before anything is done.
+                    world.pass(0);
                 }
             }
             if let Some(value) = value {
