@@ -136,7 +136,7 @@ pub struct Score {
     pub deviation: f64,
 }
 
-/// What is remembered of one metric: at most [`SLOTS`] times as many numbers as there are seasons.
+/// What is remembered of one metric: at most 48 times as many numbers as there are seasons.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Baseline {
     /// How long a slot is: of another length it is the past of another rule.

@@ -55,6 +55,8 @@ impl Life {
 
     /// A value has come, and this is what it says; `None`: nobody can tell.
     pub fn observe(&mut self, verdict: Option<Verdict>, moment: Moment) {
+        // The time until it came has passed, whether somebody looked or not.
+        self.step(moment.at_ms);
         let is_bad = verdict.is_some_and(|it| it.is_bad);
         match &mut self.now {
             None => {
