@@ -46,10 +46,17 @@ pub fn pattern(text: &str) -> Pattern {
     Pattern::parse(text).expect("a pattern")
 }
 
+/// An object that takes so many bytes.
+fn object(bytes: usize) -> String {
+    let (open, close) = (r#"{"user":7,"text":""#, r#""}"#);
+    let text = "x".repeat(bytes - open.len() - close.len());
+    format!("{open}{text}{close}")
+}
+
 pub fn publication(metric: MetricName, data_bytes: usize) -> Publication {
     Publication {
         topic: Topic::Metric(metric),
-        data: Json::trusted(format!("\"{}\"", "x".repeat(data_bytes - 2))),
+        data: Json::trusted(object(data_bytes)),
         priority: Priority::Normal,
         retain: Retain::All,
     }

@@ -31,6 +31,27 @@ pub fn publish(criterion: &mut Criterion) {
     }
 }
 
+/// A thousand sessions over so many views, each of which is seen by as many: the cost is by the view.
+pub fn views(criterion: &mut Criterion) {
+    type Written = fn(usize) -> String;
+    let fields: Written = |n| format!(r#"{{"metric":"**","fields":["/user","/field-{n}"]}}"#);
+    let condition: Written = |n| format!(r#"{{"metric":"**","where":"data.user != {n}"}}"#);
+    let rate: Written = |_| r#"{"metric":"**","maxHz":10}"#.to_owned();
+    for (kind, written) in [("fields", fields), ("where", condition), ("maxHz", rate)] {
+        for views in [0, 1, 10, 100] {
+            if kind == "maxHz" && views > 1 {
+                continue;
+            }
+            let mut fixture = Fixture::seeing(1000, views, written);
+            let (hub, publisher) = (&mut fixture.hub, &mut fixture.publisher);
+            criterion.bench_function(&format!("hub/views/{kind}/{views}"), |bencher| {
+                let publish = |message| hub.published(message, &mut NoEffects);
+                bencher.iter_batched(|| publisher.next(), publish, BatchSize::SmallInput);
+            });
+        }
+    }
+}
+
 pub fn connect(criterion: &mut Criterion) {
     for (step, request) in [
         (
@@ -104,6 +125,29 @@ impl Fixture {
         for _ in 0..MISSED {
             let message = fixture.publisher.next();
             fixture.hub.published(message, &mut NoEffects);
+        }
+        fixture
+    }
+
+    /// Sessions that see metrics by so many views; with none, as they are published.
+    fn seeing(sessions: usize, views: usize, written: fn(usize) -> String) -> Self {
+        let mut fixture = Self::new(1);
+        fixture.hub.set_limits(Limits {
+            connections_max: sessions + 1,
+            connections_per_user_max: 1,
+            history: history_limits(),
+            away_max: 1,
+            session_timeout: Duration::MAX,
+            metric_idle_timeout: Duration::MAX,
+            ttls: Vec::new(),
+        });
+        for nth in 0..sessions {
+            let mut request = fixture.new_session();
+            if let (Opening::New { selectors, .. }, true) = (&mut request.opening, views > 0) {
+                let selector = serde_json::from_str(&written(nth % views));
+                *selectors = vec![selector.expect("a selector")];
+            }
+            fixture.connect(request);
         }
         fixture
     }

@@ -32,6 +32,7 @@ criterion_group! {
         history::push,
         history::backlog,
         hub::publish,
+        hub::views,
         hub::connect,
         hub::tick,
 }

@@ -99,6 +99,7 @@ fn refused(refusal: Refusal) -> Problem {
         }
         Refusal::TooManyPatterns => Error::Pattern(NameError::Patterns).into(),
         Refusal::TooManyViews => Error::Pattern(NameError::Views).into(),
+        Refusal::HubViews => Error::Pattern(NameError::HubViews).into(),
         Refusal::Draining => state::draining(),
     }
 }

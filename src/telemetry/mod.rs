@@ -16,6 +16,7 @@ pub mod mask;
 pub mod process;
 pub mod prometheus;
 pub mod requests;
+mod sources;
 pub mod standing;
 pub mod throttle;
 mod window;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 
+mod aggregates;
 mod auth;
 mod entries;
 mod layers;

@@ -68,15 +68,18 @@ pub enum Refusal {
     /// No session was opened with this ticket, or its token has expired.
     UnknownTicket,
     TooManyPatterns,
-    /// In one subscription, or of all of the hub's together.
+    /// In one subscription.
     TooManyViews,
+    /// Of all subscriptions together.
+    HubViews,
     Draining,
 }
 
 impl From<NameError> for Refusal {
     fn from(error: NameError) -> Self {
         match error {
-            NameError::Views | NameError::HubViews => Self::TooManyViews,
+            NameError::Views => Self::TooManyViews,
+            NameError::HubViews => Self::HubViews,
             _ => Self::TooManyPatterns,
         }
     }

@@ -26,6 +26,7 @@ pub(super) fn operations(websocket_path: &str) -> Vec<Described> {
         .by(Who::Streams(&["accessToken", "token", "ticket"]))
         .parameter(metrics())
         .parameter(last_event_id_in_query())
+        .parameter(delta())
         .parameter(last_event_id())
         .answer(200, events())
         .refuses(&[InvalidRequest, ConnectionLimit]);
@@ -41,6 +42,7 @@ pub(super) fn operations(websocket_path: &str) -> Vec<Described> {
             token
         })
         .parameter(last_event_id_in_query())
+        .parameter(delta())
         .parameter(last_event_id())
         .answer(200, events())
         .refuses(&[InvalidRequest, ReconnectTokenInvalid, ConnectionLimit]);
@@ -54,6 +56,7 @@ pub(super) fn operations(websocket_path: &str) -> Vec<Described> {
         .parameter(metrics())
         .parameter(in_query("reconnectToken", "Goes on with that session.", schemas::uuid()))
         .parameter(last_event_id_in_query())
+        .parameter(delta())
         .answer(101, ResponseBuilder::new().description("The WebSocket."))
         .answer(426, version())
         .refuses(&[InvalidRequest, ReconnectTokenInvalid, ConnectionLimit]);
@@ -66,7 +69,15 @@ fn metrics() -> Parameter {
     in_query(
         "metrics",
         "What to follow; everything where nothing is named. Alerts come in any case.",
-        schemas::sparse_pattern_list(),
+        schemas::selector_list(),
+    )
+}
+
+fn delta() -> Parameter {
+    in_query(
+        "delta",
+        "Updates may come as what they change, `metrics_patch`.",
+        schemas::delta(),
     )
 }
 

@@ -155,6 +155,20 @@ async fn published(held: &Held, api: &Api) {
         plain.header("content-type", "text/plain"),
     )
     .await;
+    let route = &format!("{A}/write");
+    for (query, body) in [
+        ("", "cpu,host=web1 idle=98.5,n=1i 1769860800000000000"),
+        (
+            "?precision=s&tags=host",
+            "cpu,host=web1 idle=98.5 1769860800\ncpu,host=web2 idle=1 5",
+        ),
+        ("?precision=weeks", "cpu idle=1"),
+        ("", "cpu idle="),
+    ] {
+        let request = api.request_at(Method::POST, &format!("{route}{query}"));
+        let request = request.header("content-type", "text/plain").body(body);
+        held.answer(route, Method::POST, request).await;
+    }
     let route = &format!("{A}/events");
     for body in [
         json!({"events": [{"event": "signup", "data": {"plan": "pro"}, "timestamp": 1_769_860_800_000u64}]}),

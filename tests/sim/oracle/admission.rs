@@ -22,7 +22,7 @@ impl Oracle {
             Err(Refusal::UnknownToken) => "unknown token",
             Err(Refusal::UnknownTicket) => "unknown ticket",
             Err(Refusal::TooManyPatterns) => "too many patterns",
-            Err(Refusal::TooManyViews) => "too many views",
+            Err(Refusal::TooManyViews | Refusal::HubViews) => "too many views",
             Err(Refusal::Draining) => "draining",
         });
         let Ok(token) = result else {

@@ -170,7 +170,7 @@ fn a_hub_has_so_many_views_and_no_more() {
         scene.open(n, "ann", &[&view]);
     }
     let one_more = new("bob", &[FIELDS]);
-    assert_eq!(scene.ask(900, one_more, None), Err(Refusal::TooManyViews));
+    assert_eq!(scene.ask(900, one_more, None), Err(Refusal::HubViews));
     scene.open(901, "bob", &[r#"{"metric":"other","where":"data.x > 7"}"#]);
     let refused = scene.hub.change_connection(
         key(901),
