@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::access::{Admin, Caller, outcome};
 use super::body::{OptionalJsonBody, WhenOpen};
-use super::openapi::schemas;
+use super::openapi::{schemas, selectors};
 use super::reply::{self, METRICS_MUST_BE_AN_ARRAY, Problem};
 use super::state::State;
 use super::streams::parse_reconnect_token;
@@ -22,7 +22,7 @@ use crate::telemetry::audit::{Action, Event};
 #[schema(as = Metrics, description = "Which metrics.")]
 pub(super) struct Named {
     #[serde(default)]
-    #[schema(schema_with = schemas::patterns, required)]
+    #[schema(schema_with = selectors::patterns, required)]
     metrics: Value,
     /// For that session alone.
     #[serde(default, rename = "reconnectToken")]
@@ -35,7 +35,7 @@ pub(super) struct Named {
 pub(super) struct Changed {
     message: &'static str,
     /// As sent.
-    #[schema(schema_with = schemas::patterns)]
+    #[schema(schema_with = selectors::patterns)]
     metrics: Vec<Selector>,
     /// How many sessions it is for.
     connections: usize,

@@ -6,6 +6,7 @@
 
 pub mod chunk;
 pub mod command;
+mod fault;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod gzip;

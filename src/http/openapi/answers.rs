@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::schemas;
+use super::{schemas, selectors};
 
 /// Messages of each priority.
 #[derive(Serialize, ToSchema)]
@@ -39,7 +39,7 @@ pub struct SessionShown {
     remote_address: String,
     user_agent: String,
     /// Its patterns; `**` alone where it gets everything.
-    #[schema(schema_with = schemas::patterns)]
+    #[schema(schema_with = selectors::patterns)]
     subscription: Vec<String>,
     /// What waits for it.
     backlog: ByPriority,

@@ -16,6 +16,7 @@ mod publishing;
 mod refusals;
 pub mod rule_schemas;
 pub mod schemas;
+pub mod selectors;
 mod streams;
 mod users;
 

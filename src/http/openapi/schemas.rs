@@ -3,18 +3,15 @@
 use serde::Serialize;
 use serde_json::json;
 use utoipa::openapi::schema::{
-    AdditionalProperties, ArrayBuilder, KnownFormat, Object, ObjectBuilder, OneOf, OneOfBuilder,
-    SchemaFormat, SchemaType, Type,
+    KnownFormat, Object, ObjectBuilder, OneOfBuilder, SchemaFormat, SchemaType, Type,
 };
 use utoipa::openapi::{Array, RefOr, Schema};
 
 use crate::domain::alert::{AlertState, Severity};
-use crate::domain::expression::TEXT_BYTES_MAX;
 use crate::domain::hub::Delivery;
 use crate::domain::message::{Priority, Retain, Transport};
 use crate::domain::pattern::{NAME_BYTES_MAX, PATTERNS_MAX};
 use crate::domain::series::Aggregate;
-use crate::domain::view::FIELDS_MAX;
 use crate::http::alerts::NOTE_CHARS_MAX;
 use crate::http::history::{PAGE_DEFAULT, PAGE_MAX};
 use crate::http::idempotency::KEY_BYTES_MAX;
@@ -23,7 +20,7 @@ use crate::hub::Promise;
 
 /// At most 16 segments with dots between them.
 const NAME: &str = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){0,15}$";
-const PATTERN: &str =
+pub(super) const PATTERN: &str =
     r"((\*|[A-Za-z0-9_-]+)(\.(\*|[A-Za-z0-9_-]+)){0,15}|((\*|[A-Za-z0-9_-]+)\.){0,15}\*\*)";
 const MOMENT: &str = r"^([0-9]{1,15}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2}))$";
 const NO_CONTROL: &str = r"^[^\u0000-\u001f\u007f-\u009f]+$";
@@ -124,53 +121,6 @@ fn name(text: ObjectBuilder, pattern: &str) -> Object {
     text.pattern(Some(pattern)).build()
 }
 
-/// At most as many as one subscription holds.
-pub fn patterns() -> Array {
-    let mut patterns = Array::new(RefOr::T(Schema::OneOf(selector())));
-    patterns.max_items = Some(PATTERNS_MAX);
-    patterns
-}
-
-/// A pattern, or an object that asks for a view.
-fn selector() -> OneOf {
-    let pointers = ArrayBuilder::new()
-        .items(text("A JSON Pointer (RFC 6901).").build())
-        .min_items(Some(1))
-        .max_items(Some(FIELDS_MAX))
-        .description(Some("Only these parts of the value."));
-    let condition = text("Only values of which this holds, in the Common Expression Language.")
-        .max_length(Some(TEXT_BYTES_MAX));
-    let rate = ObjectBuilder::new()
-        .schema_type(Type::Number)
-        .description(Some("At most so many updates of each metric a second."))
-        .minimum(Some(0.01))
-        .maximum(Some(10));
-    let view = ObjectBuilder::new()
-        .description(Some("The metric as a view shows it."))
-        .property("metric", pattern())
-        .property("fields", pointers)
-        .property("where", condition)
-        .property("maxHz", rate)
-        .required("metric")
-        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
-    OneOfBuilder::new().item(pattern()).item(view).build()
-}
-
-/// As [`pattern_list`], in which empty names say nothing: a page may fill in a template. Or JSON.
-pub fn selector_list() -> Object {
-    let mut list = said(
-        pattern_list(),
-        "Patterns of metrics, separated by commas; or JSON as in a subscription, a list or one object.",
-    );
-    list.pattern = Some(format!(r"^(({PATTERN})?(,({PATTERN})?)*|[\[{{].*)$"));
-    list
-}
-
-/// Patches of which kind.
-pub fn delta() -> Object {
-    one_of("JSON Merge Patch, RFC 7396.", ["merge-patch"])
-}
-
 /// As [`pattern_list`], or nothing.
 pub fn optional_pattern_list() -> Object {
     let mut list = pattern_list();
@@ -201,7 +151,7 @@ pub fn receiver_or_null() -> Object {
     ))
 }
 
-fn said(mut object: Object, description: &str) -> Object {
+pub(super) fn said(mut object: Object, description: &str) -> Object {
     object.description = Some(description.to_owned());
     object
 }

@@ -5,7 +5,7 @@ use utoipa::openapi::path::Parameter;
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, Ref, ResponseBuilder};
 
 use super::operation::{Described, Draft, JSON, Who, in_header, in_query};
-use super::{STREAMS, schemas};
+use super::{STREAMS, schemas, selectors};
 use crate::http::code::Code::{ConnectionLimit, InvalidRequest, ReconnectTokenInvalid};
 use crate::http::routes::BASE;
 
@@ -69,7 +69,7 @@ fn metrics() -> Parameter {
     in_query(
         "metrics",
         "What to follow; everything where nothing is named. Alerts come in any case.",
-        schemas::selector_list(),
+        selectors::selector_list(),
     )
 }
 
@@ -77,7 +77,7 @@ fn delta() -> Parameter {
     in_query(
         "delta",
         "Updates may come as what they change, `metrics_patch`.",
-        schemas::delta(),
+        selectors::delta(),
     )
 }
 
