@@ -1,6 +1,5 @@
 //! What a stream carries, in the bytes of its transport: notices, published messages, last words.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +14,9 @@ use super::patch;
 use super::websocket::{Closing, text_frame};
 use crate::domain::backlog::Receipt;
 use crate::domain::message::{Message, MessageId, Priority, Topic, Transport};
-use crate::domain::notice::{Established, Fault, Goodbye, Notice, Piece, Stale};
+use crate::domain::notice::{Established, Goodbye, Notice, Piece, Stale};
 use crate::domain::outbox::{Mixing, Outgoing};
-use crate::domain::pattern::{MetricName, NAME_BYTES_MAX, PATTERNS_MAX, SEGMENTS_MAX};
+use crate::domain::pattern::MetricName;
 
 /// As `retry:` it keeps a native EventSource away for a day: there is no way to say for good.
 const STAY_AWAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -10,7 +10,7 @@ use utoipa::openapi::{Array, RefOr, Schema};
 use crate::domain::alert::{AlertState, Severity};
 use crate::domain::hub::Delivery;
 use crate::domain::message::{Priority, Retain, Transport};
-use crate::domain::pattern::{NAME_BYTES_MAX, PATTERNS_MAX};
+use crate::domain::pattern::NAME_BYTES_MAX;
 use crate::domain::series::Aggregate;
 use crate::http::alerts::NOTE_CHARS_MAX;
 use crate::http::history::{PAGE_DEFAULT, PAGE_MAX};
