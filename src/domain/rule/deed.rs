@@ -106,19 +106,35 @@ impl Life {
             return Some(deed(act, None, Some(Event::Resolved), Some(raised)));
         }
         let key = |now: &Record, times| format!("{}/{metric}/{}/{times}", self.name, now.since);
+        let raise = |record: &Record, rule: &Rule| {
+            let act = Act::Raise {
+                key: key(record, 0),
+                severity: rule.severity,
+                fields: self.fields(rule, record, metric, data),
+            };
+            deed(act, Some(record.clone()), Some(Event::Firing), None)
+        };
+        if let (Some(logged), Some(rule)) = (&self.logged, &self.rule)
+            && logged.is_telling
+            && logged.raised.is_none()
+            && now.is_none_or(|now| now.since != logged.since)
+        {
+            // It is over by now, and may have been told: then that it is over is told as well.
+            return Some(raise(logged, rule));
+        }
         if let (Some(now), Some(rule)) = (now, &self.rule)
             && now.stage == Stage::Firing
             && !is_silenced
         {
             match &now.raised {
+                None if now.is_telling => return Some(raise(now, rule)),
+                // First what is about to be done, or nobody would know of an alert that was published last.
                 None => {
-                    let act = Act::Raise {
-                        key: key(now, 0),
-                        severity: rule.severity,
-                        fields: self.fields(rule, now, metric, data),
+                    let record = Record {
+                        is_telling: true,
+                        ..now.clone()
                     };
-                    let record = Some(now.clone());
-                    return Some(deed(act, record, Some(Event::Firing), None));
+                    return Some(deed(Act::Nothing, Some(record), None, None));
                 }
                 Some(raised) if is_due(rule, now, raised, now_ms) => {
                     let times = raised.times + 1;

@@ -60,6 +60,9 @@ pub struct Record {
     /// Since when it is over, while that is not long enough yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over_since_ms: Option<u64>,
+    /// Everybody is about to be told, or has been: whoever finds it so cannot know, and tells it with the same key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_telling: bool,
     /// Once everybody was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raised: Option<Raised>,
@@ -102,6 +105,7 @@ impl Record {
             since,
             since_ms,
             over_since_ms: None,
+            is_telling: false,
             raised: None,
             acknowledged: None,
             resolved: None,
