@@ -6,11 +6,13 @@ export class ApiError extends Error {
    * @param {number} status 0: there was no answer
    * @param {string} code
    * @param {string} message
+   * @param {Record<string, any>} [details] what a program can read of it
    */
-  constructor(status, code, message) {
+  constructor(status, code, message, details = {}) {
     super(message);
     this.status = status;
     this.code = code;
+    this.details = details;
   }
 }
 

@@ -9,6 +9,7 @@ import "./views/connections.js";
 import "./views/delivery.js";
 import "./views/history.js";
 import "./views/live.js";
+import "./views/rules.js";
 import "./views/tryit.js";
 
 /** @typedef {import("./types.js").Kind} Kind */
@@ -19,6 +20,7 @@ const VIEWS = [
   { id: "connections", title: "Connections", tag: "connections-view" },
   { id: "delivery", title: "Delivery", tag: "delivery-view" },
   { id: "history", title: "History", tag: "history-view" },
+  { id: "rules", title: "Rules", tag: "rules-view" },
   { id: "audit", title: "Audit", tag: "audit-view" },
   { id: "try", title: "Try it", tag: "tryit-view" },
 ];

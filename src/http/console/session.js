@@ -13,7 +13,7 @@ import { Samples } from "./model/samples.js";
 /** @typedef {import("./statshub.js").Hub} Hub */
 /**
  * @typedef {object} Request
- * @property {"GET" | "POST"} [method]
+ * @property {"GET" | "POST" | "PUT" | "DELETE"} [method]
  * @property {Record<string, string | number>} [query] empty texts are left out
  * @property {unknown} [body]
  * @property {AbortSignal} [signal]
@@ -195,8 +195,9 @@ export class Session extends EventTarget {
   async ask(url, { method = "GET", body, signal }) {
     const { token } = this;
     const headers = new Headers(this.headers);
-    if (method === "POST") headers.set("Content-Type", "application/json");
-    const text = method === "POST" ? JSON.stringify(body ?? {}) : undefined;
+    const hasBody = method === "POST" || method === "PUT";
+    if (hasBody) headers.set("Content-Type", "application/json");
+    const text = hasBody ? JSON.stringify(body ?? {}) : undefined;
     /** @type {Response} */
     let answer;
     try {
@@ -211,7 +212,7 @@ export class Session extends EventTarget {
     const isOfLogin = answer.status === 401 || answer.status === 403 && refusal.code === "forbidden";
     // Meanwhile somebody else may have logged in.
     if (isOfLogin && token === this.token) this.#refused(message);
-    throw new ApiError(answer.status, refusal.code ?? "", message);
+    throw new ApiError(answer.status, refusal.code ?? "", message, refusal.details);
   }
 }
 

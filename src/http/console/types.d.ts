@@ -19,6 +19,90 @@ export interface Alert {
   [field: string]: unknown;
 }
 
+/** A rule as it is written; times as in `90s`, `5m`, `1h 30m`. */
+export interface RuleSpec {
+  name?: string;
+  on: string;
+  severity: Alert["severity"];
+  when?: string;
+  resolve?: string;
+  for?: string;
+  keepFiringFor?: string;
+  absentFor?: string;
+  anomaly?: { field?: string; deviation?: number; season?: string; seasons?: number; scaleMin?: number };
+  repeatEvery?: string;
+  message?: string;
+}
+
+/** A rule on one metric. */
+export interface RuleAlert {
+  metric: string;
+  state: "pending" | "firing" | "acknowledged" | "resolved";
+  reason: "condition" | "anomaly" | "absence";
+  since: string;
+  overSince: string | null;
+  alertId: string | null;
+  acknowledgedBy: string | null;
+  silenced: boolean;
+}
+
+export interface RuleState {
+  rule: RuleSpec & { name: string };
+  source: "file" | "live";
+  changedBy: string | null;
+  changedAt: string | null;
+  metrics: number;
+  lastError: { metric: string; reason: string } | null;
+  alerts: RuleAlert[];
+}
+
+export interface BrokenRule {
+  name: string;
+  key: string;
+  reason: string;
+}
+
+/** What an expression came to: one of the two. */
+export interface Said {
+  result: boolean | null;
+  error: string | null;
+}
+
+export interface RuleTested {
+  metric: string;
+  data: unknown;
+  when: Said | null;
+  resolve: Said | null;
+  holds: boolean | null;
+  message: string;
+  values: Record<string, unknown>;
+}
+
+export interface Silence {
+  id: string;
+  alert: string | null;
+  metric: string | null;
+  from: string;
+  until: string;
+  by: string;
+  why: string;
+  active: boolean;
+}
+
+export interface Notification {
+  id: string;
+  webhook: string;
+  event: string;
+  alert: string;
+  metric: string;
+  status: "pending" | "delivered" | "dead";
+  attempts: number;
+  createdAt: string;
+  dueAt: string | null;
+  doneAt: string | null;
+  lastError: string | null;
+}
+
 /** A pattern, or one of which less than the whole value is asked for. */
 export type Subscription = string | { metric: string; fields?: string[]; where?: string; maxHz?: number };
 

@@ -14,6 +14,7 @@ export const VIEWS = {
   live: () => document.querySelectorAll(".tile .value").length >= 3,
   connections: () => document.querySelectorAll("table tbody tr button").length > 0,
   delivery: () => /version/.test(document.querySelector("main").textContent) && document.querySelectorAll("main svg path").length > 0,
+  rules: () => document.querySelectorAll("table tbody tr button").length > 0,
   audit: () => document.querySelectorAll("table tbody tr").length > 0,
   try: () => document.querySelectorAll("main form").length === 2,
   // Last, so that there is some; a number that is alone is a dot.

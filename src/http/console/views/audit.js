@@ -14,10 +14,14 @@ const PAGE = 100;
 /** So that a page left open does not grow without end. */
 const SHOWN_MAX = 1000;
 
-const READS = ["read_connections", "read_stats", "read_metrics", "read_history", "export", "read_alerts", "read_audit", "explain"];
+const READS = [
+  "read_connections", "read_stats", "read_metrics", "read_history", "export", "read_alerts", "read_audit",
+  "read_rules", "test_rule", "read_silences", "read_notifications", "explain",
+];
 const DEEDS = [
   "connect", "resume", "disconnect", "subscribe", "unsubscribe", "publish", "alert", "test_connection", "ticket", "refresh",
-  "operator_disconnect", "acknowledge_alert", "resolve_alert", "denied", "denied_more", "start", "reload", "stop", "events_lost",
+  "operator_disconnect", "acknowledge_alert", "resolve_alert", "set_rule", "delete_rule", "add_silence",
+  "delete_silence", "retry_notification", "drop_notification", "denied", "denied_more", "start", "reload", "stop", "events_lost",
 ];
 
 class AuditView extends HTMLElement {
