@@ -7,6 +7,7 @@ import { ApiError } from "../../src/http/console/errors.js";
 import {
   alertInWords, faultOf, FormFault, offsetOf, outcomeOf, ruleInWords, ruleOf, stateOf, textsOf,
 } from "../../src/http/console/model/rules.js";
+import { silencedInWords, silenceOf, timesInWords } from "../../src/http/console/model/silences.js";
 
 const alert = (state, more = {}) => ({
   metric: "system", state, reason: "condition", since: new Date().toISOString(), overSince: null, alertId: null,
@@ -82,4 +83,23 @@ test("trying a rule out says what came of it", () => {
   assert.equal(lines[1], "when: no answer: No such key: x");
   assert.match(lines.at(-1), /not looked at/);
   assert.ok(outcomeOf({ ...tested, holds: false, data: "x".repeat(9999) }, rule).lines.every((line) => line.length < 400));
+});
+
+test("a silence begins now unless it is said when, and lasts as long as is chosen", () => {
+  const now = Date.UTC(2026, 0, 31, 12);
+  const texts = { alert: " high ", metric: "", from: "", lasts: String(3_600_000), why: " repairs " };
+  assert.deepEqual(silenceOf(texts, now), { alert: "high", until: "2026-01-31T13:00:00.000Z", why: "repairs" });
+  const later = silenceOf({ ...texts, alert: "", metric: "orders.*", from: "2026-02-01T08:00" }, now);
+  assert.equal(later.from, new Date(2026, 1, 1, 8).toISOString());
+  assert.equal(later.until, new Date(2026, 1, 1, 9).toISOString());
+  assert.equal("alert" in later, false);
+});
+
+test("what is silenced, and how long, is told in words", () => {
+  assert.equal(silencedInWords({ alert: "high", metric: null }), "high");
+  assert.equal(silencedInWords({ alert: null, metric: "orders.*" }), "every rule on orders.*");
+  assert.equal(silencedInWords({ alert: "high", metric: "orders.*" }), "high on orders.*");
+  const times = { from: "2026-01-31T12:00:00.000Z", until: "2026-01-31T13:00:00.000Z" };
+  assert.match(timesInWords({ ...times, active: true }), /^until /);
+  assert.match(timesInWords({ ...times, active: false }), / to /);
 });

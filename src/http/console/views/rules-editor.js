@@ -77,7 +77,8 @@ class Editor {
       form, trial, this.#general,
       !isReadOnly && h("div", { class: "buttons" }, this.#save)));
     this.#dialog.classList.add("wide");
-    if (!rule) this.#fields.get("name")?.control.focus();
+    const first = rule ? (isReadOnly ? "metric" : "on") : "name";
+    this.#fields.get(first)?.control.focus();
   }
 
   /** @param {...string} keys */

@@ -9,6 +9,8 @@ import { moment, number } from "../ui/format.js";
 import { every } from "../ui/poll.js";
 import { Table } from "../ui/table.js";
 import { edit } from "./rules-editor.js";
+import { NotificationsPanel } from "./rules-notifications.js";
+import { SilencesPanel } from "./rules-silences.js";
 
 /** @typedef {import("../types.js").RuleState} RuleState */
 /** @typedef {import("../types.js").BrokenRule} BrokenRule */
@@ -22,6 +24,9 @@ class RulesView extends HTMLElement {
   #new = h("button", { type: "button", class: "primary", click: () => this.#edit(null) }, "New rule");
   #broken = h("ul", { class: "broken" });
   #metrics = h("datalist", { id: "known-metrics" });
+  #names = h("datalist", { id: "known-rules" });
+  #silences = new SilencesPanel();
+  #notifications = new NotificationsPanel();
   #table = this.#makeTable();
   /** @type {RuleState[]} */
   #rules = [];
@@ -31,11 +36,13 @@ class RulesView extends HTMLElement {
   connectedCallback() {
     this.append(
       panel("Rules", [this.#count, this.#new], this.#table.element, this.#broken),
-      this.#metrics);
+      this.#silences.element, this.#notifications.element, this.#metrics, this.#names);
     const offer = () => this.#metrics.replaceChildren(...[...session.metrics.all.keys()].map((value) => h("option", { value })));
     offer();
     const stop = session.metrics.listen((_, isNew) => isNew && offer());
-    const end = every(INTERVAL_MS, () => this.#load());
+    const end = every(INTERVAL_MS, async () => {
+      await Promise.all([this.#load(), this.#silences.load(), this.#notifications.load()]);
+    });
     this.#poll = () => {
       stop();
       end();
@@ -54,6 +61,7 @@ class RulesView extends HTMLElement {
       this.#rules = rules;
       this.#table.show(rules);
       this.#tellBroken(broken);
+      this.#offerNames();
       say(this.#count, rules.length ? number(rules.length) : "none");
     } catch (error) {
       if (mine === this.#asked) say(this.#count, wordsOf(error));
@@ -68,6 +76,13 @@ class RulesView extends HTMLElement {
     this.#broken.replaceChildren(...broken.map(({ name, key, reason }) => h("li", {},
       `${name} was made by another version and does not work in this one: ${key}: ${reason}`,
       h("button", { type: "button", class: "small", click: () => this.#delete(name) }, "Delete"))));
+  }
+
+  #offerNames() {
+    const names = this.#rules.map(({ rule }) => rule.name);
+    const offered = [...this.#names.children].map((option) => option.getAttribute("value"));
+    if (names.join("\n") === offered.join("\n")) return;
+    this.#names.replaceChildren(...names.map((value) => h("option", { value })));
   }
 
   /** @param {RuleState | null} state `null`: a new one */
@@ -133,7 +148,8 @@ class RulesView extends HTMLElement {
         title: "",
         node: (current) => this.#actions(current),
         update: (node, { rule, source }) => {
-          const [first, last] = node.children;
+          const first = node.firstChild;
+          const last = node.lastChild;
           say(first, source === "file" ? "Show" : "Edit");
           first.ariaLabel = `${first.textContent} ${rule.name}`;
           last.hidden = source === "file";
@@ -148,6 +164,7 @@ class RulesView extends HTMLElement {
     const { name } = current().rule;
     return h("div", { class: "actions" },
       h("button", { type: "button", class: "small", click: () => this.#edit(current()) }),
+      h("button", { type: "button", class: "small", "aria-label": `Silence ${name}`, click: () => this.#silences.begin(name) }, "Silence"),
       h("button", { type: "button", class: "small", "aria-label": `Delete ${name}`, click: () => this.#delete(name) }, "Delete"));
   }
 }
