@@ -3,6 +3,7 @@
 
 import { look } from "./chapters/console/look.mjs";
 import { load } from "./chapters/console/load.mjs";
+import { rules } from "./chapters/console/rules.mjs";
 import { use } from "./chapters/console/use.mjs";
 import { drops } from "./chapters/client/drops.mjs";
 import { fallback } from "./chapters/client/fallback.mjs";
@@ -18,4 +19,4 @@ import { restarts } from "./chapters/restarts.mjs";
 
 export const faulty = [faults, fallback];
 export const kept = [drops, sharing, tokens, views, react];
-export const page = [look, use, load, native, gzip, origins, restarts];
+export const page = [look, use, rules, load, native, gzip, origins, restarts];
