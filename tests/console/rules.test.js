@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { ApiError } from "../../src/http/console/errors.js";
 import {
-  alertInWords, faultOf, FormFault, offsetOf, outcomeOf, ruleInWords, ruleOf, stateOf, textsOf,
+  alertInWords, faultOf, FormFault, isLookedFor, offsetOf, outcomeOf, ruleInWords, ruleOf, stateOf, textsOf,
 } from "../../src/http/console/model/rules.js";
 import { silencedInWords, silenceOf, timesInWords } from "../../src/http/console/model/silences.js";
 
@@ -61,6 +61,16 @@ test("of a rule on many metrics the worst is told, and silence where all of thes
   assert.deepEqual(stateOf([alert("pending"), alert("firing"), alert("acknowledged")]), { word: "firing", kind: "bad" });
   assert.deepEqual(stateOf([alert("firing", { silenced: true }), alert("pending")]), { word: "firing, silenced", kind: "" });
   assert.deepEqual(stateOf([alert("firing", { silenced: true }), alert("firing")]), { word: "firing", kind: "bad" });
+});
+
+test("rules are looked for by name, metric and state", () => {
+  const state = (more) => ({ rule: { name: "Busy", on: "orders.*", severity: "low" }, alerts: [], lastError: null, ...more });
+  const firing = state({ alerts: [alert("firing"), alert("pending", { metric: "orders.today" })] });
+  for (const text of ["", " bus", "ORDERS.*", "today"]) assert.ok(isLookedFor(firing, text, ""), text);
+  assert.ok(!isLookedFor(firing, "users", ""));
+  assert.deepEqual(["firing", "pending", "resolved", "inactive", "unanswered"].map((it) => isLookedFor(firing, "", it)), [true, true, false, false, false]);
+  assert.ok(isLookedFor(state(), "", "inactive"));
+  assert.ok(isLookedFor(state({ lastError: { metric: "a", reason: "no" } }), "", "unanswered"));
 });
 
 test("where a rule holds, and what it looks at, is told in words", () => {

@@ -125,6 +125,21 @@ export function stateOf(alerts) {
   return { word: "inactive", kind: "" };
 }
 
+/**
+ * Whether somebody who looks for this wants to see the rule. Empty texts take all.
+ * @param {RuleState} state
+ * @param {string} text some of its name, its metric, or one where it holds
+ * @param {string} wanted a state on any of its metrics, `inactive`, or `unanswered`
+ */
+export function isLookedFor({ rule, alerts, lastError }, text, wanted) {
+  const some = text.trim().toLowerCase();
+  const names = [rule.name, rule.on, ...alerts.map(({ metric }) => metric)];
+  if (some && !names.some((it) => it.toLowerCase().includes(some))) return false;
+  if (wanted === "inactive") return alerts.length === 0;
+  if (wanted === "unanswered") return lastError !== null;
+  return !wanted || alerts.some(({ state }) => state === wanted);
+}
+
 /** @param {RuleAlert} alert */
 export function alertInWords(alert) {
   const parts = [

@@ -77,8 +77,7 @@ class Editor {
       form, trial, this.#general,
       !isReadOnly && h("div", { class: "buttons" }, this.#save)));
     this.#dialog.classList.add("wide");
-    const first = rule ? (isReadOnly ? "metric" : "on") : "name";
-    this.#fields.get(first)?.control.focus();
+    if (!isReadOnly) this.#fields.get(rule ? "on" : "name")?.control.focus();
   }
 
   /** @param {...string} keys */

@@ -1,9 +1,9 @@
 // The alert rules: where they hold, and changing them; what is silenced; what webhooks were told.
 
 import { wordsOf } from "../errors.js";
-import { alertInWords, ruleInWords, stateOf } from "../model/rules.js";
+import { alertInWords, isLookedFor, ruleInWords, stateOf } from "../model/rules.js";
 import { session } from "../session.js";
-import { badge, h, panel, say } from "../ui/dom.js";
+import { badge, choice, field, h, panel, say } from "../ui/dom.js";
 import { ask, tell } from "../ui/dialog.js";
 import { moment, number } from "../ui/format.js";
 import { every } from "../ui/poll.js";
@@ -21,6 +21,9 @@ const ALERTS_SHOWN_MAX = 5;
 
 class RulesView extends HTMLElement {
   #count = h("span", { class: "quiet", role: "status" });
+  #text = h("input", { type: "search", autocomplete: "off", spellcheck: "false", input: () => this.#show() });
+  #state = choice({ change: () => this.#show() },
+    [["", "All"], "firing", "acknowledged", "pending", "resolved", "inactive", ["unanswered", "without an answer"]]);
   #new = h("button", { type: "button", class: "primary", click: () => this.#edit(null) }, "New rule");
   #broken = h("ul", { class: "broken" });
   #metrics = h("datalist", { id: "known-metrics" });
@@ -35,7 +38,9 @@ class RulesView extends HTMLElement {
 
   connectedCallback() {
     this.append(
-      panel("Rules", [this.#count, this.#new], this.#table.element, this.#broken),
+      panel("Rules", [this.#count, this.#new],
+        h("div", { class: "panel-body toolbar" }, field("Name or metric", this.#text, "grow"), field("State", this.#state)),
+        this.#table.element, this.#broken),
       this.#silences.element, this.#notifications.element, this.#metrics, this.#names);
     const offer = () => this.#metrics.replaceChildren(...[...session.metrics.all.keys()].map((value) => h("option", { value })));
     offer();
@@ -59,13 +64,19 @@ class RulesView extends HTMLElement {
       const { rules, broken } = await session.api("rules");
       if (mine !== this.#asked) return;
       this.#rules = rules;
-      this.#table.show(rules);
+      this.#show();
       this.#tellBroken(broken);
       this.#offerNames();
-      say(this.#count, rules.length ? number(rules.length) : "none");
     } catch (error) {
       if (mine === this.#asked) say(this.#count, wordsOf(error));
     }
+  }
+
+  #show() {
+    const shown = this.#rules.filter((it) => isLookedFor(it, this.#text.value, this.#state.value));
+    this.#table.show(shown);
+    const all = this.#rules.length;
+    say(this.#count, all ? (shown.length < all ? `${number(shown.length)} of ${number(all)}` : number(all)) : "none");
   }
 
   /** @param {BrokenRule[]} broken */
@@ -156,7 +167,7 @@ class RulesView extends HTMLElement {
         },
         className: "actions-cell",
       },
-    ]), ({ rule }) => rule.name, "No rules yet.");
+    ]), ({ rule }) => rule.name, "No such rules.");
   }
 
   /** @param {() => RuleState} current */

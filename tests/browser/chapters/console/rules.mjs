@@ -21,7 +21,7 @@ export function rules(world) {
   describe("alert rules in the console", () => {
     test("one is written, mended, tried out, saved, silenced and deleted", async (t) => {
       const { site, console, complaints } = await at(t);
-      await console.says("No rules yet.");
+      await console.says("No such rules.");
       await console.presses("New rule");
       await console.fills("Name", "busy", "dialog");
       await console.fills("Metric or pattern", "orders.*", "dialog");
@@ -47,6 +47,11 @@ export function rules(world) {
 
       await site.hub.publish("orders.today", { count: 5 });
       await console.says("orders.today: firing since", "table");
+      await console.fills("State", "pending");
+      await console.says("0 of 1");
+      await console.fills("State", "firing");
+      await console.fills("Name or metric", "today");
+      await console.says("orders.today: firing since", "table");
       await console.presses("Silence", "tbody");
       await console.fills("Why", "It is known");
       await console.presses("Silence", "main form");
@@ -58,6 +63,8 @@ export function rules(world) {
       await console.presses("End it", "dialog");
       await console.says("Nothing is silenced.");
 
+      await console.fills("State", "");
+      await console.fills("Name or metric", "bus");
       await console.presses("Edit");
       await console.fills("When", "data.count > 9", "dialog");
       await console.presses("Save", "dialog");
