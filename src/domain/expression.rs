@@ -25,6 +25,8 @@ pub const TEXT_BYTES_MAX: usize = 1024;
 /// Deepest nesting of parentheses, calls and operators.
 const DEPTH_MAX: u16 = 32;
 const NODES_MAX: usize = 200;
+/// Faults that the parser looks behind; the first is told.
+const RECOVERIES_MAX: u32 = 10;
 /// Steps that one evaluation may take: a few milliseconds at worst.
 pub const STEPS_MAX: usize = 50_000;
 
@@ -103,8 +105,8 @@ impl Expression {
         let parser = PrattParser::new()
             .max_recursion_depth(DEPTH_MAX)
             .max_expression_node_count(NODES_MAX)
-            .error_recovery_limit(1)
-            .error_reporting_limit(1);
+            .error_recovery_limit(RECOVERIES_MAX)
+            .error_reporting_limit(RECOVERIES_MAX);
         let parsed = catch_unwind(AssertUnwindSafe(|| parser.parse(text)));
         let mut program = match parsed {
             Ok(Ok(program)) => program,

@@ -57,6 +57,8 @@ impl RuleName {
     pub fn parse(text: &str) -> Option<Self> {
         let fits = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
         let good = (1..=Self::CHARS_MAX).contains(&text.len()) && text.bytes().all(fits);
+        // In a path these are no names, and never arrive.
+        let good = good && !matches!(text, "." | "..");
         good.then(|| Self(text.into()))
     }
 

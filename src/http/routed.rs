@@ -84,7 +84,9 @@ mod tests {
                 format!("{path}x"),
                 format!("x{path}"),
             ] {
-                assert_eq!(route(&other), None, "{other}");
+                // But for those that have a name below them.
+                let found = route(&other);
+                assert!(found.is_none_or(|it| it.contains('{')), "{other}");
             }
         }
         let alerts = "/api/admin/analytics/alerts";

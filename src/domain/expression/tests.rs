@@ -89,6 +89,8 @@ fn a_fault_is_told_with_its_place() {
     for (text, place, reason) in [
         ("data.balance <", (1, 15), "mismatched"),
         ("", (1, 1), "mismatched"),
+        ("data.x >> 3", (1, 9), ""),
+        ("data.x >\n> 3", (2, 1), ""),
         (
             "data.balance < 10 &&\n  dta.plan == 'pro'",
             (2, 3),
