@@ -80,7 +80,7 @@ fn the_file_sets_every_default_that_holds_without_a_choice() {
         "auth.jwks_keep_ms",
     ];
     let wanted = known_keys().iter().filter(|key| {
-        let is_listed = ["source.", "outbox.", "webhook."]
+        let is_listed = ["source.", "outbox.", "aggregate.", "webhook."]
             .iter()
             .any(|list| key.name.starts_with(list));
         !is_example(key) && !is_listed && !choices.contains(&&*key.name)
