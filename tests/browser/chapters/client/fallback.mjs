@@ -11,7 +11,9 @@ const streams = (does) => `location ~ ^/api/admin/analytics/(stream|reconnect)$ 
 
 const OBSTACLES = {
   "kept back by a proxy that compresses": streams(
+    // What the hub has compressed itself it would let be.
     `proxy_pass http://127.0.0.1:3001; proxy_http_version 1.1; proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;
+    proxy_set_header Accept-Encoding "";
     gzip on; gzip_proxied any; gzip_types text/event-stream; gzip_min_length 1;`,
   ),
   "answered by somebody else's page": streams('default_type text/html; return 200 "<title>Log in to this network</title>";'),
