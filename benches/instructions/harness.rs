@@ -70,7 +70,7 @@ impl Harness {
             transport,
             opening: Opening::New {
                 identity: identity.into(),
-                patterns,
+                selectors: patterns.into_iter().map(Into::into).collect(),
                 ticket: None,
             },
             last_event_id: None,

@@ -158,12 +158,49 @@ impl<O: Outlet> Fanout<O> {
         view: Option<&View>,
         mut became: impl FnMut(ConnectionKey, Pushed),
     ) {
+        let base = message.before.get().map(|(id, _)| *id);
+        if base.is_some() || matches!(message.topic, Topic::UserMetric(..)) {
+            return self.hand_out_in_parts(message, view, base, became);
+        }
+        let Self {
+            entries, routes, ..
+        } = self;
+        let (mut sse, mut websocket) = (None, None);
+        routes.visit(&message.topic, view, |slot| {
+            let Some(entry) = &entries[slot as usize] else {
+                return;
+            };
+            let transport = entry.outlet.transport();
+            if !admits(&message.topic, view, transport, &entry.subscription) {
+                return;
+            }
+            let encoded = match transport {
+                Transport::Sse => &mut sse,
+                Transport::Websocket => &mut websocket,
+            };
+            let encode = || Rc::new(entry.outlet.encode(message, false));
+            let piece = || encoded.get_or_insert_with(encode).clone();
+            let pushed = entry
+                .outlet
+                .with(|outbox| outbox.push_live(message.id, piece));
+            became(entry.outlet.key(), pushed);
+        });
+    }
+
+    /// The same where some may be sent what it changes in `base`, or it is some user's own; apart, since nobody else
+    /// is to pay for it.
+    fn hand_out_in_parts(
+        &mut self,
+        message: &Message,
+        view: Option<&View>,
+        base: Option<MessageId>,
+        mut became: impl FnMut(ConnectionKey, Pushed),
+    ) {
         let Self {
             entries, routes, ..
         } = self;
         // Over SSE and over WebSocket, whole and as what changes.
         let mut encoded: [[Option<Rc<Outgoing>>; 2]; 2] = Default::default();
-        let base = message.before.get().map(|(id, _)| *id);
         routes.visit(&message.topic, view, |slot| {
             let Some(entry) = &entries[slot as usize] else {
                 return;
@@ -177,8 +214,8 @@ impl<O: Outlet> Fanout<O> {
                 let as_patch = base.is_some_and(|base| outbox.has_had(base));
                 let encoded = &mut encoded[transport as usize][usize::from(as_patch)];
                 let encode = || Rc::new(entry.outlet.encode(message, as_patch));
-                let pushed =
-                    outbox.push_live(message.id, || encoded.get_or_insert_with(encode).clone());
+                let piece = || encoded.get_or_insert_with(encode).clone();
+                let pushed = outbox.push_live(message.id, piece);
                 if let Topic::UserMetric(..) = &message.topic {
                     // To the client it is the metric's value, whosever it is.
                     outbox.begin_whole(message.id);
