@@ -1,7 +1,7 @@
 //! Aggregates: metrics that the hub sums up over windows of time, from other metrics and from raw events.
 //!
 //! [`Rules`] say what is to be made of which event; whoever has a value in its hands, the handler of a request
-//! or the counter itself, makes an observation of it. The [`Counter`](counter::Counter) has the windows, on a
+//! or the counter itself, makes an observation of it. The `Counter` has the windows, on a
 //! thread of its own, and sends results and what is to be kept out through a channel. What goes through the log
 //! it follows: the Hub never waits for it, and what was left out as too much waited is read from the log later.
 //!
